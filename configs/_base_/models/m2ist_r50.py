@@ -1,0 +1,81 @@
+# M²IST on ResNet-50 + DETR encoder and BERT-base, arXiv 2407.01131
+num_pairs = 6
+model = dict(
+    type='SideTunedGrounder',
+    data_preprocessor=dict(
+        type='RECDataPreprocessor',
+        tokenizer='bert-base-uncased',
+        max_tokens=20,
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+    ),
+    backbone=dict(
+        type='SideTuningBackbone',
+        vision=dict(
+            type='DETREncoderTower',
+            # from a DETR that was trained without RefCOCO's val and test images:
+            # tools/model_converters/detr_to_m2ist.py
+            weights='checkpoints/detr_r50_tower.pth',
+            backbone=dict(
+                type='ResNet',
+                depth=50,
+                num_stages=4,
+                out_indices=(3,),
+                frozen_stages=1,
+                norm_cfg=dict(type='BN', requires_grad=False),
+                norm_eval=True,
+                style='pytorch',
+            ),
+            in_channels=2048,
+            encoder=dict(
+                num_layers=6,
+                layer_cfg=dict(
+                    self_attn_cfg=dict(
+                        embed_dims=256, num_heads=8, dropout=0.1, batch_first=True
+                    ),
+                    ffn_cfg=dict(
+                        embed_dims=256,
+                        feedforward_channels=2048,
+                        num_fcs=2,
+                        ffn_drop=0.1,
+                        act_cfg=dict(type='ReLU', inplace=True),
+                    ),
+                ),
+            ),
+            positional_encoding=dict(num_feats=128, normalize=True),
+        ),
+        language=dict(
+            type='TransformersTower',
+            arch=dict(model_type='bert'),
+            weights='bert-base-uncased',
+        ),
+        vision_taps=dict(
+            attention='encoder.layers.{i}.self_attn.proj_drop',
+            ffn='encoder.layers.{i}.ffn.layers',
+        ),
+        language_taps=dict(
+            attention='model.encoder.layer.{i}.attention.output',
+            ffn='model.encoder.layer.{i}.output.dense',
+        ),
+        vision_layers=list(range(num_pairs)),
+        language_layers=list(range(num_pairs)),
+    ),
+    neck=dict(
+        type='M3ISA',
+        num_pairs=num_pairs,
+        vision_channels=256,
+        language_channels=768,
+        hidden_channels=128,
+        scale=0.1,
+    ),
+    bbox_head=dict(
+        type='RECHead',
+        vision_channels=256,
+        language_channels=768,
+        num_vision_tokens=400,
+        num_text_tokens=20,
+        loss_bbox=dict(type='L1Loss', loss_weight=1.0),
+        loss_iou=dict(type='GIoULoss', loss_weight=1.0),
+    ),
+)

@@ -1,0 +1,3 @@
+from .side_tuning_backbone import SideTuningBackbone
+
+__all__ = ['SideTuningBackbone']

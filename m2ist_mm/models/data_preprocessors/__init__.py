@@ -1,0 +1,3 @@
+from .rec_data_preprocessor import RECDataPreprocessor
+
+__all__ = ['RECDataPreprocessor']

@@ -1,0 +1,3 @@
+from .side_tuned_grounder import SideTunedGrounder
+
+__all__ = ['SideTunedGrounder']

@@ -1,0 +1,3 @@
+from .rec_head import RECHead
+
+__all__ = ['RECHead']

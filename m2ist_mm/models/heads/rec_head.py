@@ -1,0 +1,193 @@
+"""From the tokens of both modalities to one box an expression."""
+
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample, SampleList
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_xyxy_to_cxcywh
+from mmengine.model import BaseModule
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from ..layers import VLEncoder
+
+
+@MODELS.register_module()
+class RECHead(BaseModule):
+    """Projections, V-L encoder, REG token and box MLP (TransVG, arXiv 2104.08541 §3).
+
+    Args:
+        vision_channels: Width of the vision tokens.
+        language_channels: Width of the language tokens.
+        num_vision_tokens: Vision tokens of an image; the input size is fixed by it.
+        num_text_tokens: Most text tokens of an expression, ``[CLS]`` and ``[SEP]``
+            included.
+        embed_dims: Width C of the V-L encoder.
+        num_layers: Number of V-L encoder layers.
+        num_heads: Number of attention heads.
+        feedforward_channels: Hidden width of their FFNs.
+        dropout: Their dropout probability.
+        projection_norm: Whether a LayerNorm follows each projection (the paper: no).
+        loss_bbox: Config of the L1 loss on relative ``cxcywh``.
+        loss_iou: Config of the IoU loss on relative ``xyxy``.
+    """
+
+    def __init__(
+        self,
+        vision_channels: int = 256,
+        language_channels: int = 768,
+        num_vision_tokens: int = 400,
+        num_text_tokens: int = 20,
+        embed_dims: int = 256,
+        num_layers: int = 6,
+        num_heads: int = 8,
+        feedforward_channels: int = 2048,
+        dropout: float = 0.1,
+        projection_norm: bool = False,
+        loss_bbox: dict | None = None,
+        loss_iou: dict | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_vision_tokens = num_vision_tokens
+        self.num_text_tokens = num_text_tokens
+        self.vision_proj = _projection(vision_channels, embed_dims, projection_norm)
+        self.language_proj = _projection(language_channels, embed_dims, projection_norm)
+        self.reg_token = nn.Embedding(1, embed_dims)
+        self.position_embedding = nn.Embedding(
+            1 + num_text_tokens + num_vision_tokens, embed_dims
+        )
+        self.encoder = VLEncoder(
+            num_layers,
+            dict(
+                embed_dims=embed_dims,
+                num_heads=num_heads,
+                feedforward_channels=feedforward_channels,
+                dropout=dropout,
+            ),
+        )
+        self.bbox_mlp = nn.Sequential(
+            nn.Linear(embed_dims, embed_dims),
+            nn.ReLU(),
+            nn.Linear(embed_dims, embed_dims),
+            nn.ReLU(),
+            nn.Linear(embed_dims, 4),
+        )
+        self.loss_bbox = MODELS.build(loss_bbox or dict(type='L1Loss', loss_weight=1.0))
+        self.loss_iou = MODELS.build(loss_iou or dict(type='GIoULoss', loss_weight=1.0))
+
+    def forward(
+        self,
+        vision_tokens: Tensor,
+        vision_mask: Tensor,
+        language_tokens: Tensor,
+        language_mask: Tensor,
+        image_index: Tensor,
+    ) -> Tensor:
+        """Predict one box an expression.
+
+        Args:
+            vision_tokens: (I, N, C_v).
+            vision_mask: (I, N) bool, true = padding.
+            language_tokens: (E, L, C_l); L may be below ``num_text_tokens``.
+            language_mask: (E, L) bool, true = padding.
+            image_index: (E,) int64, the image (0 … I - 1) of each expression.
+
+        Returns:
+            (E, 4) float32 ``cxcywh`` in [0, 1], relative to the padded input.
+
+        Raises:
+            ValueError: The number of tokens is not what the head was made for.
+        """
+        num_text, num_vision = language_tokens.shape[1], vision_tokens.shape[1]
+        if num_vision != self.num_vision_tokens or num_text > self.num_text_tokens:
+            raise ValueError(
+                f'RECHead was made for {self.num_vision_tokens} vision tokens and at '
+                f'most {self.num_text_tokens} text tokens, got {num_vision} and '
+                f'{num_text}: set num_vision_tokens to the canvas size divided by the '
+                'stride, squared, and max_tokens of the preprocessor to num_text_tokens'
+            )
+        vision = self.vision_proj(vision_tokens)[image_index]
+        language = self.language_proj(language_tokens)
+        # position tables are looked up in their own type; autocast makes vision another
+        reg = self.reg_token.weight.expand(len(language), 1, -1).to(language.dtype)
+        tokens = torch.cat([reg, language, vision], dim=1)
+        mask = torch.cat(
+            [
+                language_mask.new_zeros(len(language), 1),
+                language_mask,
+                vision_mask[image_index],
+            ],
+            dim=1,
+        )
+        table = self.position_embedding.weight
+        position = torch.cat([table[: 1 + num_text], table[-num_vision:]])[None]
+        reg = self.encoder(tokens, position.to(tokens.dtype), mask)
+        return self.bbox_mlp(reg).float().sigmoid()
+
+    def loss(self, boxes: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
+        """L1 (summed over the four numbers) and GIoU, each a mean over expressions.
+
+        Args:
+            boxes: Output of :meth:`forward`, (E, 4).
+            data_samples: Of the I images, with ``gt_instances.bboxes`` in canvas pixels
+                and ``batch_input_shape``; together E boxes.
+
+        Returns:
+            ``loss_bbox`` and ``loss_iou``.
+        """
+        target = torch.cat(
+            [
+                sample.gt_instances.bboxes / _canvas_size(sample, boxes)
+                for sample in data_samples
+            ]
+        )
+        count = len(boxes)
+        return dict(
+            loss_bbox=self.loss_bbox(
+                boxes, bbox_xyxy_to_cxcywh(target), avg_factor=count
+            ),
+            loss_iou=self.loss_iou(
+                bbox_cxcywh_to_xyxy(boxes), target, avg_factor=count
+            ),
+        )
+
+    def predict(self, boxes: Tensor, data_samples: SampleList) -> list[InstanceData]:
+        """Turn relative boxes into boxes in original-image pixels.
+
+        REC has one answer and the model defines no score for it, so none is given.
+
+        Args:
+            boxes: Output of :meth:`forward`, (E, 4).
+            data_samples: Of the I images, in the order of the expressions.
+
+        Returns:
+            For each image ``bboxes`` (k, 4) ``xyxy``, clipped to the picture, and
+            ``labels`` (k,) zeros, k = its number of expressions.
+        """
+        counts = [num_expressions(sample) for sample in data_samples]
+        results = []
+        for sample, relative in zip(data_samples, boxes.split(counts), strict=True):
+            left, top = sample.get('pad_offset', (0, 0))
+            scale = boxes.new_tensor(sample.get('scale_factor', (1.0, 1.0))).repeat(2)
+            bboxes = bbox_cxcywh_to_xyxy(relative) * _canvas_size(sample, boxes)
+            bboxes = (bboxes - boxes.new_tensor([left, top, left, top])) / scale
+            height, width = sample.ori_shape[:2]
+            bboxes[:, 0::2].clamp_(0, width)
+            bboxes[:, 1::2].clamp_(0, height)
+            labels = bboxes.new_zeros(len(bboxes), dtype=torch.long)
+            results.append(InstanceData(bboxes=bboxes, labels=labels))
+        return results
+
+
+def num_expressions(sample: DetDataSample) -> int:
+    """Number of expressions in a data sample, whose ``text`` is a str or a tuple."""
+    return 1 if isinstance(sample.text, str) else len(sample.text)
+
+
+def _projection(in_channels: int, out_channels: int, norm: bool) -> nn.Module:
+    linear = nn.Linear(in_channels, out_channels)
+    return nn.Sequential(linear, nn.LayerNorm(out_channels)) if norm else linear
+
+
+def _canvas_size(sample: DetDataSample, like: Tensor) -> Tensor:
+    height, width = sample.batch_input_shape
+    return like.new_tensor([width, height, width, height])

@@ -1,0 +1,3 @@
+from .m3isa import M3ISA
+
+__all__ = ['M3ISA']

@@ -1,0 +1,145 @@
+"""Finding and loading the pre-trained weights of towers."""
+
+import hashlib
+import importlib.util
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+PACKAGE_SCHEME = 'package:'
+
+
+def resolve_pretrained(name: str, sha256: str | None = None) -> str:
+    """Turn the name of pre-trained weights into what transformers loads.
+
+    Args:
+        name: A local folder, a hub name (``'bert-base-uncased'``), or
+            ``'package:MODULE/FOLDER'`` for a folder inside an installed Python package.
+        sha256: Expected hash of the folder's ``model.safetensors``.
+
+    Returns:
+        A folder, or the hub name as it was.
+
+    Raises:
+        FileNotFoundError: The package or its folder is not there.
+        ValueError: The hash differs, or a hash was given for a hub name.
+    """
+    if name.startswith(PACKAGE_SCHEME):
+        package, _, folder = name.removeprefix(PACKAGE_SCHEME).partition('/')
+        spec = importlib.util.find_spec(package)
+        if spec is None:
+            raise FileNotFoundError(
+                f'{name!r}: the Python package {package!r} is not installed; '
+                'install it with: pip install -r requirements/demo.txt'
+            )
+        path = Path(next(iter(spec.submodule_search_locations))) / folder
+        if not path.is_dir():
+            raise FileNotFoundError(f'{name!r}: no folder {path}')
+        name = str(path)
+    if sha256 is not None:
+        weights = Path(name) / 'model.safetensors'
+        if not weights.is_file():
+            raise ValueError(f'{weights} is missing, its sha256 cannot be checked')
+        found = file_sha256(weights)
+        if found != sha256:
+            raise ValueError(
+                f'{weights} has sha256 {found}, expected {sha256}: the file is broken '
+                'or another version; install or download it again'
+            )
+    return name
+
+
+def file_sha256(path: str | Path) -> str:
+    """Hash of a file's content, as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def state_sha256(module: nn.Module) -> str:
+    """Hash of a module's parameters and buffers, names included.
+
+    The same for the same weights on every device; differs when one value, one name or
+    one type differs.
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
+        raw = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(raw.numpy())
+    return digest.hexdigest()
+
+
+def load_state_file(path: str) -> dict[str, Tensor]:
+    """Read the state dict of a checkpoint file without running code from it.
+
+    Args:
+        path: A ``torch.save`` file that is a state dict, or holds one under
+            ``'state_dict'`` or ``'model'``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not a checkpoint, is damaged, or holds more than plain data.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'no checkpoint file {path!r}')
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:
+        raise ValueError(
+            f'{path!r} cannot be read as a checkpoint: it is damaged, is no torch file, '
+            f'or holds Python objects, which are not loaded ({error})'
+        ) from error
+    for key in ('state_dict', 'model'):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not all(
+        isinstance(value, Tensor) for value in content.values()
+    ):
+        raise ValueError(f'{path!r} holds no state dict (parameter name to tensor)')
+    return content
+
+
+def save_state_file(state: dict[str, Tensor], path: str) -> None:
+    """Write a state dict as a checkpoint file, whole or not at all.
+
+    Raises:
+        OSError: The file cannot be written, for instance because the disk is full.
+    """
+    partial = Path(f'{path}.partial')
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        torch.save(dict(state_dict=state), partial)
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(f'cannot write {path}: {error}') from error
+
+
+def load_exactly(module: nn.Module, state: dict[str, Tensor], source: str) -> None:
+    """Load a state dict; every name and shape must fit.
+
+    Raises:
+        ValueError: Names or shapes differ; the message names the first of them.
+    """
+    own = module.state_dict()
+    faults = {
+        'missing': sorted(own.keys() - state.keys()),
+        'not known to the model': sorted(state.keys() - own.keys()),
+        'of another shape': sorted(
+            name
+            for name in own.keys() & state.keys()
+            if own[name].shape != state[name].shape
+        ),
+    }
+    if any(faults.values()):
+        text = '; '.join(
+            f'{len(names)} {kind} ({", ".join(names[:3])}{", …" * (len(names) > 3)})'
+            for kind, names in faults.items()
+            if names
+        )
+        raise ValueError(f'{source} does not fit {type(module).__name__}: {text}')
+    module.load_state_dict(state)

@@ -1,0 +1,30 @@
+"""What a tower hands to the side networks."""
+
+from dataclasses import dataclass, field, replace
+
+from torch import Tensor, nn
+
+
+@dataclass
+class TowerFeatures:
+    """Output of one tower and what was tapped on the way.
+
+    Attributes:
+        tokens: Output tokens of the last layer, (B, N, C).
+        mask: Padding mask of the tokens, (B, N) bool, true = padding.
+        input_tokens: Tokens that enter the first layer, (B, N, C).
+        taps: For each kind of tap (``'attention'``, ``'ffn'``) one (B, N, C) tensor a
+            paired layer.
+        norms: For each kind of tap the tower's own LayerNorm of each paired layer;
+            empty unless the backbone was given their names.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    input_tokens: Tensor
+    taps: dict[str, list[Tensor]] = field(default_factory=dict)
+    norms: dict[str, list[nn.Module]] = field(default_factory=dict)
+
+    def replace(self, **changes) -> 'TowerFeatures':
+        """Return a copy with the given attributes changed."""
+        return replace(self, **changes)
