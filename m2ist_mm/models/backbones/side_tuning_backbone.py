@@ -78,6 +78,7 @@ class SideTuningBackbone(BaseModule):
             self.requires_grad_(False)
             self.eval()
         self._tower_identity = None
+        self.register_load_state_dict_post_hook(_forget_old_weights)
 
     @property
     def towers(self) -> dict[str, BaseModule]:
@@ -183,3 +184,9 @@ class SideTuningBackbone(BaseModule):
             with record_taps(tower, taps, layers) as recorded:
                 features = tower(*inputs)
         return features.replace(taps=recorded)
+
+
+def _forget_old_weights(backbone: SideTuningBackbone, incompatible_keys) -> None:
+    backbone._tower_identity = None
+    if backbone.language_cache is not None:
+        backbone.language_cache.clear()

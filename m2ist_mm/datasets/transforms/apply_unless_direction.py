@@ -1,0 +1,36 @@
+"""Gate for transforms that make direction words untrue."""
+
+from mmcv.transforms import RandomApply
+from mmdet.registry import TRANSFORMS
+
+from .direction_words import has_direction_word
+
+
+@TRANSFORMS.register_module()
+class ApplyUnlessDirection(RandomApply):
+    """Apply transforms with a probability, to expressions without direction.
+
+    "The bottom bowl" may not be the bottom one of what a crop leaves. If any
+    expression of the sample says left, right, top, bottom or middle, the
+    sample passes unchanged.
+
+    Required keys: ``text`` (list of str) and those of the transforms.
+
+    Args:
+        transforms (list[dict]): The transforms to apply.
+        prob (float): Probability to apply them to a sample without direction
+            words. Defaults to 0.5.
+    """
+
+    def transform(self, results: dict) -> dict | None:
+        """Apply the transforms or pass the sample on.
+
+        Args:
+            results (dict): Result dict of the pipeline.
+
+        Returns:
+            dict: The transformed or the same dict.
+        """
+        if any(has_direction_word(text) for text in results['text']):
+            return results
+        return super().transform(results)

@@ -1,0 +1,64 @@
+"""Last step of a pipeline: the packed sample."""
+
+from mmdet.datasets.transforms import PackDetInputs
+from mmdet.registry import TRANSFORMS
+from mmdet.structures.bbox import BaseBoxes
+
+
+@TRANSFORMS.register_module()
+class PackRECInputs(PackDetInputs):
+    """Pack a sample as ``dict(inputs=..., data_samples=...)``.
+
+    ``inputs`` is the picture, a uint8 tensor (3, H, W) in BGR. The
+    ``DetDataSample`` has ``gt_instances`` with ``bboxes`` (k, 4) xyxy float32
+    pixels and ``labels`` (k,), all zero; its metainfo has the keys below, as
+    far as the sample has them. ``text``, ``sent_id`` and ``kind``, which are
+    lists aligned with the boxes until here, become tuples, or the single value
+    where k is 1.
+
+    Args:
+        meta_keys (Sequence[str]): Keys to keep as metainfo. ``scale_factor``
+            is the last resize's; where a crop came before, it does not lead
+            back to the original picture.
+    """
+
+    expression_keys = ('text', 'sent_id', 'kind')
+
+    def __init__(
+        self,
+        meta_keys=(
+            'img_id',
+            'img_path',
+            'ori_shape',
+            'img_shape',
+            'scale_factor',
+            'flip',
+            'pad_offset',
+            'valid_shape',
+            'text',
+            'sent_id',
+            'kind',
+            'split',
+        ),
+    ) -> None:
+        super().__init__(meta_keys=meta_keys)
+
+    def transform(self, results: dict) -> dict:
+        """Pack the sample.
+
+        Args:
+            results (dict): Result dict of the pipeline.
+
+        Returns:
+            dict: ``inputs`` and ``data_samples``.
+        """
+        results = dict(results)
+        for key in self.expression_keys:
+            if key in results:
+                values = tuple(results[key])
+                results[key] = values if len(values) > 1 else values[0]
+        # There are no crowds to ignore among referents.
+        results.pop('gt_ignore_flags', None)
+        if isinstance(results.get('gt_bboxes'), BaseBoxes):
+            results['gt_bboxes'] = results['gt_bboxes'].tensor
+        return super().transform(results)

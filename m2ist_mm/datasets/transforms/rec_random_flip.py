@@ -1,0 +1,47 @@
+"""Horizontal flip of picture, boxes and words."""
+
+from mmdet.datasets.transforms import RandomFlip
+from mmdet.registry import TRANSFORMS
+
+from .direction_words import swap_left_right
+
+
+@TRANSFORMS.register_module()
+class RECRandomFlip(RandomFlip):
+    """Mirror picture and boxes, and swap left and right in the expressions.
+
+    Place it before ``PadToCanvas``, which records where the picture lies.
+
+    Required keys: ``img``, ``text`` (list of str), ``gt_bboxes`` (optional).
+    Modified keys: the same. Added keys: ``flip``, ``flip_direction``.
+
+    Args:
+        prob (float): Probability of a flip. Defaults to 0.5.
+    """
+
+    def __init__(self, prob: float = 0.5) -> None:
+        # Vertical flips are not offered: no swap of words makes "top of the
+        # hill" true of them.
+        super().__init__(prob=float(prob), direction='horizontal')
+
+    def transform(self, results: dict) -> dict:
+        """Flip with probability ``prob``.
+
+        Args:
+            results (dict): Result dict of the pipeline.
+
+        Returns:
+            dict: The same dict, flipped or not.
+
+        Raises:
+            ValueError: If the picture has been padded already.
+        """
+        if 'pad_offset' in results:
+            raise ValueError(
+                'RECRandomFlip stands after PadToCanvas: its flip would make '
+                'pad_offset wrong; place it before'
+            )
+        results = super().transform(results)
+        if results['flip']:
+            results['text'] = [swap_left_right(text) for text in results['text']]
+        return results

@@ -1,0 +1,21 @@
+"""Checkpoints, hooks, optimisers and the start of programs."""
+
+from . import checkpoint_loader  # noqa: F401  (registers the loaders that run no code)
+from .hooks import (
+    EpochSeedHook,
+    RECVisualizationHook,
+    TunedCheckpointHook,
+    TunedStateHook,
+    TuningSummaryHook,
+)
+from .optimizers import AutocastOptimWrapper, TunedOptimWrapperConstructor
+
+__all__ = [
+    'AutocastOptimWrapper',
+    'EpochSeedHook',
+    'RECVisualizationHook',
+    'TunedCheckpointHook',
+    'TunedOptimWrapperConstructor',
+    'TunedStateHook',
+    'TuningSummaryHook',
+]

@@ -1,0 +1,83 @@
+"""Random numbers that depend on where the training is, not on how it came there."""
+
+import random
+
+import numpy as np
+import torch
+from mmdet.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.runner import EpochBasedTrainLoop, Runner
+
+
+@HOOKS.register_module()
+class EpochSeedHook(Hook):
+    """Seeds every iteration and tells the data set its epoch.
+
+    Before each iteration the generators of Python, numpy and torch are seeded from
+    (seed, iteration, rank): what dropout draws does not depend on earlier draws. Before
+    each epoch ``set_epoch(epoch)`` is called on the data sets that have it
+    (``RECDataset`` seeds each sample from its seed, the epoch and the index). Together,
+    a training that was killed and resumed ends with the same weights as one that was
+    not, bit for bit where the arithmetic itself is deterministic (on a CPU; on a GPU
+    with ``randomness.deterministic=True``).
+
+    In iteration-based training an epoch is one pass over the data; samples that workers
+    fetch in advance around the end of a pass may still be drawn with the number of the
+    pass before, so that there the augmentation of these few, unlike their order, can
+    differ after a resume if ``num_workers`` is not 0.
+    """
+
+    # after all other hooks: what they draw must not matter
+    priority = 'LOWEST'
+
+    def before_train(self, runner: Runner) -> None:
+        """Give the sampler the seed of the training that is resumed."""
+        sampler = runner.train_dataloader.batch_sampler.sampler
+        if hasattr(sampler, 'seed') and not runner._randomness_cfg.get(
+            'diff_rank_seed', False
+        ):
+            sampler.seed = runner.seed
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Set the data sets' epoch, before the workers start on it."""
+        seed_generators(runner.seed, runner.iter, runner.rank)
+        self._epoch = None
+        self._set_epoch(runner)
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None
+    ) -> None:
+        """Seed the iteration; in iteration-based training, count the passes."""
+        seed_generators(runner.seed, runner.iter, runner.rank)
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            self._set_epoch(runner)
+
+    def _set_epoch(self, runner: Runner) -> None:
+        loader = runner.train_dataloader
+        if isinstance(runner.train_loop, EpochBasedTrainLoop):
+            epoch = runner.epoch
+        else:
+            batch_size = getattr(loader.batch_sampler, 'batch_size', 1)
+            samples = runner.iter * batch_size * runner.world_size
+            epoch = samples // len(loader.dataset)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            set_epoch(loader.dataset, epoch)
+
+
+def seed_generators(*numbers: int) -> None:
+    """Seed Python's, numpy's and torch's generators from several numbers >= 0."""
+    seed = int(np.random.SeedSequence(numbers).generate_state(1)[0])
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def set_epoch(dataset, epoch: int) -> None:
+    """Call ``set_epoch`` of a data set, or of those that it wraps."""
+    if hasattr(dataset, 'set_epoch'):
+        dataset.set_epoch(epoch)
+        return
+    for inner in getattr(dataset, 'datasets', [getattr(dataset, 'dataset', None)]):
+        if inner is not None:
+            set_epoch(inner, epoch)

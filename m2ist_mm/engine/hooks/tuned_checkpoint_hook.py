@@ -1,0 +1,141 @@
+"""Saving of tuned weights alone, with what a resume needs in a file beside them."""
+
+import io
+import os.path as osp
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from mmdet.registry import HOOKS
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+
+from .. import atomic_local_backend  # noqa: F401  (registers 'atomic_local')
+from ..atomic_file import write_atomically
+from ..resumable_checkpoint import RESUME_SUFFIX, resume_file, weights_crc32
+from ..tuned_state import frozen_state_keys, tower_identity, unwrap
+
+
+@HOOKS.register_module()
+class TunedCheckpointHook(CheckpointHook):
+    """Writes small checkpoints: the tuned weights and the identity of the towers.
+
+    ``epoch_N.pth`` (``iter_N.pth``, ``best_*.pth``) holds ``state_dict`` without the
+    frozen towers and ``meta`` with, besides MMEngine's entries, ``towers`` (name and
+    sha256 of each tower's weights). Optimiser, schedulers and message hub go into
+    ``epoch_N.resume.pth`` beside it, of which only the newest is kept.
+    ``TunedStateHook`` loads both. Every file appears whole or not at all, and an older
+    checkpoint is removed only when the newer one is complete.
+
+    Args:
+        kwargs: Arguments of MMEngine's ``CheckpointHook``; ``out_dir`` must be local.
+    """
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
+        if self.backend_args is not None or self.file_client_args is not None:
+            raise ValueError(
+                'TunedCheckpointHook writes to local folders: it takes no backend_args'
+            )
+        self.backend_args = dict(backend='atomic_local')
+        self._resume_file = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Set up the output folder.
+
+        Raises:
+            ValueError: ``out_dir`` is not a local folder.
+        """
+        if '://' in str(self.out_dir or ''):
+            raise ValueError(f'checkpoint out_dir {self.out_dir} is not a local folder')
+        super().before_train(runner)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Take the towers out of the checkpoint, and write the resume file.
+
+        Args:
+            runner: The runner that saves.
+            checkpoint: What is about to be written; changed in place.
+        """
+        model = unwrap(runner.model)
+        frozen = frozen_state_keys(model)
+        for key in frozen:
+            checkpoint['state_dict'].pop(key, None)
+            checkpoint.get('ema_state_dict', {}).pop(f'module.{key}', None)
+        if frozen:
+            checkpoint['meta']['towers'] = tower_identity(model)
+        resume_state = {
+            key: checkpoint.pop(key) for key in set(checkpoint) - {'meta', 'state_dict'}
+        }
+        if self._resume_file is not None:
+            resume_state['weights_crc32'] = weights_crc32(checkpoint['state_dict'])
+            content = io.BytesIO()
+            torch.save(resume_state, content)
+            write_atomically(self._resume_file, content.getvalue())
+        elif 'optimizer' in resume_state:
+            # somebody called runner.save_checkpoint: one file that can be resumed
+            checkpoint.update(resume_state)
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        self.last_ckpt = osp.join(self.out_dir, self.filename_tmpl.format(step))
+        outdated = self._outdated_checkpoints(runner, step)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        self._resume_file = resume_file(self.last_ckpt)
+        try:
+            runner.save_checkpoint(
+                self.out_dir,
+                osp.basename(self.last_ckpt),
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                meta=meta,
+                by_epoch=self.by_epoch,
+                backend_args=self.backend_args,
+                **self.args,
+            )
+            if not is_main_process():
+                return
+            pointer = osp.join(runner.work_dir, 'last_checkpoint')
+            write_atomically(pointer, self.last_ckpt.encode())
+            older = Path(self.out_dir).glob(
+                Path(self.filename_tmpl.format('*')).stem + RESUME_SUFFIX
+            )
+            for path in {str(path) for path in older} - {self._resume_file}:
+                outdated.append(path)
+        finally:
+            self._resume_file = None
+        for path in outdated:
+            Path(path).unlink(missing_ok=True)
+
+    def _outdated_checkpoints(self, runner: Runner, step: int) -> list[str]:
+        """Those beyond ``max_keep_ckpts``, when the one of ``step`` is added."""
+        if self.max_keep_ckpts <= 0 or step in self.keep_ckpt_ids:
+            return []
+        outdated = []
+        if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
+            oldest = self.keep_ckpt_ids.popleft()
+            outdated.append(osp.join(self.out_dir, self.filename_tmpl.format(oldest)))
+        self.keep_ckpt_ids.append(step)
+        runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+        return outdated
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        with self._removals_put_off():
+            super()._save_best_checkpoint(runner, metrics)
+
+    @contextmanager
+    def _removals_put_off(self) -> Iterator[None]:
+        """Remove files only after all went well: MMEngine removes before it saves."""
+        removed: list[str] = []
+        self.file_backend.remove = removed.append
+        try:
+            yield
+        finally:
+            del self.file_backend.remove
+        best = {
+            getattr(self, 'best_ckpt_path', None),
+            *getattr(self, 'best_ckpt_path_dict', {}).values(),
+        }
+        for path in set(removed) - best:
+            Path(path).unlink(missing_ok=True)

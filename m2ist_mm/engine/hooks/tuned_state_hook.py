@@ -1,0 +1,48 @@
+"""Loading of checkpoints that hold tuned weights alone."""
+
+from mmdet.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.optim import BaseOptimWrapper
+from mmengine.runner import Runner
+
+from ..resumable_checkpoint import ResumableCheckpoint
+from ..tuned_state import fit_checkpoint, frozen_state_keys, unwrap
+
+
+@HOOKS.register_module()
+class TunedStateHook(Hook):
+    """Checks a loaded checkpoint and adds the model's frozen towers to it.
+
+    The other half of ``TunedCheckpointHook``, apart from it because it must run before
+    ``EMAHook`` reads the checkpoint, and the other after ``EMAHook`` wrote to it. It
+    works the same in training, resuming and testing.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Check and complete the checkpoint, in place.
+
+        Args:
+            runner: The runner that loads.
+            checkpoint: What was read from the file.
+
+        Raises:
+            FileNotFoundError: A resume was asked for and the resume file is missing.
+            ValueError: The checkpoint was made on other towers, or does not fit.
+        """
+        if runner._resume:
+            if 'meta' not in checkpoint:
+                raise ValueError(
+                    'the checkpoint holds weights alone, training cannot resume from '
+                    'it; start a new one from them with --cfg-options load_from=FILE'
+                )
+            if isinstance(checkpoint, ResumableCheckpoint):
+                checkpoint.add_resume_state()
+        trains = isinstance(runner.optim_wrapper, BaseOptimWrapper)
+        model = unwrap(runner.model)
+        fit_checkpoint(model, checkpoint, partial=trains and not runner._resume)
+        if 'ema_state_dict' in checkpoint:
+            state, ema = checkpoint['state_dict'], checkpoint['ema_state_dict']
+            for key in frozen_state_keys(model):
+                ema.setdefault(f'module.{key}', state[key])

@@ -1,0 +1,147 @@
+"""The part of a model's state that is tuned, and the towers it was tuned for."""
+
+import logging
+from collections import OrderedDict
+
+from mmengine.logging import print_log
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from torch import Tensor, nn
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """The model inside data-parallel and test-time-augmentation wrappers."""
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model
+
+
+def frozen_state_keys(model: nn.Module) -> set[str]:
+    """Names in ``model.state_dict()`` of frozen towers, which checkpoints leave out."""
+    return {
+        f'{prefix}.{key}' if prefix else key
+        for prefix, module in model.named_modules()
+        if hasattr(module, 'frozen_state_keys')
+        for key in module.frozen_state_keys()
+    }
+
+
+def tower_identity(model: nn.Module) -> dict[str, dict[str, str]]:
+    """Name and sha256 of each frozen tower's weights; empty where there is none."""
+    return {
+        name: identity
+        for module in model.modules()
+        if hasattr(module, 'tower_identity')
+        for name, identity in module.tower_identity().items()
+    }
+
+
+def fit_checkpoint(model: nn.Module, checkpoint: dict, partial: bool = False) -> None:
+    """Make a checkpoint's state complete for a model with towers, or say what is wrong.
+
+    The state of frozen towers that the checkpoint left out is filled in from the model,
+    if the model's towers are those that the checkpoint names. A checkpoint that holds
+    the towers' weights needs no names: it loads them. Models without towers are left
+    alone.
+
+    Args:
+        model: The model that the checkpoint is about to be loaded into.
+        checkpoint: A loaded checkpoint, or a bare state dict; changed in place, its
+            state is under ``'state_dict'`` after the call.
+        partial: Whether tuned weights may be missing (they keep their initial values,
+            one warning says which), as when a training starts from another's weights.
+
+    Raises:
+        ValueError: It was made on other towers, or does not fit the model.
+    """
+    model = unwrap(model)
+    if not any(hasattr(module, 'frozen_state_keys') for module in model.modules()):
+        return
+    if 'state_dict' not in checkpoint:
+        state = dict(checkpoint)
+        checkpoint.clear()
+        checkpoint['state_dict'] = state
+    state = OrderedDict(
+        (name.removeprefix('module.'), value)
+        for name, value in checkpoint['state_dict'].items()
+    )
+    own = model.state_dict()
+    left_out = frozen_state_keys(model) - state.keys()
+    if left_out:
+        _check_towers(model, checkpoint.get('meta', {}).get('towers'))
+    state.update((name, own[name]) for name in left_out)
+    _check_names_and_shapes(own, state, partial)
+    checkpoint['state_dict'] = state
+
+
+def _check_towers(model: nn.Module, wanted: dict[str, dict[str, str]] | None) -> None:
+    if wanted is None:
+        print_log(
+            'The checkpoint holds neither the weights nor the identity of its frozen '
+            'towers: whether it was made on the towers of this config is not known.',
+            logger='current',
+            level=logging.WARNING,
+        )
+        return
+    found = tower_identity(model)
+    faults = [
+        f'{tower} tower: made on {_describe(wanted.get(tower))}, but the config has '
+        f'{_describe(found.get(tower))}'
+        for tower in sorted(wanted.keys() | found.keys())
+        if (wanted.get(tower) or {}).get('sha256')
+        != (found.get(tower) or {}).get('sha256')
+    ]
+    if faults:
+        raise ValueError(
+            'the checkpoint was made on other towers. '
+            + '; '.join(faults)
+            + '. Point the config at the weights it was made on: --cfg-options '
+            'model.backbone.vision.weights=FILE model.backbone.language.weights=FOLDER'
+        )
+
+
+def _describe(identity: dict[str, str] | None) -> str:
+    if identity is None:
+        return 'random weights'
+    return f'{identity["name"]!r} (sha256 {identity["sha256"]})'
+
+
+def _check_names_and_shapes(
+    own: dict[str, Tensor], state: dict[str, Tensor], partial: bool
+) -> None:
+    # as MMEngine does: BatchNorm's counters are missing in old checkpoints
+    missing = [
+        name
+        for name in own.keys() - state.keys()
+        if not name.endswith('num_batches_tracked')
+    ]
+    faults = {
+        'unknown to the model': state.keys() - own.keys(),
+        'of another shape': [
+            name
+            for name in own.keys() & state.keys()
+            if own[name].shape != state[name].shape
+        ],
+    }
+    if not partial:
+        faults['missing'] = missing
+    elif missing:
+        print_log(
+            f'Not in the checkpoint, start anew: {_count(missing)}.',
+            logger='current',
+            level=logging.WARNING,
+        )
+    if any(faults.values()):
+        text = '; '.join(
+            f'{_count(names)} {kind}' for kind, names in faults.items() if names
+        )
+        raise ValueError(
+            f'the checkpoint does not fit the model: {text}. Use the config it was '
+            'trained with (its meta.cfg); checkpoints of the original TransVG are '
+            'converted by tools/model_converters/transvg_to_m2ist.py'
+        )
+
+
+def _count(names) -> str:
+    names = sorted(names)
+    shown = ', '.join(names[:3]) + (', …' if len(names) > 3 else '')
+    return f'{len(names)} weights ({shown})'

@@ -1,0 +1,188 @@
+"""Pictures of expressions with their true and predicted boxes."""
+
+import math
+import textwrap
+
+import cv2
+import mmcv
+import numpy as np
+import torch
+from mmdet.registry import VISUALIZERS
+from mmdet.structures import DetDataSample
+from mmdet.structures.bbox import bbox_overlaps, get_box_tensor
+from mmdet.visualization import DetLocalVisualizer
+from mmengine.dist import master_only
+
+
+@VISUALIZERS.register_module()
+class RECVisualizer(DetLocalVisualizer):
+    """Draw the expression below the picture, and its boxes in one picture.
+
+    True boxes are green, predicted ones orange. Where a sample has several
+    expressions, numbers tell which box is whose. Small pictures are enlarged
+    so that lines and letters stay readable.
+
+    Args:
+        name (str): Name of the instance.
+        min_size (int): A picture whose longer side has fewer pixels is enlarged
+            by the smallest whole factor that reaches it. Defaults to 480.
+        **kwargs: See mmdet's DetLocalVisualizer.
+    """
+
+    true_color = (0, 170, 0)
+    predicted_color = (255, 110, 0)
+    font_pixels = 15
+
+    def __init__(
+        self, name: str = 'visualizer', *args, min_size: int = 480, **kwargs
+    ) -> None:
+        super().__init__(name, *args, **kwargs)
+        self.min_size = min_size
+
+    @master_only
+    def add_datasample(
+        self,
+        name: str,
+        image: np.ndarray,
+        data_sample: DetDataSample | None = None,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        show: bool = False,
+        wait_time: float = 0,
+        out_file: str | None = None,
+        pred_score_thr: float = 0.0,
+        step: int = 0,
+    ) -> None:
+        """Draw a sample and show it, write it, or hand it to the backends.
+
+        Args:
+            name (str): Name of the picture.
+            image (np.ndarray): (H, W, 3) uint8, RGB.
+            data_sample (DetDataSample, optional): With ``text`` and, as far as
+                they are to be drawn, ``gt_instances`` and ``pred_instances``
+                with ``bboxes`` (k, 4) in xyxy pixels of ``image``.
+            draw_gt (bool): Draw the true boxes. Defaults to True.
+            draw_pred (bool): Draw the predicted boxes. Defaults to True.
+            show (bool): Open a window. Defaults to False.
+            wait_time (float): Seconds that the window stays. Defaults to 0:
+                until a key is pressed.
+            out_file (str, optional): Write the picture here, and not to the
+                backends.
+            pred_score_thr (float): Ignored, mmdet's hook passes it: an
+                expression's only box is drawn whatever its score.
+            step (int): Step under which backends store the picture.
+        """
+        image = image.clip(0, 255).astype(np.uint8)
+        expressions, boxes = [], {}
+        if data_sample is not None:
+            text = data_sample.get('text', ())
+            expressions = [text] if isinstance(text, str) else list(text)
+            for kind, wanted in (('gt', draw_gt), ('pred', draw_pred)):
+                instances = data_sample.get(f'{kind}_instances')
+                if wanted and instances is not None and 'bboxes' in instances:
+                    tensor = get_box_tensor(instances.bboxes).detach().float().cpu()
+                    boxes[kind] = tensor
+        drawn = self._draw(image, expressions, boxes)
+
+        self.set_image(drawn)
+        if show:
+            self.show(drawn, win_name=name, wait_time=wait_time)
+        if out_file is not None:
+            mmcv.imwrite(drawn[..., ::-1], out_file)
+        else:
+            self.add_image(name, drawn, step)
+
+    def _draw(
+        self,
+        image: np.ndarray,
+        expressions: list[str],
+        boxes: dict[str, torch.Tensor],
+    ) -> np.ndarray:
+        """Draw boxes, numbers and caption.
+
+        Args:
+            image (np.ndarray): (H, W, 3) uint8, RGB.
+            expressions (list[str]): k expressions.
+            boxes (dict[str, Tensor]): (k, 4) xyxy pixels under 'gt', 'pred'.
+
+        Returns:
+            np.ndarray: uint8, RGB, larger than ``image``.
+        """
+        height, width = image.shape[:2]
+        scale = max(1, math.ceil(self.min_size / max(height, width)))
+        height, width = height * scale, width * scale
+        # A narrow picture gets a margin: the caption needs room for words.
+        canvas_width = max(width, self.min_size * 2 // 3)
+        caption = self._caption(expressions, boxes, canvas_width)
+        line_height = int(1.5 * self.font_pixels)
+        canvas = np.full(
+            (height + line_height * len(caption) + 6, canvas_width, 3), 255, np.uint8
+        )
+        canvas[:height, :width] = cv2.resize(
+            image, (width, height), interpolation=cv2.INTER_LINEAR
+        )
+
+        self.set_image(canvas)
+        for kind, color in (('gt', self.true_color), ('pred', self.predicted_color)):
+            if kind in boxes:
+                self._draw_boxes(boxes[kind] * scale, color, (width, height))
+        for row, (line, color) in enumerate(caption):
+            self._write(line, (6, height + 4 + row * line_height), color)
+        return self.get_image()
+
+    def _draw_boxes(
+        self, boxes: torch.Tensor, color: tuple, size: tuple[int, int]
+    ) -> None:
+        """Draw boxes with their numbers; those that are not finite are left out."""
+        numbers = {}  # of the expressions that share a box
+        for number, box in enumerate(boxes.tolist(), start=1):
+            if all(map(math.isfinite, box)):
+                numbers.setdefault(tuple(box), []).append(str(number))
+        for box, shared in numbers.items():
+            x1, x2 = sorted(np.clip(box[0::2], 1, size[0] - 1))
+            y1, y2 = sorted(np.clip(box[1::2], 1, size[1] - 1))
+            self.draw_bboxes(
+                np.array([x1, y1, x2, y2]), edge_colors=color, line_widths=2, alpha=1
+            )
+            if len(boxes) > 1:
+                self._write(','.join(shared), (x1 + 2, y1 + 2), color, 'white')
+
+    def _caption(
+        self, expressions: list[str], boxes: dict[str, torch.Tensor], width: int
+    ) -> list[tuple[str, tuple]]:
+        """Lay out the caption: lines of text with their colour."""
+        black = (0, 0, 0)
+        # The mean letter of the default font is 0.6 of its size wide.
+        letters = int((width - 12) / (0.6 * self.font_pixels))
+        lines = []
+        for number, expression in enumerate(expressions, start=1):
+            prefix = f'{number}: ' if len(expressions) > 1 else ''
+            lines += [
+                (line, black) for line in textwrap.wrap(prefix + expression, letters)
+            ]
+        if 'gt' in boxes:
+            lines.append(('true', self.true_color))
+        if 'pred' in boxes:
+            line = 'predicted'
+            if 'gt' in boxes and len(boxes['gt']) == len(boxes['pred']):
+                overlaps = bbox_overlaps(
+                    boxes['gt'], boxes['pred'], is_aligned=True
+                ).nan_to_num()
+                line += ', IoU ' + ', '.join(f'{overlap:.2f}' for overlap in overlaps)
+            lines += [
+                (part, self.predicted_color) for part in textwrap.wrap(line, letters)
+            ]
+        return lines
+
+    def _write(
+        self, text: str, position: tuple, color: tuple, background: str | None = None
+    ) -> None:
+        """Write one line of text, its upper left corner at ``position``."""
+        self.draw_texts(
+            text.replace('$', r'\$'),  # matplotlib would read $...$ as a formula
+            np.array(position),
+            font_sizes=self.font_pixels * 72 / self.dpi,
+            colors=color,
+            bboxes=background
+            and dict(facecolor=background, edgecolor='none', pad=1, alpha=0.8),
+        )

@@ -1,0 +1,116 @@
+"""A tiny data set in REFER's layout, and what all tests need."""
+
+import json
+import pickle
+import runpy
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.registry import init_default_scope
+
+import m2ist_mm  # noqa: F401  registers everything
+
+ROOT = Path(__file__).resolve().parents[1]
+SPLITS = ('train', 'train', 'train', 'val', 'val', 'testA', 'testB')
+
+
+@pytest.fixture(autouse=True)
+def mmdet_scope():
+    init_default_scope('mmdet')
+
+
+@pytest.fixture
+def run_tool(monkeypatch):
+    """Run a program of tools/ as from the command line; gives its exit code."""
+
+    def run(path, *arguments):
+        monkeypatch.setattr(sys, 'argv', [path, *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            runpy.run_path(str(ROOT / path), run_name='__main__')
+        return stop.value.code or 0
+
+    return run
+
+
+def write_refer(root):
+    """Write 7 pictures with 2 objects each and 2 expressions an object."""
+    (root / 'refcoco').mkdir(parents=True)
+    (root / 'train2014').mkdir()
+    generator = np.random.default_rng(0)
+    images, annotations, refs = [], [], []
+    for number, split in enumerate(SPLITS):
+        width, height = 160 + 20 * number, 240 - 20 * number
+        image = generator.integers(0, 90, (height, width, 3)).astype(np.uint8)
+        name = f'COCO_train2014_{number:012d}.jpg'
+        for side in range(2):
+            x, y, w, h = side * width // 2 + 8, 20 + number, width // 3, height // 2
+            image[y : y + h, x : x + w] = (0, 255, 255) if side else (255, 0, 255)
+            ann_id = 100 + len(refs)
+            annotations.append(
+                dict(id=ann_id, image_id=number, bbox=[x, y, w, h], category_id=1)
+            )
+            word = ('left', 'right')[side]
+            first = 2 * len(refs)
+            sentences = [
+                dict(sent_id=first, sent=f'{word} block', raw=f'{word.upper()} block'),
+                dict(sent_id=first + 1, sent=('pink', 'yellow')[side] + ' one'),
+            ]
+            refs.append(
+                dict(
+                    ref_id=len(refs),
+                    ann_id=ann_id,
+                    image_id=number,
+                    split=split,
+                    sentences=sentences,
+                    sent_ids=[first, first + 1],
+                    file_name=name,
+                    category_id=1,
+                )
+            )
+        cv2.imwrite(str(root / 'train2014' / name), image)
+        images.append(dict(id=number, file_name=name, width=width, height=height))
+    content = dict(images=images, annotations=annotations, categories=[])
+    (root / 'refcoco' / 'instances.json').write_text(json.dumps(content))
+    (root / 'refcoco' / 'refs(unc).p').write_bytes(pickle.dumps(refs, protocol=2))
+
+
+@pytest.fixture(scope='session')
+def mini_refcoco(tmp_path_factory):
+    """Folder of a sound little RefCOCO, to be read only.
+
+    28 expressions: train 12, val 8, testA 4, testB 4.
+    """
+    root = tmp_path_factory.mktemp('mini') / 'refcoco_mini'
+    write_refer(root)
+    return root
+
+
+class ReferFolder:
+    """A little RefCOCO of a test's own, whose files it may change."""
+
+    def __init__(self, root):
+        write_refer(root)
+        self.root = root
+        self.refs_path = root / 'refcoco' / 'refs(unc).p'
+        self.instances_path = root / 'refcoco' / 'instances.json'
+
+    def image_path(self, number):
+        return self.root / 'train2014' / f'COCO_train2014_{number:012d}.jpg'
+
+    def change_refs(self, change):
+        refs = pickle.loads(self.refs_path.read_bytes())
+        change(refs)
+        self.refs_path.write_bytes(pickle.dumps(refs, protocol=2))
+
+    def change_instances(self, change):
+        instances = json.loads(self.instances_path.read_text())
+        change(instances)
+        self.instances_path.write_text(json.dumps(instances))
+
+
+@pytest.fixture
+def refer_folder(tmp_path):
+    return ReferFolder(tmp_path / 'refer')

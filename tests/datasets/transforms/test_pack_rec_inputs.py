@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+import torch
+from mmdet.structures.bbox import HorizontalBoxes
+
+from m2ist_mm.datasets import PackRECInputs
+
+
+def build(count):
+    return dict(
+        img=np.arange(24, dtype=np.uint8).reshape(2, 4, 3),
+        img_path='a.jpg',
+        img_id=3,
+        ori_shape=(2, 4),
+        img_shape=(2, 4),
+        pad_offset=(0, 0),
+        valid_shape=(2, 4),
+        split='val',
+        text=['dog', 'cat', 'cow'][:count],
+        sent_id=[7, 8, 9][:count],
+        kind=['place', 'order', 'place'][:count],
+        gt_bboxes=HorizontalBoxes(torch.rand(count, 4)),
+        gt_bboxes_labels=np.zeros(count, np.int64),
+        gt_ignore_flags=np.zeros(count, bool),
+    )
+
+
+def test_single_expression_is_a_string():
+    results = build(1)
+    packed = PackRECInputs()(results)
+    sample = packed['data_samples']
+    assert sample.text == 'dog'
+    assert sample.sent_id == 7
+    assert sample.kind == 'place'
+    assert sample.split == 'val'
+    assert packed['inputs'].dtype == torch.uint8
+    assert packed['inputs'].shape == (3, 2, 4)
+    assert packed['inputs'][:, 0, 1].tolist() == [3, 4, 5]
+    assert torch.equal(sample.gt_instances.bboxes, results['gt_bboxes'].tensor)
+    assert sample.gt_instances.labels.tolist() == [0]
+
+
+def test_expressions_of_a_group_are_a_tuple():
+    sample = PackRECInputs()(build(3))['data_samples']
+    assert sample.text == ('dog', 'cat', 'cow')
+    assert sample.sent_id == (7, 8, 9)
+    assert sample.kind == ('place', 'order', 'place')
+    assert sample.gt_instances.bboxes.shape == (3, 4)
+    assert sample.gt_instances.labels.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize('key', ['kind', 'sent_id'])
+def test_optional_keys_may_be_absent(key):
+    results = build(1)
+    del results[key]
+    assert key not in PackRECInputs()(results)['data_samples']
+
+
+def test_sample_before_packing_is_not_changed():
+    results = build(2)
+    PackRECInputs()(results)
+    assert results['text'] == ['dog', 'cat']

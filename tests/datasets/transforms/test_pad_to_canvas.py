@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmdet.structures.bbox import HorizontalBoxes
+
+from m2ist_mm.datasets import PadToCanvas
+
+
+def build(width, height):
+    return dict(
+        img=np.full((height, width, 3), 7, np.uint8),
+        gt_bboxes=HorizontalBoxes(torch.tensor([[1.0, 2.0, 5.0, 6.0]])),
+    )
+
+
+@given(
+    st.integers(6, 40),
+    st.integers(7, 30),
+    st.sampled_from(['random', 'center']),
+    st.integers(0, 1000),
+)
+@settings(deadline=None)
+def test_picture_boxes_and_mask_agree(width, height, position, seed):
+    np.random.seed(seed)
+    padded = PadToCanvas((40, 30), position)(build(width, height))
+    left, top = padded['pad_offset']
+    assert padded['img'].shape == (30, 40, 3)
+    assert padded['img_shape'] == (30, 40)
+    assert padded['valid_shape'] == (height, width)
+    mask = np.zeros((30, 40), bool)
+    mask[top : top + height, left : left + width] = True
+    assert np.array_equal(padded['img'][..., 0], 7 * mask)
+    assert padded['gt_bboxes'].tensor.tolist() == [
+        [1 + left, 2 + top, 5 + left, 6 + top]
+    ]
+
+
+@pytest.mark.parametrize('spare', range(12))
+def test_centre_is_where_the_reference_puts_it(spare):
+    padded = PadToCanvas((20 + spare, 20), 'center')(build(20, 20))
+    assert padded['pad_offset'] == (round(spare / 2 - 0.1), 0)
+
+
+def test_random_offsets_reach_both_ends():
+    np.random.seed(0)
+    pad = PadToCanvas((23, 20), 'random')
+    assert {pad(build(20, 20))['pad_offset'] for _ in range(100)} == {
+        (left, 0) for left in range(4)
+    }
+
+
+def test_truth_that_is_loaded_later_is_no_hindrance():
+    results = build(10, 10)
+    del results['gt_bboxes']
+    assert PadToCanvas((20, 20))(results)['pad_offset'] == (5, 5)
+
+
+@pytest.mark.parametrize(('width', 'height'), [(41, 10), (10, 31)])
+def test_picture_larger_than_the_canvas_is_refused(width, height):
+    with pytest.raises(ValueError, match=f'{width}x{height} does not fit .* 40x30'):
+        PadToCanvas((40, 30))(build(width, height))
+
+
+def test_unknown_position_is_refused():
+    with pytest.raises(ValueError, match="'random' or 'center'"):
+        PadToCanvas((40, 30), 'left')

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+import torch
+from mmdet.structures.bbox import HorizontalBoxes
+
+from m2ist_mm.datasets import RECRandomFlip
+
+
+@pytest.fixture
+def results():
+    img = np.arange(4 * 10 * 3, dtype=np.uint8).reshape(4, 10, 3)
+    return dict(
+        img=img,
+        text=['bright left dog', 'cat'],
+        gt_bboxes=HorizontalBoxes(torch.tensor([[1.0, 0, 3, 2], [5, 1, 10, 4]])),
+    )
+
+
+def test_flip_mirrors_picture_boxes_and_words(results):
+    img = results['img'].copy()
+    flipped = RECRandomFlip(prob=1.0)(results)
+    assert np.array_equal(flipped['img'], img[:, ::-1])
+    assert flipped['gt_bboxes'].tensor.tolist() == [[7, 0, 9, 2], [0, 1, 5, 4]]
+    assert flipped['text'] == ['bright right dog', 'cat']
+    assert flipped['flip'] is True
+
+
+def test_no_flip_changes_nothing(results):
+    img = results['img'].copy()
+    kept = RECRandomFlip(prob=0.0)(results)
+    assert np.array_equal(kept['img'], img)
+    assert kept['text'] == ['bright left dog', 'cat']
+    assert kept['flip'] is False
+
+
+def test_picture_without_boxes_is_flipped_too(results):
+    del results['gt_bboxes']
+    assert RECRandomFlip(prob=1)(results)['text'][0] == 'bright right dog'
+
+
+def test_half_of_the_samples_are_flipped(results):
+    np.random.seed(0)
+    transform = RECRandomFlip(prob=0.5)
+    flips = [transform(dict(results))['flip'] for _ in range(400)]
+    assert 160 < sum(flips) < 240
+
+
+def test_flip_after_padding_is_refused(results):
+    results['pad_offset'] = (0, 0)
+    with pytest.raises(ValueError, match='before'):
+        RECRandomFlip()(results)

@@ -1,0 +1,180 @@
+import errno
+import os
+import resource
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+
+def load(path):
+    return torch.load(path, weights_only=True)
+
+
+def names(folder):
+    return sorted(path.name for path in Path(folder).iterdir() if path.is_file())
+
+
+def tuned_names():
+    return {f'{m}.{p}' for m in ('neck', 'bbox_head') for p in ('weight', 'bias')}
+
+
+def test_checkpoint_holds_tuned_weights_and_meta_alone(make_runner, tmp_path):
+    runner = make_runner()
+    runner.train()
+    checkpoint = load(tmp_path / 'run/epoch_2.pth')
+    assert set(checkpoint) == {'meta', 'state_dict'}
+    assert set(checkpoint['state_dict']) == tuned_names()
+    meta = checkpoint['meta']
+    assert (meta['epoch'], meta['iter'], meta['seed']) == (2, 4, 3)
+    assert meta['dataset_meta'] == dict(classes=('referent',))
+    assert meta['towers'] == runner.model.backbone.tower_identity()
+    torch.testing.assert_close(
+        checkpoint['state_dict']['neck.weight'], runner.model.neck.weight.data
+    )
+
+
+def test_resume_file_is_kept_for_the_newest_checkpoint_alone(make_runner, tmp_path):
+    make_runner(max_epochs=3).train()
+    assert [n for n in names(tmp_path / 'run') if n.endswith('.pth')] == [
+        'epoch_1.pth',
+        'epoch_2.pth',
+        'epoch_3.pth',
+        'epoch_3.resume.pth',
+    ]
+    pointer = (tmp_path / 'run/last_checkpoint').read_text()
+    assert pointer == str(tmp_path / 'run/epoch_3.pth')
+
+
+def test_max_keep_ckpts_removes_the_oldest(make_runner, tmp_path):
+    make_runner(max_epochs=4, checkpoint=dict(max_keep_ckpts=2)).train()
+    assert [n for n in names(tmp_path / 'run') if n.startswith('epoch')] == [
+        'epoch_3.pth',
+        'epoch_4.pth',
+        'epoch_4.resume.pth',
+    ]
+
+
+def test_best_checkpoint_is_small_and_replaces_the_one_before(make_runner, tmp_path):
+    make_runner(
+        max_epochs=3, checkpoint=dict(save_best='score', rule='greater'), val_cfg={}
+    ).train()
+    best = [n for n in names(tmp_path / 'run') if n.startswith('best')]
+    assert best == ['best_score_epoch_2.pth']
+    checkpoint = load(tmp_path / 'run' / best[0])
+    assert set(checkpoint) == {'meta', 'state_dict'}
+    assert set(checkpoint['state_dict']) == tuned_names()
+
+
+def test_iteration_based_training_writes_the_same(make_runner, tmp_path):
+    make_runner(
+        checkpoint=dict(by_epoch=False, interval=2),
+        train_cfg=dict(by_epoch=False, max_iters=4),
+        param_scheduler=None,
+    ).train()
+    assert [n for n in names(tmp_path / 'run') if n.endswith('.pth')] == [
+        'iter_2.pth',
+        'iter_4.pth',
+        'iter_4.resume.pth',
+    ]
+
+
+def test_checkpoint_of_a_call_to_save_checkpoint_is_one_resumable_file(
+    make_runner, tmp_path
+):
+    runner = make_runner(max_epochs=1)
+    runner.train()
+    runner.save_checkpoint(str(tmp_path), 'mine.pth')
+    saved = load(tmp_path / 'mine.pth')
+    assert {'optimizer', 'message_hub', 'param_schedulers'} < set(saved)
+    assert set(saved['state_dict']) == tuned_names()
+
+
+def test_full_disk_leaves_the_older_checkpoint(make_runner, tmp_path):
+    make_runner(max_epochs=1).train()
+    before = {n: (tmp_path / 'run' / n).read_bytes() for n in names(tmp_path / 'run')}
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    runner = make_runner(max_epochs=2, load_from=None, resume=True)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+        with pytest.raises(OSError, match=r'the file was not written.*epoch_2') as info:
+            runner.train()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert info.value.errno == errno.EFBIG
+    assert {
+        n: (tmp_path / 'run' / n).read_bytes()
+        for n in names(tmp_path / 'run')
+        if n in before
+    } == before
+    assert not [n for n in names(tmp_path / 'run') if 'epoch_2' in n or '.tmp' in n]
+
+
+def test_best_checkpoint_survives_when_the_better_one_cannot_be_written(
+    make_runner, tmp_path, monkeypatch
+):
+    runner = make_runner(
+        max_epochs=3, checkpoint=dict(save_best='score', rule='greater'), val_cfg={}
+    )
+    replace = os.replace
+
+    def fail(source, target):
+        if Path(target).name == 'best_score_epoch_2.pth':
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    monkeypatch.setattr(os, 'replace', fail)
+    with pytest.raises(OSError, match='No space left on device.*best_score_epoch_2'):
+        runner.train()
+    best = [n for n in names(tmp_path / 'run') if n.startswith(('best', '.'))]
+    assert best == ['best_score_epoch_1.pth']
+
+
+def test_killed_between_its_files_the_save_before_can_be_resumed(
+    make_runner, tmp_path, monkeypatch
+):
+    make_runner(max_epochs=1).train()
+    runner = make_runner(max_epochs=2, resume=True)
+    replace = os.replace
+
+    def die(source, target):
+        if Path(target).name == 'epoch_2.pth':
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, 'replace', die)
+    with pytest.raises(KeyboardInterrupt):
+        runner.train()
+    monkeypatch.undo()
+    runner = make_runner(max_epochs=2, resume=True)
+    runner.load_or_resume()
+    assert runner.epoch == 1
+
+
+def test_it_refuses_remote_folders(make_runner):
+    with pytest.raises(ValueError, match='s3://bucket is not a local folder'):
+        make_runner(checkpoint=dict(out_dir='s3://bucket')).train()
+    with pytest.raises(ValueError, match='local folders'):
+        make_runner(checkpoint=dict(backend_args=dict(backend='petrel')))
+
+
+def test_averaged_weights_are_saved_without_towers(make_runner, tmp_path):
+    make_runner(custom_hooks=[dict(type='EMAHook', momentum=0.5)]).train()
+    assert set(load(tmp_path / 'run/epoch_2.pth')) == {'meta', 'state_dict'}
+    averaged = torch.load(tmp_path / 'run/epoch_2.resume.pth', weights_only=True)
+    assert set(averaged['ema_state_dict']) == {
+        'steps',
+        *(f'module.{name}' for name in tuned_names()),
+    }
+
+
+def test_models_without_towers_are_saved_whole(make_runner, toy_model, tmp_path):
+    model = toy_model(freeze=False)
+    make_runner(model=model, max_epochs=1).train()
+    checkpoint = load(tmp_path / 'run/epoch_1.pth')
+    assert set(checkpoint['state_dict']) == set(model.state_dict())
+    assert 'towers' not in checkpoint['meta']

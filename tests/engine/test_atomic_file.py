@@ -1,0 +1,46 @@
+import errno
+import os
+
+import pytest
+from mmengine.fileio import get_file_backend
+
+import m2ist_mm  # noqa: F401
+from m2ist_mm.engine.atomic_file import write_atomically
+
+
+def test_folder_is_made_and_file_replaced(tmp_path):
+    path = tmp_path / 'new' / 'a.txt'
+    write_atomically(path, b'one')
+    write_atomically(str(path), b'two')
+    assert path.read_bytes() == b'two'
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize('error', [OSError(errno.ENOSPC, 'No space left'), SystemExit])
+def test_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, error):
+    path = tmp_path / 'a.txt'
+    path.write_bytes(b'old')
+
+    def fail(source, target):
+        raise error
+
+    monkeypatch.setattr(os, 'replace', fail)
+    with pytest.raises((OSError, SystemExit)) as info:
+        write_atomically(path, b'new')
+    assert path.read_bytes() == b'old'
+    assert list(tmp_path.iterdir()) == [path]
+    if info.type is OSError:
+        assert 'No space left' in str(info.value)
+        assert str(path) in str(info.value)
+
+
+def test_backend_writes_atomically(tmp_path, monkeypatch):
+    backend = get_file_backend(backend_args=dict(backend='atomic_local'))
+    backend.put(b'one', tmp_path / 'a.bin')
+    backend.put_text('zwei', tmp_path / 'b.txt')
+    assert (tmp_path / 'a.bin').read_bytes() == b'one'
+    assert (tmp_path / 'b.txt').read_text() == 'zwei'
+    monkeypatch.setattr(os, 'replace', lambda *_: os.mkdir('/proc/x'))
+    with pytest.raises(OSError, match='a.bin'):
+        backend.put(b'three', tmp_path / 'a.bin')
+    assert (tmp_path / 'a.bin').read_bytes() == b'one'

@@ -1,0 +1,401 @@
+import copy
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmengine.runner.checkpoint import load_state_dict
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from m2ist_mm.models.towers import save_state_file, state_sha256
+
+TOWER_INPUTS = ('images', 'padding_mask', 'input_ids', 'attention_mask')
+
+
+def run(backbone, inputs):
+    return backbone(*(inputs[name] for name in TOWER_INPUTS))
+
+
+def clone_state(module):
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def assert_same_state(module, expected):
+    state = module.state_dict()
+    assert state.keys() == expected.keys()
+    for name, value in state.items():
+        assert torch.equal(value, expected[name]), name
+
+
+def storage(tensor):
+    return tensor.untyped_storage().data_ptr()
+
+
+def feature_tensors(features):
+    taps = [tap for kind in features.taps.values() for tap in kind]
+    return [features.tokens, features.input_tokens, *taps]
+
+
+def loss_of(model, inputs):
+    return (model._forward(inputs) - 0.3).abs().sum()
+
+
+@pytest.fixture
+def with_weights(backbone_config, tmp_path):
+    """Config whose towers both have pre-trained weights; the language's in a folder."""
+    towers = MODELS.build(backbone_config)
+    save_state_file(towers.vision.state_dict(), str(tmp_path / 'vision.pth'))
+    towers.language.model.save_pretrained(tmp_path / 'bert')
+    backbone_config.vision.weights = str(tmp_path / 'vision.pth')
+    backbone_config.language.weights = str(tmp_path / 'bert')
+    return backbone_config
+
+
+# outputs ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('training', [True, False])
+def test_frozen_outputs_are_bit_identical_to_the_bare_towers(
+    make_model, backbone_config, vision_config, language_config, inputs, training
+):
+    backbone = make_model(backbone_config).train(training)
+    bare = MODELS.build(vision_config), MODELS.build(language_config)
+    for tower, source in zip(bare, backbone.towers.values(), strict=True):
+        tower.load_state_dict(source.state_dict())
+        # torch multiplies weights that need a gradient in another order
+        tower.eval().requires_grad_(False)
+    with torch.no_grad():
+        expected = (
+            bare[0](inputs['images'], inputs['padding_mask']),
+            bare[1](inputs['input_ids'], inputs['attention_mask']),
+        )
+    for features, wanted in zip(run(backbone, inputs), expected, strict=True):
+        assert torch.equal(features.tokens, wanted.tokens)
+        assert torch.equal(features.input_tokens, wanted.input_tokens)
+        assert torch.equal(features.mask, wanted.mask)
+
+
+def test_features_have_the_taps_of_the_chosen_layers(
+    make_model, backbone_config, inputs
+):
+    full = run(make_model(copy.deepcopy(backbone_config)), inputs)
+    backbone_config.update(vision_layers=[1], language_layers=[1, 0])
+    vision, language = run(make_model(backbone_config), inputs)
+    for kind in ('attention', 'ffn'):
+        assert len(vision.taps[kind]) == 1
+        assert torch.equal(vision.taps[kind][0], full[0].taps[kind][1])
+        assert len(language.taps[kind]) == 2
+        assert torch.equal(language.taps[kind][0], full[1].taps[kind][1])
+        assert torch.equal(language.taps[kind][1], full[1].taps[kind][0])
+    assert vision.taps['ffn'][0].shape == (2, 12, 32)
+    assert language.taps['ffn'][0].shape == (3, 6, 48)
+
+
+def test_norms_are_those_of_the_chosen_language_layers(backbone_config, inputs):
+    backbone_config.language_layers = [1]
+    backbone = MODELS.build(backbone_config)
+    vision, language = run(backbone, inputs)
+    layer = backbone.language.model.encoder.layer[1]
+    assert language.norms['attention'] == [layer.attention.output.LayerNorm]
+    assert language.norms['ffn'] == [layer.output.LayerNorm]
+    assert vision.norms == {}
+
+
+@pytest.mark.parametrize('patterns', ['vision_taps', 'language_taps', 'language_norms'])
+def test_pattern_that_names_nothing_fails_when_the_model_is_built(
+    backbone_config, patterns
+):
+    backbone_config[patterns].ffn = 'blocks.{i}.mlp'
+    with pytest.raises(ValueError, match=r"no module 'blocks\.0\.mlp'"):
+        MODELS.build(backbone_config)
+
+
+def test_layer_that_is_not_there_fails_when_the_model_is_built(backbone_config):
+    backbone_config.language_layers = [0, 2]
+    with pytest.raises(ValueError, match=r'encoder\.layer\.2\.'):
+        MODELS.build(backbone_config)
+
+
+# frozen -------------------------------------------------------------------------------
+
+
+def test_frozen_towers_stay_in_evaluation_mode(make_model, model_config):
+    model = make_model(model_config)
+    for mode in (True, False, True):
+        model.train(mode)
+        assert not any(module.training for module in model.backbone.modules())
+        assert model.neck.training == model.bbox_head.training == mode
+
+
+def test_frozen_towers_get_no_gradient(make_model, model_config, inputs):
+    model = make_model(model_config).train()
+    loss_of(model, inputs).backward()
+    for name, parameter in model.named_parameters():
+        tuned = not name.startswith('backbone.')
+        assert parameter.requires_grad == tuned, name
+        assert (parameter.grad is not None) == tuned, name
+
+
+def test_frozen_towers_stay_bit_identical_while_the_rest_is_trained(
+    make_model, model_config, inputs
+):
+    model = make_model(model_config).train()
+    towers, rest = clone_state(model.backbone), clone_state(model)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1)
+    for _ in range(4):
+        optimizer.zero_grad()
+        loss_of(model, inputs).backward()
+        optimizer.step()
+    assert_same_state(model.backbone, towers)
+    for name, value in model.named_parameters():
+        if not name.startswith('backbone.'):
+            assert not torch.equal(value, rest[name]), name
+
+
+class RecordStorages(TorchDispatchMode):
+    """Keeps every tensor that an operation gives, so that no memory is used twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.tensors = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        output = function(*args, **(kwargs or {}))
+        outputs = output if isinstance(output, (tuple, list)) else [output]
+        self.tensors += [one for one in outputs if isinstance(one, torch.Tensor)]
+        return output
+
+
+def saved_from_towers(model, inputs):
+    """Storages saved for backward that were made inside the towers.
+
+    Returns them, how many the towers' own operations saved, and the features.
+    """
+    saved = []
+    record = RecordStorages()
+
+    def pack(tensor):
+        saved.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        with record:
+            features = run(model.backbone, inputs)
+        saved_within = len(saved)
+        model.backbone.forward = lambda *args: features
+        loss_of(model, inputs).backward()
+    made_within = {storage(tensor) for tensor in record.tensors}
+    known = {storage(value) for value in model.state_dict().values()}
+    known |= {storage(value) for value in inputs.values()}
+    found = {storage(tensor) for tensor in saved} & (made_within - known)
+    return found, saved_within, features
+
+
+def test_no_saved_activation_comes_from_inside_a_frozen_tower(
+    make_model, model_config, inputs
+):
+    model = make_model(model_config).train()
+    found, saved_within, features = saved_from_towers(model, inputs)
+    assert saved_within == 0
+    read = {storage(one) for side in features for one in feature_tensors(side)}
+    # the adapters may save the taps that they read, and nothing beside them
+    assert found
+    assert found <= read
+
+
+def test_tuned_towers_do_save_activations(make_model, model_config, inputs):
+    model_config.backbone['freeze'] = False
+    model = make_model(model_config).train()
+    found, saved_within, features = saved_from_towers(model, inputs)
+    read = {storage(one) for side in features for one in feature_tensors(side)}
+    assert saved_within > 50
+    assert len(found - read) > 50
+
+
+# tuned in full ------------------------------------------------------------------------
+
+
+def test_tuned_towers_train_and_get_gradients(make_model, model_config, inputs):
+    model_config.backbone['freeze'] = False
+    model = make_model(model_config).train()
+    norms = {
+        name
+        for name, module in model.backbone.vision.backbone.named_modules()
+        if isinstance(module, nn.BatchNorm2d)
+    }
+    assert len(norms) == 20
+    for name, module in model.backbone.named_modules():
+        is_norm = name.removeprefix('vision.backbone.') in norms
+        assert module.training != is_norm, name  # frozen by norm_eval
+    loss_of(model, inputs).backward()
+    for name, parameter in model.backbone.named_parameters():
+        owner = name.removeprefix('vision.backbone.').rpartition('.')[0]
+        got = parameter.grad is not None and bool(parameter.grad.any())
+        assert parameter.requires_grad == (owner not in norms), name
+        # a bias on all keys alike changes no softmax
+        assert got == parameter.requires_grad or name.endswith('key.bias'), name
+
+
+def test_tuned_towers_leave_frozen_batchnorms_bit_identical(
+    make_model, model_config, inputs
+):
+    model_config.backbone['freeze'] = False
+    model = make_model(model_config).train()
+    before = clone_state(model.backbone)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1)
+    loss_of(model, inputs).backward()
+    optimizer.step()
+    changed = {
+        name
+        for name, value in model.backbone.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
+    assert not any('.bn' in name or 'downsample.1' in name for name in changed)
+    assert {'vision.backbone.conv1.weight', 'vision.input_proj.weight'} <= changed
+
+
+def test_tuned_towers_have_dropout_in_training_only(
+    make_model, backbone_config, inputs
+):
+    backbone_config['freeze'] = False
+    backbone = make_model(backbone_config).train()
+    assert not torch.equal(
+        run(backbone, inputs)[0].tokens, run(backbone, inputs)[0].tokens
+    )
+    backbone.eval()
+    frozen = copy.deepcopy(backbone)
+    frozen.freeze = True
+    assert torch.equal(run(backbone, inputs)[0].tokens, run(frozen, inputs)[0].tokens)
+
+
+# what checkpoints leave out -----------------------------------------------------------
+
+
+def test_pretrained_frozen_towers_are_left_out_of_checkpoints(with_weights):
+    backbone = MODELS.build(with_weights)
+    assert backbone.frozen_state_keys() == set(backbone.state_dict())
+
+
+def test_random_towers_are_kept_in_checkpoints(with_weights):
+    with_weights.language.weights = None
+    backbone = MODELS.build(with_weights)
+    names = set(backbone.state_dict())
+    vision = {name for name in names if name.startswith('vision.')}
+    assert backbone.frozen_state_keys() == vision
+    assert 0 < len(vision) < len(names)
+    assert set(backbone.tower_identity()) == {'vision'}
+    with_weights.vision.weights = None
+    backbone = MODELS.build(with_weights)
+    assert backbone.frozen_state_keys() == set()
+    assert backbone.tower_identity() == {}
+
+
+def test_tuned_towers_are_kept_in_checkpoints(with_weights):
+    with_weights['freeze'] = False
+    backbone = MODELS.build(with_weights)
+    assert backbone.frozen_state_keys() == set()
+    assert backbone.tower_identity() == {}
+
+
+def test_tower_identity_is_name_and_hash_of_the_weights(with_weights, tmp_path):
+    backbone = MODELS.build(with_weights)
+    assert backbone.tower_identity() == dict(
+        vision=dict(
+            name=str(tmp_path / 'vision.pth'), sha256=state_sha256(backbone.vision)
+        ),
+        language=dict(
+            name=str(tmp_path / 'bert'), sha256=state_sha256(backbone.language)
+        ),
+    )
+    assert MODELS.build(with_weights).tower_identity() == backbone.tower_identity()
+
+
+def test_tower_identity_differs_when_one_weight_differs(with_weights, tmp_path):
+    first = MODELS.build(with_weights)
+    state = first.vision.state_dict()
+    state['input_proj.bias'][3] += 1e-3
+    save_state_file(state, with_weights.vision.weights)
+    second = MODELS.build(with_weights)
+    first, second = first.tower_identity(), second.tower_identity()
+    assert first['language'] == second['language']
+
+
+def test_tower_identity_follows_weights_that_are_loaded_later(with_weights):
+    backbone = MODELS.build(with_weights)
+    before = backbone.tower_identity()
+    state = clone_state(backbone)
+    state['vision.input_proj.bias'][3] += 1
+    for load in (nn.Module.load_state_dict, load_state_dict):
+        load(backbone, state)
+        after = backbone.tower_identity()
+        assert after['vision']['sha256'] == state_sha256(backbone.vision)
+        assert after['vision'] != before['vision']
+        assert after['language'] == before['language']
+        state['vision.input_proj.bias'][3] += 1
+
+
+def test_only_random_towers_are_initialised(with_weights, model_config):
+    with_weights.language.weights = None
+    model_config.backbone = with_weights
+    model = MODELS.build(model_config)
+    vision = clone_state(model.backbone.vision)
+    model.init_weights()
+    assert_same_state(model.backbone.vision, vision)
+    model.backbone.vision.weights = None
+    model.backbone.init_weights()
+    assert not torch.equal(
+        model.backbone.vision.input_proj.weight, vision['input_proj.weight']
+    )
+
+
+# cached text features -----------------------------------------------------------------
+
+
+@torch.no_grad()
+def test_cached_language_features_are_those_of_the_tower(
+    make_model, backbone_config, texts
+):
+    plain = make_model(copy.deepcopy(backbone_config))
+    backbone_config.language_cache = 10
+    cached = make_model(backbone_config)
+    expected = plain.extract_language(*texts)
+    token = texts[1] == 1
+    for _ in range(2):
+        features = cached.extract_language(*texts)
+        assert torch.equal(features.mask, expected.mask)
+        assert features.taps.keys() == expected.taps.keys()
+        assert list(features.norms) == list(expected.norms)
+        for value, wanted in zip(
+            feature_tensors(features), feature_tensors(expected), strict=True
+        ):
+            torch.testing.assert_close(
+                value[token], wanted[token], rtol=0, atol=1e-5
+            )
+    assert len(cached.language_cache) == 3
+
+
+@torch.no_grad()
+def test_cache_is_emptied_when_weights_are_loaded(make_model, backbone_config, texts):
+    backbone_config.language_cache = 10
+    backbone = make_model(backbone_config)
+    old = backbone.extract_language(*texts).tokens
+    state = clone_state(backbone)
+    state['language.model.encoder.layer.1.output.LayerNorm.bias'] += 1
+    backbone.load_state_dict(state)
+    token = texts[1] == 1
+    new = backbone.extract_language(*texts).tokens
+    torch.testing.assert_close(new[token], old[token] + 1)
+
+
+def test_cache_needs_frozen_towers(backbone_config):
+    backbone_config.update(language_cache=10, freeze=False)
+    with pytest.raises(ValueError, match='language_cache needs frozen towers'):
+        MODELS.build(backbone_config)
+
+
+def test_cache_adds_nothing_to_the_state(make_model, backbone_config, texts):
+    names = list(MODELS.build(backbone_config).state_dict())
+    backbone_config.language_cache = 10
+    backbone = make_model(backbone_config)
+    backbone.extract_language(*texts)
+    assert list(backbone.state_dict()) == names

@@ -1,0 +1,280 @@
+"""A model small enough to build, run and train in milliseconds."""
+
+import copy
+import json
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmengine import ConfigDict
+from mmengine.structures import InstanceData
+
+import m2ist_mm  # noqa: F401  (registers everything)
+
+# not square, so that height and width cannot be exchanged; stride 32
+CANVAS = (128, 96)
+WORDS = (
+    'the a red green blue square circle man dog tree left right top on in of big small '
+    'second from ##ly ##most , .'
+)
+
+VISION = dict(
+    type='DETREncoderTower',
+    weights=None,
+    backbone=dict(
+        type='ResNet',
+        depth=18,
+        base_channels=8,
+        stem_channels=8,
+        out_indices=(3,),
+        norm_cfg=dict(type='BN', requires_grad=False),
+        norm_eval=True,
+    ),
+    in_channels=64,
+    encoder=dict(
+        num_layers=2,
+        layer_cfg=dict(
+            self_attn_cfg=dict(
+                embed_dims=32,
+                num_heads=4,
+                attn_drop=0.1,
+                proj_drop=0.1,
+                batch_first=True,
+            ),
+            ffn_cfg=dict(
+                embed_dims=32,
+                feedforward_channels=64,
+                num_fcs=2,
+                ffn_drop=0.1,
+                act_cfg=dict(type='ReLU', inplace=True),
+            ),
+        ),
+    ),
+    positional_encoding=dict(num_feats=16, normalize=True),
+)
+
+LANGUAGE = dict(
+    type='TransformersTower',
+    weights=None,
+    arch=dict(
+        model_type='bert',
+        vocab_size=5 + len(WORDS.split()),
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=32,
+    ),
+)
+
+BACKBONE = dict(
+    type='SideTuningBackbone',
+    vision=VISION,
+    language=LANGUAGE,
+    vision_taps=dict(
+        attention='encoder.layers.{i}.self_attn.proj_drop',
+        ffn='encoder.layers.{i}.ffn.layers',
+    ),
+    language_taps=dict(
+        attention='model.encoder.layer.{i}.attention.output',
+        ffn='model.encoder.layer.{i}.output.dense',
+    ),
+    language_norms=dict(
+        attention='model.encoder.layer.{i}.attention.output.LayerNorm',
+        ffn='model.encoder.layer.{i}.output.LayerNorm',
+    ),
+    vision_layers=[0, 1],
+    language_layers=[0, 1],
+)
+
+NECK = dict(
+    type='M3ISA',
+    num_pairs=2,
+    vision_channels=32,
+    language_channels=48,
+    hidden_channels=8,
+    scale=0.1,
+)
+
+HEAD = dict(
+    type='RECHead',
+    vision_channels=32,
+    language_channels=48,
+    num_vision_tokens=12,
+    num_text_tokens=8,
+    embed_dims=32,
+    num_layers=2,
+    num_heads=4,
+    feedforward_channels=64,
+)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def vision_config():
+    return ConfigDict(copy.deepcopy(VISION))
+
+
+@pytest.fixture
+def language_config():
+    return ConfigDict(copy.deepcopy(LANGUAGE))
+
+
+@pytest.fixture
+def backbone_config():
+    return ConfigDict(copy.deepcopy(BACKBONE))
+
+
+@pytest.fixture
+def neck_config():
+    return ConfigDict(copy.deepcopy(NECK))
+
+
+@pytest.fixture
+def head_config():
+    return ConfigDict(copy.deepcopy(HEAD))
+
+
+@pytest.fixture(scope='session')
+def tokenizer_folder(tmp_path_factory):
+    """A BERT tokenizer of a few words, as a folder that transformers loads."""
+    folder = tmp_path_factory.mktemp('tokenizer')
+    vocabulary = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', *WORDS.split()]
+    (folder / 'vocab.txt').write_text('\n'.join(vocabulary) + '\n')
+    settings = dict(tokenizer_class='BertTokenizer', do_lower_case=True)
+    (folder / 'tokenizer_config.json').write_text(json.dumps(settings))
+    (folder / 'config.json').write_text(json.dumps(dict(model_type='bert')))
+    return str(folder)
+
+
+@pytest.fixture
+def preprocessor_config(tokenizer_folder):
+    return ConfigDict(
+        type='RECDataPreprocessor',
+        tokenizer=tokenizer_folder,
+        max_tokens=8,
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
+    )
+
+
+@pytest.fixture
+def model_config(backbone_config, neck_config, head_config, preprocessor_config):
+    return ConfigDict(
+        type='SideTunedGrounder',
+        data_preprocessor=preprocessor_config,
+        backbone=backbone_config,
+        neck=neck_config,
+        bbox_head=head_config,
+    )
+
+
+@pytest.fixture
+def make_model():
+    """Builds a model; the same config gives the same weights.
+
+    What starts as zero or one is drawn too: what is left out of a sum is seen.
+    """
+
+    def make(config):
+        torch.manual_seed(1)
+        model = MODELS.build(config)
+        generator = torch.Generator().manual_seed(1)
+        for name, value in model.state_dict().items():
+            if name.endswith('running_var'):
+                value.uniform_(0.5, 1.5, generator=generator)
+            elif value.is_floating_point() and value.dim() == 1:
+                noise = torch.randn(value.shape, generator=generator)
+                value.add_(0.1 * noise.to(value))
+            elif value.is_floating_point() and not value.any():
+                value.normal_(0, 0.1, generator=generator)
+        return model
+
+    return make
+
+
+@pytest.fixture
+def images():
+    """Two normalised images, the first with padding around, and their masks."""
+    generator = torch.Generator().manual_seed(2)
+    images = torch.randn(2, 3, *CANVAS, generator=generator)
+    mask = torch.zeros(2, *CANVAS, dtype=torch.bool)
+    mask[0, 80:] = True
+    mask[0, :, :32] = True
+    return images.masked_fill(mask[:, None], 0), mask
+
+
+@pytest.fixture
+def texts():
+    """Token ids of three expressions of 6, 4 and 3 tokens, and their masks."""
+    ids = torch.tensor(
+        [[2, 5, 7, 10, 12, 3], [2, 11, 15, 3, 0, 0], [2, 13, 3, 0, 0, 0]]
+    )
+    return ids, (ids != 0).long()
+
+
+@pytest.fixture
+def inputs(images, texts):
+    """What the preprocessor gives: two images, the second with two expressions."""
+    return dict(
+        images=images[0],
+        padding_mask=images[1],
+        input_ids=texts[0],
+        attention_mask=texts[1],
+        image_index=torch.tensor([0, 1, 1]),
+    )
+
+
+@pytest.fixture
+def make_sample():
+    """Builds a packed sample: noise in a canvas, expressions and their boxes."""
+
+    def make(text, bboxes, seed=0, **metainfo):
+        generator = torch.Generator().manual_seed(seed)
+        image = torch.randint(
+            0, 256, (3, *CANVAS), dtype=torch.uint8, generator=generator
+        )
+        bboxes = torch.as_tensor(bboxes, dtype=torch.float32).reshape(-1, 4)
+        sample = DetDataSample(
+            metainfo=dict(
+                text=text,
+                img_id=seed,
+                img_path=f'{seed}.jpg',
+                ori_shape=CANVAS,
+                img_shape=CANVAS,
+                scale_factor=(1.0, 1.0),
+                pad_offset=(0, 0),
+                valid_shape=CANVAS,
+                batch_input_shape=CANVAS,
+            )
+        )
+        sample.set_metainfo(metainfo)
+        sample.gt_instances = InstanceData(
+            bboxes=bboxes, labels=torch.zeros(len(bboxes), dtype=torch.long)
+        )
+        return dict(inputs=image, data_samples=sample)
+
+    return make
+
+
+@pytest.fixture
+def collate():
+    def collate(*packed):
+        return dict(
+            inputs=[one['inputs'] for one in packed],
+            data_samples=[one['data_samples'] for one in packed],
+        )
+
+    return collate
+
+
+@pytest.fixture
+def no_hub(monkeypatch):
+    """The model hub is not asked: it would be tried again for a minute."""
+    monkeypatch.setattr('huggingface_hub.constants.HF_HUB_OFFLINE', True)

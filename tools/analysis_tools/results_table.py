@@ -1,0 +1,162 @@
+"""Print tests' figures as Markdown: results_table.py [NAME=]PATH [[NAME=]PATH ...]."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+METRICS = ('expressions', 'P@0.5', 'P@0.6', 'P@0.7', 'P@0.8', 'P@0.9', 'mIoU')
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Print the figures of one or several tests as Markdown tables: '
+        'all figures of each split, and P@0.5 by kind of expression.'
+    )
+    parser.add_argument(
+        'tests',
+        nargs='+',
+        metavar='[NAME=]PATH',
+        help='work dir of tools/test.py (its newest test is taken) or a JSON file '
+        'written there; NAME is what the table calls it',
+    )
+    return parser.parse_args(argv)
+
+
+def read_metrics(path: Path) -> dict[str, float]:
+    """Read what RECMetric reported of a test.
+
+    Args:
+        path (Path): The test's JSON file, or the folder with ``TIME/TIME.json``.
+
+    Returns:
+        dict[str, float]: Values by key, such as ``'val/relation/P@0.5'`` (percent)
+        and ``'val/expressions'``, without the metric's prefix.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file holds no figures of RECMetric.
+    """
+    if path.is_dir():
+        # A folder that a stopped test left behind has no such file.
+        found = sorted(file for file in path.glob('*/*.json') if is_test_log(file))
+        if not found:
+            raise FileNotFoundError(f'{path}: no test was finished here (*/*.json)')
+        path = found[-1]
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except json.JSONDecodeError as error:
+        raise ValueError(f'{path} is not the JSON file of a test: {error}') from error
+    figures = {
+        key.partition('/')[2]: value
+        for key, value in (content.items() if isinstance(content, dict) else ())
+        if key.rpartition('/')[2] in METRICS
+    }
+    if not any(key.endswith('P@0.5') for key in figures):
+        raise ValueError(f'{path} holds no P@0.5: is it a test of expressions?')
+    return figures
+
+
+def is_test_log(file: Path) -> bool:
+    """Whether MMEngine's logger names its test results so: TIME/TIME.json."""
+    return file.stem == file.parent.name
+
+
+def split_figures(
+    figures: dict[str, float],
+) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
+    """Sort figures by split.
+
+    A split is what has a mean IoU; a kind of expression has precisions alone.
+
+    Args:
+        figures (dict): What :func:`read_metrics` returns.
+
+    Returns:
+        dict: For each split a pair: its own figures by metric, and ``P@0.5`` by kind.
+        Figures of all splits together, or of the only one, are under ``'all'``.
+    """
+    splits = {
+        key.rpartition('/')[0]: ({}, {})
+        for key in figures
+        if key.rpartition('/')[2] == 'mIoU'
+    }
+    for key, value in figures.items():
+        owner, _, metric = key.rpartition('/')
+        if owner in splits:
+            splits[owner][0][metric] = value
+            continue
+        split, _, kind = owner.rpartition('/')
+        if split in splits and metric == 'P@0.5':
+            splits[split][1][kind] = value
+    return {split or 'all': parts for split, parts in splits.items()}
+
+
+def format_tables(tests: dict[str, dict[str, float]]) -> str:
+    """Markdown of the figures of each test.
+
+    Args:
+        tests (dict): Figures of :func:`read_metrics` by the test's name.
+
+    Returns:
+        str: One table of splits, and one of kinds where there are any.
+    """
+    columns = {}
+    for name, figures in tests.items():
+        splits = split_figures(figures)
+        if len(splits) > 1:
+            del splits['all']
+        columns.update({(name, split): parts for split, parts in splits.items()})
+    metrics = [m for m in METRICS if any(m in own for own, _ in columns.values())]
+    rows = [['test', 'split', *metrics]]
+    for (name, split), (own, _) in columns.items():
+        rows.append([name, split, *(format_figure(m, own.get(m)) for m in metrics)])
+    tables = [format_rows(rows)]
+
+    kinds = list(dict.fromkeys(kind for _, by in columns.values() for kind in by))
+    if kinds:
+        rows = [['P@0.5 by kind', '', *kinds]]
+        for (name, split), (_, by_kind) in columns.items():
+            rows.append(
+                [name, split, *(format_figure('P@0.5', by_kind.get(k)) for k in kinds)]
+            )
+        tables.append(format_rows(rows))
+    return '\n\n'.join(tables)
+
+
+def format_figure(metric: str, value: float | None) -> str:
+    """A count, a percentage with one digit, or nothing for what was not tested."""
+    if value is None:
+        return ''
+    return f'{value:,.0f}' if metric == 'expressions' else f'{value:.1f}'
+
+
+def format_rows(rows: list[list[str]]) -> str:
+    """Markdown table of text cells, the first row its head, padded to equal widths."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        '| '
+        + ' | '.join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))
+        + ' |'
+        for row in rows
+    ]
+    lines.insert(1, '|' + '|'.join('-' * (width + 2) for width in widths) + '|')
+    return '\n'.join(lines)
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse_args(argv)
+    tests = {}
+    try:
+        for item in args.tests:
+            name, _, path = item.rpartition('=')
+            tests[name or path] = read_metrics(Path(path))
+    except (OSError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    print(format_tables(tests))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

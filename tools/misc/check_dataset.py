@@ -1,0 +1,81 @@
+"""Read everything that a config's data sets name, count it, report every fault.
+
+Exit code 1 if there is any fault, 0 if there is none.
+"""
+
+import argparse
+import sys
+
+from mmdet.registry import MODELS
+from mmengine import Config
+from mmengine.registry import init_default_scope
+from rich.console import Console
+from rich.table import Table
+
+import m2ist_mm  # noqa: F401  registers the data sets
+from m2ist_mm.datasets import iter_dataset_configs, report_dataset
+from m2ist_mm.engine.program import add_config_arguments, load_config, run_program
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_config_arguments(parser)
+    return parser.parse_args()
+
+
+def build_token_counter(cfg: Config):
+    """Return the token counter and limit of the config's model, if it can be had."""
+    settings = (cfg.get('model') or {}).get('data_preprocessor')
+    if not settings or 'tokenizer' not in settings:
+        return None, None
+    preprocessor = MODELS.build(settings)
+    try:
+        tokenizer = preprocessor.tokenizer
+    except FileNotFoundError as error:
+        print(f'tokens are not counted: {error}')
+        return None, None
+    return (
+        lambda texts: [len(ids) for ids in tokenizer(texts)['input_ids']],
+        preprocessor.max_tokens,
+    )
+
+
+def main() -> int:
+    cfg = load_config(parse_args())
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    count_tokens, max_tokens = build_token_counter(cfg)
+
+    # A split that validation and test share is read once.
+    datasets = {}
+    for _, dataset in iter_dataset_configs(cfg):
+        files = ('type', 'data_root', 'ann_file', 'refs_file', 'split', 'indices')
+        datasets.setdefault(tuple(str(dataset.get(key)) for key in files), dataset)
+
+    if not datasets:
+        raise ValueError('the config names no data set')
+    reports = []
+    for dataset in datasets.values():
+        name = f'{dataset.get("ann_file", dataset.type)} {dataset.get("split", "")}'
+        print(f'reading {dataset.get("data_root", "")} {name}')
+        reports.append((name, report_dataset(dataset, count_tokens, max_tokens)))
+
+    columns = max((report.counts for _, report in reports), key=len)
+    table = Table('data set', *columns)
+    for name, report in reports:
+        table.add_row(
+            name, *(f'{report.counts[key]:,g}' for key in columns if report.counts)
+        )
+    if columns:
+        Console(width=140).print(table)
+    # Splits share files, and so their faults.
+    faults = dict.fromkeys(
+        fault for _, report in reports for fault in report.faults
+    )
+    for fault in faults:
+        print(fault)
+    print(f'{len(faults)} faults')
+    return 1 if faults else 0
+
+
+if __name__ == '__main__':
+    sys.exit(run_program(main))

@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+set -euo pipefail
+
+usage() {
+  cat <<'END'
+Sets up what is missing, makes the RefShapes data set, trains the small side-tuned model
+on it, tests it, prints a table and writes pictures of predictions. Steps that are done
+are skipped, a stopped training goes on where it was.
+
+usage: bash tools/quickstart.sh [options]
+  --compare        train and test the same model without its side networks as well
+  --data-root DIR  use a data set in RefCOCO's format (DIR/train2014,
+                   DIR/refcoco/instances.json, DIR/refcoco/refs(unc).p) instead
+  --short          a little data and one epoch: shows that all works, learns nothing
+  --help           print this
+END
+}
+
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 2
+}
+
+compare=false
+short=false
+data_root=
+while (($#)); do
+  case $1 in
+    --compare) compare=true ;;
+    --short) short=true ;;
+    --data-root)
+      [[ -d "${2:-}" ]] || die "--data-root needs a folder, not '${2:-}'"
+      data_root=$(cd "$2" && pwd)
+      shift
+      ;;
+    --help | -h)
+      usage
+      exit
+      ;;
+    *) die "unknown option $1; --help lists them" ;;
+  esac
+  shift
+done
+if $compare && [[ -n "$data_root" ]]; then
+  die '--compare is for RefShapes, it cannot be used with --data-root'
+fi
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=tools/setup_env.sh
+. tools/setup_env.sh
+
+say() { printf '\n[quickstart] %s\n' "$*"; }
+
+suffix=
+train_options=()
+make_options=()
+picture_interval=50
+if $short; then
+  suffix=-short
+  train_options=(--cfg-options train_cfg.max_epochs=1 train_cfg.val_interval=1
+    default_hooks.logger.interval=10)
+  make_options=(--train-images 48 --val-images 16 --test-images 16)
+  picture_interval=10
+fi
+
+# train_and_test CONFIG WORK_DIR: leaves results.json, test/ and pictures/ in WORK_DIR.
+train_and_test() {
+  local config=$1 work_dir=$2 checkpoint
+  mkdir -p "$work_dir"
+  [[ -f "$work_dir/data_root" ]] || echo "$data_root" >"$work_dir/data_root"
+  [[ "$(<"$work_dir/data_root")" == "$data_root" ]] ||
+    die "$work_dir is of other data, $(<"$work_dir/data_root"): move it away"
+  if [[ -f "$work_dir/trained" ]]; then
+    say "$work_dir is trained already (remove it to train anew)"
+  else
+    say "Training $config, log and checkpoints in $work_dir"
+    python tools/train.py "$config" --data-root "$data_root" --work-dir "$work_dir" \
+      --resume "${train_options[@]}"
+    python tools/analysis_tools/analyze_logs.py "$work_dir" --out "$work_dir/curves.png"
+    touch "$work_dir/trained"
+  fi
+  if [[ "$work_dir/results.json" -nt "$work_dir/trained" ]]; then
+    say "$work_dir is tested already"
+    return
+  fi
+  checkpoint=$(<"$work_dir/last_checkpoint")
+  say "Testing $checkpoint on val, testA and testB"
+  python tools/test.py "$config" "$checkpoint" --data-root "$data_root" \
+    --work-dir "$work_dir/test" --out "$work_dir/results.json" \
+    --show-dir "$work_dir/pictures" \
+    --cfg-options default_hooks.visualization.interval=$picture_interval
+}
+
+if [[ -n "$data_root" ]]; then
+  config=configs/m2ist/m2ist_tiny_refcoco-mini.py
+  work_dir=work_dirs/quickstart-$(basename "$data_root")$suffix
+else
+  config=configs/m2ist/m2ist_tiny_refshapes.py
+  data_root=data/refshapes$suffix
+  work_dir=work_dirs/quickstart$suffix
+  say "Making RefShapes in $data_root"
+  python tools/dataset_converters/make_refshapes.py "$data_root" "${make_options[@]}"
+  $short || say 'Training takes at most 10 minutes on 2 cores'
+fi
+train_and_test "$config" "$work_dir"
+tests=("side-tuned=$work_dir/test")
+
+if $compare; then
+  train_and_test "${config%.py}_no-side.py" "$work_dir-no-side"
+  tests+=("no side networks=$work_dir-no-side/test")
+fi
+
+say 'Results: precision in percent (P@0.5: IoU of at least 0.5) and mean IoU'
+python tools/analysis_tools/results_table.py "${tests[@]}" | tee "$work_dir/table.md"
+
+say "Where everything is:
+  data         $data_root
+  pictures     $work_dir/pictures (predictions and true boxes)
+  table        $work_dir/table.md
+  curves       $work_dir/curves.png (losses and precision during training)
+  expressions  $work_dir/results.json (box, IoU and text of each)
+  weights      $(<"$work_dir/last_checkpoint")"

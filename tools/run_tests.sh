@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Sets up what is missing, then runs all tests: tools/run_tests.sh [options of pytest]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# shellcheck source=tools/setup_env.sh
+. tools/setup_env.sh
+exec python -m pytest tests "$@"
