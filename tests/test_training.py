@@ -108,7 +108,9 @@ def start(command, config_path, work_dir, **options):
         ],
         env={
             **os.environ,
-            'PYTHONPATH': f'{ROOT}{os.pathsep}{config_path.parent}',
+            'PYTHONPATH': os.pathsep.join(
+                map(str, [ROOT, config_path.parent, *sys.path])
+            ),
             'OMP_NUM_THREADS': '1',
         },
         capture_output=True,
@@ -151,9 +153,11 @@ def test_killed_and_resumed_training_ends_with_the_same_weights(
     )
 
 
-def test_two_processes_train_like_one(nano, tmp_path):
+def test_two_processes_train_like_one(nano, tmp_path, monkeypatch):
     exact = {'model.bbox_head.dropout': 0.0}
-    one, _ = train(nano, tmp_path / 'one', **settings('one', **exact))
+    monkeypatch.syspath_prepend(nano.parent)
+    records_losses = nano.with_name('nano_loss.py')
+    one, _ = train(records_losses, tmp_path / 'one', **settings('one', **exact))
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
@@ -163,7 +167,7 @@ def test_two_processes_train_like_one(nano, tmp_path):
             f'--master_port={port}',
             *('tools/train.py', '--launcher', 'pytorch'),
         ],
-        nano.with_name('nano_loss.py'),
+        records_losses,
         tmp_path / 'two',
         **settings('two', **exact),
         **{'train_dataloader.batch_size': 2},
@@ -173,14 +177,20 @@ def test_two_processes_train_like_one(nano, tmp_path):
     state = one.model.state_dict()
     assert len(checkpoint['state_dict']) > 50
     for name, value in checkpoint['state_dict'].items():
-        torch.testing.assert_close(value, state[name], rtol=0, atol=1e-6, msg=name)
+        expected = state[name]
+        if name.endswith('in_proj_bias'):
+            # softmax does not feel the keys' bias: its gradient is rounding noise, of
+            # which AdamW makes steps of full length
+            value, expected = (torch.cat(x.chunk(3)[::2]) for x in (value, expected))
+        torch.testing.assert_close(value, expected, rtol=0, atol=1e-6, msg=name)
 
-    ranks = [
-        [float(x) for x in (tmp_path / f'two/loss_{rank}.txt').read_text().split()]
-        for rank in (0, 1)
-    ]
+    single, *ranks = (
+        [float(line) for line in (tmp_path / name).read_text().split()]
+        for name in ('one/loss_0.txt', 'two/loss_0.txt', 'two/loss_1.txt')
+    )
+    assert len(single) == 9
     losses = [(a + b) / 2 for a, b in zip(*ranks, strict=True)]
-    assert losses == pytest.approx(logged(tmp_path / 'one', 'loss'), abs=1e-6)
+    assert losses == pytest.approx(single, abs=1e-6)
 
 
 def logged(work_dir, key):

@@ -8,6 +8,7 @@ class DatasetError(ValueError):
         faults (list[str] | str): One line a fault, in the order of the file; or
             the text of a traceback that ends with such an error, which is what
             torch rebuilds an exception of a data loader's worker from.
+        remedy (str): What to do about them all; the message's last line.
 
     Attributes:
         faults (list[str]): The same lines; ``tools/misc/check_dataset.py``
@@ -16,7 +17,7 @@ class DatasetError(ValueError):
 
     max_shown = 5
 
-    def __init__(self, faults: list[str] | str):
+    def __init__(self, faults: list[str] | str, remedy: str = ''):
         if isinstance(faults, str):
             faults = [faults.rpartition('DatasetError: ')[2].strip()]
         self.faults = list(faults)
@@ -26,4 +27,6 @@ class DatasetError(ValueError):
             message += (
                 f'\n... and {hidden} more: tools/misc/check_dataset.py lists them all'
             )
+        if remedy:
+            message += f'\n{remedy}'
         super().__init__(message)

@@ -146,7 +146,11 @@ class RECDataset(BaseDetDataset):
             faults.append(f'{self.source}: no sound expression in split {self.split!r}')
         skip_faulty = (self.filter_cfg or {}).get('skip_faulty', False)
         if faults and not (skip_faulty and sound):
-            raise DatasetError(faults)
+            raise DatasetError(
+                faults,
+                'mend the files, or leave faulty entries out by '
+                "the data set's filter_cfg=dict(skip_faulty=True)",
+            )
         if faults:
             print_log(
                 f'{type(self).__name__} {self.split}: left out the faulty entries; '
@@ -256,8 +260,8 @@ class RECDataset(BaseDetDataset):
         sample = {key: first[key] for key in ('img_path', 'img_id', 'height', 'width')}
         sample['split'] = self.split
         for key in ('text', 'sent_id', 'kind'):
-            if key in first:
-                sample[key] = [expression[key] for expression in group]
+            if any(key in expression for expression in group):
+                sample[key] = [expression.get(key) for expression in group]
         sample['instances'] = [
             dict(bbox=expression['bbox'], bbox_label=0, ignore_flag=0)
             for expression in group

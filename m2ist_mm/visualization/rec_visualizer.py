@@ -145,7 +145,10 @@ class RECVisualizer(DetLocalVisualizer):
                 np.array([x1, y1, x2, y2]), edge_colors=color, line_widths=2, alpha=1
             )
             if len(boxes) > 1:
-                self._write(','.join(shared), (x1 + 2, y1 + 2), color, 'white')
+                # above the box, or inside where there is no room
+                above = y1 - self.font_pixels - 4
+                top = above if above > 0 else y1 + 2
+                self._write(','.join(shared), (x1 + 2, top), color, 'white')
 
     def _caption(
         self, expressions: list[str], boxes: dict[str, torch.Tensor], width: int

@@ -76,8 +76,8 @@ def test_without_epoch_the_global_generators_are_used(numbers):
 
 
 def test_persistent_workers_see_the_epoch(numbers):
-    numbers.set_epoch(0)
     loader = DataLoader(numbers, 2, num_workers=1, persistent_workers=True)
+    list(loader)  # starts the worker
     epochs = []
     for epoch in range(2):
         numbers.set_epoch(epoch)

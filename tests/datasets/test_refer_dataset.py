@@ -55,6 +55,17 @@ def test_kind_of_expression_is_kept(refer_folder, build_refer):
     assert build_refer(refer_folder.root).get_data_info(0)['kind'] == ['place']
 
 
+def test_kind_may_be_missing_in_some_expressions(refer_folder, build_refer):
+    refer_folder.change_refs(lambda refs: refs[1]['sentences'][0].update(kind='place'))
+    dataset = build_refer(refer_folder.root, max_expressions_per_sample=4)
+    assert sorted(map(str, dataset.get_data_info(0)['kind'])) == [
+        'None',
+        'None',
+        'None',
+        'place',
+    ]
+
+
 def test_lowercase_is_an_option(refer_folder, build_refer):
     refer_folder.change_refs(lambda refs: refs[0]['sentences'][0].update(sent='A Dog '))
     root = refer_folder.root
@@ -168,6 +179,7 @@ def test_all_faults_are_collected(refer_folder, build_refer):
     with pytest.raises(DatasetError) as caught:
         build_refer(refer_folder.root)
     assert len(caught.value.faults) == 3
+    assert 'skip_faulty' in str(caught.value).splitlines()[-1]
 
 
 def test_faulty_entries_can_be_left_out(refer_folder, build_refer):

@@ -1,6 +1,7 @@
 """A toy model with frozen towers, trained by MMEngine's runner in milliseconds."""
 
 import hashlib
+import itertools
 
 import pytest
 import torch
@@ -97,6 +98,8 @@ class ToyMetric(BaseMetric):
         return {'score': self.scores[self.count - 1]}
 
 
+# MMEngine's loggers and message hubs are found by the experiment's name
+NUMBERS = itertools.count()
 HOOKS = dict(
     logger=dict(type='LoggerHook', interval=1000),
     checkpoint=dict(type='mmdet.TunedCheckpointHook', interval=1),
@@ -110,11 +113,14 @@ def make_runner(tmp_path):
     """Function that builds a runner of the toy model; 8 samples, batch 4."""
 
     def make(
-        name='run', model=None, max_epochs=2, checkpoint=None, train_cfg=None, **changes
+        name='run',
+        model=None,
+        max_epochs=2,
+        checkpoint=None,
+        train_cfg=None,
+        sampler='DefaultSampler',
+        **changes,
     ):
-        import m2ist_mm  # noqa: F401
-
-        make.count += 1
         dataset = ToyDataset()
         hooks = dict(HOOKS, checkpoint=dict(HOOKS['checkpoint'], **(checkpoint or {})))
         config = dict(
@@ -124,7 +130,7 @@ def make_runner(tmp_path):
                 batch_size=4,
                 num_workers=0,
                 dataset=dataset,
-                sampler=dict(type='DefaultSampler', shuffle=True),
+                sampler=dict(type=sampler, shuffle=True),
                 collate_fn=dict(type='default_collate'),
             ),
             train_cfg=train_cfg or dict(by_epoch=True, max_epochs=max_epochs),
@@ -132,7 +138,7 @@ def make_runner(tmp_path):
             param_scheduler=[dict(type='MultiStepLR', milestones=[1], gamma=0.5)],
             default_hooks=hooks,
             randomness=dict(seed=3),
-            experiment_name=f'toy{make.count}',
+            experiment_name=f'toy{next(NUMBERS)}',
             log_level='WARNING',
         )
         config['optim_wrapper']['constructor'] = 'mmdet.TunedOptimWrapperConstructor'
@@ -146,7 +152,6 @@ def make_runner(tmp_path):
                     config[f'{kind}_evaluator'] = [ToyMetric()]
         return Runner(**config)
 
-    make.count = 0
     return make
 
 

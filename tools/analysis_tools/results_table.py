@@ -50,7 +50,7 @@ def read_metrics(path: Path) -> dict[str, float]:
     figures = {
         key.partition('/')[2]: value
         for key, value in (content.items() if isinstance(content, dict) else ())
-        if key.rpartition('/')[2] in METRICS
+        if key.rpartition('/')[2] in METRICS and value is not None
     }
     if not any(key.endswith('P@0.5') for key in figures):
         raise ValueError(f'{path} holds no P@0.5: is it a test of expressions?')

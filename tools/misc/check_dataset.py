@@ -66,11 +66,9 @@ def main() -> int:
             name, *(f'{report.counts[key]:,g}' for key in columns if report.counts)
         )
     if columns:
-        Console(width=140).print(table)
+        Console(width=160).print(table)
     # Splits share files, and so their faults.
-    faults = dict.fromkeys(
-        fault for _, report in reports for fault in report.faults
-    )
+    faults = dict.fromkeys(fault for _, report in reports for fault in report.faults)
     for fault in faults:
         print(fault)
     print(f'{len(faults)} faults')

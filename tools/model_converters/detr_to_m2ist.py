@@ -1,7 +1,9 @@
 """Convert the encoder side of a DETR checkpoint to a vision tower."""
 
 import argparse
+import sys
 
+from m2ist_mm.engine.program import run_program
 from m2ist_mm.models.converters import convert_detr
 from m2ist_mm.models.towers import load_state_file, save_state_file
 
@@ -29,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_program(main))

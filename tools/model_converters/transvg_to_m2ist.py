@@ -1,7 +1,9 @@
 """Convert a TransVG or reference M²IST checkpoint to this project's format."""
 
 import argparse
+import sys
 
+from m2ist_mm.engine.program import run_program
 from m2ist_mm.models.converters import convert_transvg
 from m2ist_mm.models.towers import load_state_file, save_state_file
 
@@ -13,8 +15,8 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         'dst',
-        help='file to write; load it with load_from or tools/test.py and a config whose '
-        'towers are random (weights=None): it holds the towers as well',
+        help='file to write; load it with load_from or tools/test.py and a config '
+        'whose towers are random (weights=None): it holds the towers as well',
     )
     return parser.parse_args()
 
@@ -29,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(run_program(main))

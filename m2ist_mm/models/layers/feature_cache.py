@@ -61,7 +61,9 @@ class FeatureCache:
             ids = input_ids.new_tensor(group)
             with torch.autocast(ids.device.type, enabled=False):
                 features = encode(ids, torch.ones_like(ids))
-            self._taps_of_kind = {kind: len(taps) for kind, taps in features.taps.items()}
+            self._taps_of_kind = {
+                kind: len(taps) for kind, taps in features.taps.items()
+            }
             stacked = torch.stack(
                 [features.tokens, features.input_tokens]
                 + [tap for taps in features.taps.values() for tap in taps],
@@ -88,4 +90,3 @@ class FeatureCache:
             self._store.move_to_end(key)
         while len(self._store) > self.capacity:
             self._store.popitem(last=False)
-

@@ -96,9 +96,9 @@ def load_state_file(path: str) -> dict[str, Tensor]:
         # the rest of torch's message is the advice to run the file's code
         held = re.search(r'GLOBAL \S+', str(error))
         raise ValueError(
-            f'{path!r} cannot be read as a checkpoint: it is damaged, is no torch file, '
-            'or holds Python objects, which are not loaded because they could run code '
-            f'({held[0] if held else type(error).__name__})'
+            f'{path!r} cannot be read as a checkpoint: it is damaged, is no torch '
+            'file, or holds Python objects, which are not loaded because they could '
+            f'run code ({held[0] if held else type(error).__name__})'
         ) from error
     for key in ('state_dict', 'model'):
         if isinstance(content, dict) and isinstance(content.get(key), dict):

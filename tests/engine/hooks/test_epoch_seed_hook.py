@@ -4,9 +4,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from mmengine.dataset import ConcatDataset
 from mmengine.hooks import Hook
-from torch.utils.data import Subset
+from torch.utils.data import ConcatDataset, Subset
 
 from m2ist_mm.engine.hooks.epoch_seed_hook import seed_generators, set_epoch
 
@@ -82,6 +81,7 @@ def test_iteration_based_training_counts_passes(make_runner):
         make_runner,
         'a',
         train_cfg=dict(by_epoch=False, max_iters=5),
+        sampler='InfiniteSampler',
         param_scheduler=None,
         checkpoint=dict(by_epoch=False),
     )
@@ -91,14 +91,13 @@ def test_iteration_based_training_counts_passes(make_runner):
 @pytest.mark.parametrize(
     'wrap',
     [
-        lambda inner: ConcatDataset([inner], lazy_init=True),
+        lambda inner: ConcatDataset([inner]),
         lambda inner: Subset(inner, [0, 1]),
         lambda inner: SimpleNamespace(dataset=Subset(inner, [0])),
     ],
 )
 def test_epoch_reaches_wrapped_data_sets(wrap):
     inner = Dataset()
-    inner.full_init = lambda: None
     set_epoch(wrap(inner), 7)
     assert inner.epochs == [7]
 

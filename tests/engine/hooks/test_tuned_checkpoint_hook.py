@@ -71,6 +71,7 @@ def test_iteration_based_training_writes_the_same(make_runner, tmp_path):
     make_runner(
         checkpoint=dict(by_epoch=False, interval=2),
         train_cfg=dict(by_epoch=False, max_iters=4),
+        sampler='InfiniteSampler',
         param_scheduler=None,
     ).train()
     assert [n for n in names(tmp_path / 'run') if n.endswith('.pth')] == [

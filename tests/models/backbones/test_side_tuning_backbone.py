@@ -136,6 +136,12 @@ def test_frozen_towers_get_no_gradient(make_model, model_config, inputs):
         assert (parameter.grad is not None) == tuned, name
 
 
+def test_frozen_towers_build_no_graph(make_model, backbone_config, inputs):
+    inputs['images'].requires_grad_()
+    for features in run(make_model(backbone_config), inputs):
+        assert not any(tensor.requires_grad for tensor in feature_tensors(features))
+
+
 def test_frozen_towers_stay_bit_identical_while_the_rest_is_trained(
     make_model, model_config, inputs
 ):
@@ -311,13 +317,15 @@ def test_tower_identity_is_name_and_hash_of_the_weights(with_weights, tmp_path):
 
 
 def test_tower_identity_differs_when_one_weight_differs(with_weights, tmp_path):
-    first = MODELS.build(with_weights)
-    state = first.vision.state_dict()
+    backbone = MODELS.build(with_weights)
+    first = backbone.tower_identity()
+    state = clone_state(backbone.vision)
     state['input_proj.bias'][3] += 1e-3
     save_state_file(state, with_weights.vision.weights)
-    second = MODELS.build(with_weights)
-    first, second = first.tower_identity(), second.tower_identity()
+    second = MODELS.build(with_weights).tower_identity()
     assert first['language'] == second['language']
+    assert first['vision']['name'] == second['vision']['name']
+    assert first['vision']['sha256'] != second['vision']['sha256']
 
 
 def test_tower_identity_follows_weights_that_are_loaded_later(with_weights):
@@ -368,9 +376,7 @@ def test_cached_language_features_are_those_of_the_tower(
         for value, wanted in zip(
             feature_tensors(features), feature_tensors(expected), strict=True
         ):
-            torch.testing.assert_close(
-                value[token], wanted[token], rtol=0, atol=1e-5
-            )
+            torch.testing.assert_close(value[token], wanted[token], rtol=0, atol=1e-5)
     assert len(cached.language_cache) == 3
 
 

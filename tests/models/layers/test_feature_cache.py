@@ -60,16 +60,12 @@ def test_features_come_back_in_their_places_and_zero_in_the_padding():
     ids, mask = batch([5, 6, 7], [8], [5, 6, 7], [9, 4])
     for _ in range(2):
         features = cache.lookup(ids, mask, encode)
-        token = mask[..., None]
         base = ids[..., None] * torch.tensor([1.0, 10.0])
-        assert torch.equal(features.tokens, base * token)
-        assert torch.equal(features.input_tokens, (base + 1) * token)
-        assert [torch.equal(tap, (base + n) * token) for n, tap in (
-            (2, features.taps['a'][0]),
-            (3, features.taps['a'][1]),
-            (4, features.taps['b'][0]),
-        )] == 3 * [True]
-        assert [len(kind) for kind in features.taps.values()] == [2, 1]
+        expected = torch.stack([base + number for number in range(5)])
+        assert torch.equal(values(features), expected * mask[..., None])
+        assert {kind: len(taps) for kind, taps in features.taps.items()} == dict(
+            a=2, b=1
+        )
         assert torch.equal(features.mask, mask == 0)
 
 

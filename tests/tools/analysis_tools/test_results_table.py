@@ -23,6 +23,7 @@ TWO_SPLITS = {
     'rec/val/order/expressions': 90,
     'rec/testB/P@0.5': 30.0,
     'rec/testB/mIoU': 22.0,
+    'rec/testB/P@0.9': None,
     'rec/testB/expressions': 500,
     'rec/testB/relation/P@0.5': 10.0,
     'data_time': 0.1,

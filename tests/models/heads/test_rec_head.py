@@ -1,0 +1,301 @@
+import copy
+
+import pytest
+import torch
+from mmdet.registry import MODELS
+from torch import nn
+
+from m2ist_mm.models.heads.rec_head import num_expressions
+
+EXACT = dict(rtol=0, atol=1e-12)
+
+
+@pytest.fixture
+def make_head(head_config):
+    """Builds a head in double precision, without dropout; all weights drawn."""
+
+    def make(**changes):
+        config = copy.deepcopy(head_config)
+        config.update(dict(dropout=0.0) | changes)
+        torch.manual_seed(5)
+        head = MODELS.build(config).double()
+        for name, parameter in head.named_parameters():
+            if 'norm' not in name:
+                nn.init.normal_(parameter, std=0.3)
+        return head
+
+    return make
+
+
+@pytest.fixture
+def tokens():
+    """Two images, the second with two expressions, both sides padded.
+
+    As keyword arguments of the head's ``forward``.
+    """
+    vision_mask = torch.zeros(2, 12, dtype=torch.bool)
+    vision_mask[0, 7:] = True
+    language_mask = torch.zeros(3, 6, dtype=torch.bool)
+    language_mask[1, 4:] = language_mask[2, 2:] = True
+    return dict(
+        vision_tokens=torch.randn(2, 12, 32).double(),
+        vision_mask=vision_mask,
+        language_tokens=torch.randn(3, 6, 48).double(),
+        language_mask=language_mask,
+        image_index=torch.tensor([0, 1, 1]),
+    )
+
+
+def ungrouped(tokens):
+    """The same expressions, each with an image of its own."""
+    index = tokens['image_index']
+    return tokens | dict(
+        vision_tokens=tokens['vision_tokens'][index],
+        vision_mask=tokens['vision_mask'][index],
+        image_index=torch.arange(len(index)),
+    )
+
+
+# forward ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('projection_norm', [False, True])
+def test_boxes_come_from_reg_text_and_vision_with_their_positions(
+    make_head, tokens, projection_norm
+):
+    head = make_head(projection_norm=projection_norm)
+    state = head.state_dict()
+    table = state['position_embedding.weight']
+    assert table.shape == (1 + 8 + 12, 32)
+    linear = {}
+    for side in ('vision', 'language'):
+        name = f'{side}_proj.0' if projection_norm else f'{side}_proj'
+        x = tokens[f'{side}_tokens']
+        x = x @ state[f'{name}.weight'].T + state[f'{name}.bias']
+        if projection_norm:
+            scale, shift = (state[f'{side}_proj.1.{k}'] for k in ('weight', 'bias'))
+            x = x - x.mean(-1, keepdim=True)
+            x = x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt() * scale + shift
+        linear[side] = x
+    for number, image in enumerate([0, 1, 1]):
+        # 6 of at most 8 text tokens: positions 7 and 8 are unused
+        sequence = torch.cat(
+            [
+                state['reg_token.weight'],
+                linear['language'][number],
+                linear['vision'][image],
+            ]
+        )[None]
+        position = torch.cat([table[:7], table[9:]])[None]
+        mask = torch.cat(
+            [
+                torch.tensor([False]),
+                tokens['language_mask'][number],
+                tokens['vision_mask'][image],
+            ]
+        )[None]
+        x = head.encoder(sequence, position, mask)[0]
+        for layer in (0, 2, 4):
+            x = state[f'bbox_mlp.{layer}.weight'] @ x + state[f'bbox_mlp.{layer}.bias']
+            x = x.clamp(min=0) if layer < 4 else 1 / (1 + torch.exp(-x))
+        # what leaves the head is float32
+        torch.testing.assert_close(head(**tokens)[number], x.float(), rtol=0, atol=1e-6)
+
+
+def test_boxes_are_float32_between_0_and_1(make_head, tokens):
+    boxes = make_head()(**tokens)
+    assert boxes.shape == (3, 4)
+    assert boxes.dtype == torch.float32
+    assert boxes.min() > 0
+    assert boxes.max() < 1
+
+
+def test_text_length_of_the_batch_does_not_matter(make_head, tokens):
+    head = make_head()
+    longer = dict(
+        tokens,
+        language_tokens=torch.cat(
+            [tokens['language_tokens'], torch.randn(3, 2, 48).double()], dim=1
+        ),
+        language_mask=torch.cat(
+            [tokens['language_mask'], torch.ones(3, 2, dtype=torch.bool)], dim=1
+        ),
+    )
+    torch.testing.assert_close(head(**longer), head(**tokens), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize('side', ['vision', 'language'])
+def test_padding_never_matters(make_head, tokens, side):
+    head = make_head()
+    expected = head(**tokens)
+    mask, name = tokens[f'{side}_mask'], f'{side}_tokens'
+    padding = tokens | {name: tokens[name] + 50.0 * mask[..., None]}
+    assert torch.equal(head(**padding), expected)
+    padding[name] = tokens[name] + 50.0 * ~mask[..., None]
+    assert (head(**padding) - expected).abs().amax(1).min() > 1e-3
+
+
+def test_grouped_expressions_give_the_boxes_of_single_ones(make_head, tokens):
+    head = make_head()
+    assert torch.equal(head(**tokens), head(**ungrouped(tokens)))
+
+
+def test_grouped_expressions_give_the_gradients_of_single_ones(make_head, tokens):
+    head = make_head()
+    names = [name for name, _ in head.named_parameters()]
+    gradients = []
+    for batch in (tokens, ungrouped(tokens)):
+        loss = (head(**batch).double() - 0.3).abs().sum()
+        gradients.append(torch.autograd.grad(loss, list(head.parameters())))
+    for name, grouped, single in zip(names, *gradients, strict=True):
+        assert grouped.any(), name
+        torch.testing.assert_close(grouped, single, **EXACT)
+
+
+def test_each_expression_gets_the_image_of_its_index(make_head, tokens):
+    head = make_head()
+    swapped = head(**tokens | dict(image_index=torch.tensor([1, 0, 1])))
+    expected = head(**tokens)
+    assert torch.equal(swapped[2], expected[2])
+    assert (swapped[:2] - expected[:2]).abs().amax(1).min() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ('changes', 'text'),
+    [
+        (dict(num_vision_tokens=16), '16 vision tokens .* got 12 and 6'),
+        (dict(num_vision_tokens=9), '9 vision tokens .* got 12 and 6'),
+        (dict(num_text_tokens=5), 'at most 5 text tokens, got 12 and 6'),
+    ],
+)
+def test_wrong_number_of_tokens_is_refused(make_head, tokens, changes, text):
+    with pytest.raises(ValueError, match=text):
+        make_head(**changes)(**tokens)
+
+
+# loss ---------------------------------------------------------------------------------
+
+
+def sample_of(make_sample, *args, **kwargs):
+    return make_sample(*args, **kwargs)['data_samples']
+
+
+def test_loss_by_hand(make_head, make_sample):
+    # canvas: height 128, width 96
+    head = make_head()
+    samples = [
+        sample_of(make_sample, 'a', [24, 32, 72, 96]),
+        sample_of(make_sample, 'b', [0, 0, 48, 64]),
+    ]
+    boxes = torch.tensor([[0.5, 0.5, 0.5, 0.5], [0.75, 0.75, 0.5, 0.5]])
+    losses = head.loss(boxes, samples)
+    # the first is exact; the second is (0.25, 0.25, 0.5, 0.5): L1 0.5 + 0.5, no
+    # overlap, both of area 1/4 in a hull of area 1: GIoU = 0 - (1 - 1/2) / 1
+    assert losses.keys() == {'loss_bbox', 'loss_iou'}
+    assert losses['loss_bbox'].item() == pytest.approx((0 + 1) / 2)
+    assert losses['loss_iou'].item() == pytest.approx((0 + 1.5) / 2, abs=1e-5)
+
+
+def test_loss_of_overlapping_boxes_by_hand(make_head, make_sample):
+    samples = [sample_of(make_sample, 'a', [0, 0, 48, 64])]  # (0, 0, 0.5, 0.5)
+    boxes = torch.tensor([[0.375, 0.25, 0.25, 0.5]])  # (0.25, 0, 0.5, 0.5)
+    losses = make_head().loss(boxes, samples)
+    assert losses['loss_bbox'].item() == pytest.approx(0.125 + 0.25)
+    assert losses['loss_iou'].item() == pytest.approx(1 - 0.5)
+
+
+def test_loss_weights_and_kinds_are_configurable(make_head, make_sample):
+    samples = [sample_of(make_sample, 'a', [0, 0, 48, 64])]
+    boxes = torch.tensor([[0.375, 0.25, 0.25, 0.5]])
+    losses = make_head(
+        loss_bbox=dict(type='L1Loss', loss_weight=5.0),
+        loss_iou=dict(type='IoULoss', mode='linear', loss_weight=2.0),
+    ).loss(boxes, samples)
+    assert losses['loss_bbox'].item() == pytest.approx(5 * 0.375)
+    assert losses['loss_iou'].item() == pytest.approx(2 * 0.5)
+
+
+def test_loss_of_grouped_expressions_is_that_of_single_ones(make_head, make_sample):
+    head = make_head()
+    bboxes = torch.tensor([[5.0, 9, 60, 70], [10, 20, 30, 100], [40, 3, 90, 50]])
+    boxes = torch.rand(3, 4) / 2 + 0.2
+    grouped = [
+        sample_of(make_sample, 'a', bboxes[:1]),
+        sample_of(make_sample, ('b', 'c'), bboxes[1:]),
+    ]
+    single = [sample_of(make_sample, 'x', box) for box in bboxes]
+    expected = head.loss(boxes, single)
+    for name, value in head.loss(boxes, grouped).items():
+        assert value == expected[name]
+
+
+# predict ------------------------------------------------------------------------------
+
+
+def test_prediction_is_in_pixels_of_the_original_image(make_head, make_sample):
+    # 160 wide and 60 high, resized by 0.5 and 0.6 to 80 × 36, at (10, 64) in the canvas
+    sample = sample_of(
+        make_sample,
+        'a',
+        [0, 0, 1, 1],
+        ori_shape=(60, 160),
+        scale_factor=(0.5, 0.6),
+        pad_offset=(10, 64),
+        valid_shape=(36, 80),
+    )
+    # canvas pixels (22, 70) … (62, 88) as relative cxcywh
+    boxes = torch.tensor([[42 / 96, 79 / 128, 40 / 96, 18 / 128]])
+    (instances,) = make_head().predict(boxes, [sample])
+    expected = torch.tensor([[12 / 0.5, 6 / 0.6, 52 / 0.5, 24 / 0.6]])
+    torch.testing.assert_close(instances.bboxes, expected, rtol=0, atol=1e-4)
+    assert instances.labels.tolist() == [0]
+
+
+def test_prediction_is_clipped_to_the_picture(make_head, make_sample):
+    sample = sample_of(
+        make_sample, 'a', [0, 0, 1, 1], ori_shape=(50, 40), pad_offset=(20, 30)
+    )
+    boxes = torch.tensor([[0.5, 0.5, 1.0, 1.0]])
+    (instances,) = make_head().predict(boxes, [sample])
+    assert instances.bboxes.tolist() == [[0, 0, 40, 50]]
+
+
+def test_sample_without_scale_and_offset_is_the_canvas_itself(make_head, make_sample):
+    sample = sample_of(make_sample, 'a', [0, 0, 1, 1])
+    for name in ('scale_factor', 'pad_offset', 'valid_shape'):
+        delattr(sample, name)
+    (instances,) = make_head().predict(torch.full((1, 4), 0.5), [sample])
+    assert instances.bboxes.tolist() == [[24, 32, 72, 96]]
+
+
+def test_predictions_of_grouped_expressions_come_by_image(make_head, make_sample):
+    samples = [
+        sample_of(make_sample, ('a', 'b'), [[0, 0, 1, 1]] * 2),
+        sample_of(make_sample, 'c', [0, 0, 1, 1]),
+    ]
+    boxes = torch.tensor([[0.5, 0.5, w, 0.5] for w in (0.25, 0.5, 1.0)])
+    first, second = make_head().predict(boxes, samples)
+    assert first.bboxes[:, 0].tolist() == [36, 24]
+    assert second.bboxes[:, 0].tolist() == [0]
+    assert first.labels.tolist() == [0, 0]
+
+
+def test_no_score_is_invented(make_head, make_sample):
+    sample = sample_of(make_sample, 'a', [0, 0, 1, 1])
+    (instances,) = make_head().predict(torch.rand(1, 4), [sample])
+    assert set(instances.keys()) == {'bboxes', 'labels'}
+
+
+def test_prediction_undoes_the_targets_of_the_loss(make_head, make_sample):
+    truth = torch.tensor([[13.0, 21, 57, 99]])
+    sample = sample_of(make_sample, 'a', truth)
+    boxes = torch.tensor([[35 / 96, 60 / 128, 44 / 96, 78 / 128]])
+    head = make_head()
+    assert head.loss(boxes, [sample])['loss_bbox'] < 1e-6
+    torch.testing.assert_close(head.predict(boxes, [sample])[0].bboxes, truth)
+
+
+def test_number_of_expressions(make_sample):
+    assert num_expressions(sample_of(make_sample, 'red one', [0, 0, 1, 1])) == 1
+    assert num_expressions(sample_of(make_sample, ('a', 'b', 'c'), [])) == 3
+    assert num_expressions(sample_of(make_sample, ('a',), [])) == 1

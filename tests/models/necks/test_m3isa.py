@@ -1,0 +1,371 @@
+import itertools
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmdet.registry import MODELS
+from torch import nn
+
+from m2ist_mm.models.towers import TowerFeatures
+
+EXPERTS = ('vea', 'lea', 'iea')
+PAPER_TAPS = dict(vea='ffn', lea='ffn', iea='attention')
+SUBSETS = [
+    subset for size in range(4) for subset in itertools.combinations(EXPERTS, size)
+]
+
+
+def make_features(channels, tokens, pairs, samples):
+    def draw():
+        return torch.randn(samples, tokens, channels, dtype=torch.float64)
+
+    return TowerFeatures(
+        tokens=draw(),
+        mask=torch.zeros(samples, tokens, dtype=torch.bool),
+        input_tokens=draw(),
+        taps={kind: [draw() for _ in range(pairs)] for kind in ('attention', 'ffn')},
+    )
+
+
+def make_norms(channels, pairs):
+    """LayerNorms of a tower, none of them like another."""
+    norms = {
+        kind: [nn.LayerNorm(channels, eps=1e-12).double() for _ in range(pairs)]
+        for kind in ('attention', 'ffn')
+    }
+    for norm in itertools.chain(*norms.values()):
+        nn.init.normal_(norm.weight, 1, 0.5)
+        nn.init.normal_(norm.bias)
+        norm.requires_grad_(False)
+    return norms
+
+
+def make_neck(pairs=2, vision=6, language=9, hidden=4, **choices):
+    neck = MODELS.build(
+        dict(
+            type='M3ISA',
+            num_pairs=pairs,
+            vision_channels=vision,
+            language_channels=language,
+            hidden_channels=hidden,
+            **choices,
+        )
+    ).double()
+    for parameter in neck.parameters():
+        nn.init.normal_(parameter)
+    return (
+        neck,
+        make_features(vision, 5, pairs, samples=2),
+        make_features(language, 3, pairs, samples=4),
+    )
+
+
+def by_the_formulas(weights, vision, language, choices):
+    """Both sums, from the weights by name.
+
+    VEA, LEA: s W_up ReLU(W_down LN(m)). IEA of modality m: z = ReLU(D^m a), then
+    concat[U^m z, S z]; S is the vision's own and the language's unless shared.
+    """
+    experts = choices.get('experts', EXPERTS)
+    taps = PAPER_TAPS | choices.get('taps', {})
+    scale = choices.get('scale', 0.1)
+
+    def linear(name, x):
+        return x @ weights[f'{name}.weight'].T + weights[f'{name}.bias']
+
+    def side_adapter(name, tap):
+        mean = tap.mean(-1, keepdim=True)
+        variance = ((tap - mean) ** 2).mean(-1, keepdim=True)
+        normed = (tap - mean) / (variance + 1e-5).sqrt()
+        normed = normed * weights[f'{name}.norm.weight'] + weights[f'{name}.norm.bias']
+        return scale * linear(f'{name}.up', linear(f'{name}.down', normed).clamp(min=0))
+
+    def interaction(name, modality, tap):
+        z = linear(f'{name}.{modality}_down', tap).clamp(min=0)
+        own = modality == 'language' and not choices.get('share', True)
+        shared = linear(f'{name}.language_shared_up' if own else f'{name}.shared_up', z)
+        if f'{name}.{modality}_up.weight' not in weights:
+            return shared
+        return torch.cat([linear(f'{name}.{modality}_up', z), shared], dim=-1)
+
+    sums = []
+    for modality, features, expert in (
+        ('vision', vision, 'vea'),
+        ('language', language, 'lea'),
+    ):
+        total = features.tokens.clone()
+        if choices.get('add_inputs', True):
+            total += features.input_tokens
+        for i in range(len(features.taps['ffn'])):
+            outputs = {}
+            if 'iea' in experts:
+                tap = features.taps[taps['iea']][i]
+                outputs['iea'] = interaction(f'iea.{i}', modality, tap)
+            if expert in experts:
+                tap = features.taps[taps[expert]][i]
+                outputs[expert] = side_adapter(f'{expert}.{i}', tap)
+            for name, output in outputs.items():
+                if choices.get('side_norm') and modality == 'language':
+                    norm = features.norms[taps[name]][i]
+                    output = F.layer_norm(
+                        output, output.shape[-1:], norm.weight, norm.bias, norm.eps
+                    )
+                total += output
+        sums.append(total)
+    return sums
+
+
+CHOICES = [
+    *(dict(experts=subset) for subset in SUBSETS),
+    dict(taps=dict(vea='attention', lea='attention', iea='ffn')),
+    dict(taps=dict(vea='attention', lea='attention')),
+    dict(taps=dict(iea='ffn')),
+    dict(taps=dict(vea='attention')),
+    dict(scale=0.7),
+    dict(add_inputs=False),
+    dict(share=False),
+    dict(vision=7, language=7),
+    dict(vision=9, language=5),
+    dict(vision=9, language=5, share=False),
+    dict(pairs=1, hidden=3),
+    dict(pairs=3),
+    dict(side_norm='tower', init='uniform'),
+    dict(side_norm='tower', init='uniform', taps=dict(iea='ffn', lea='attention')),
+    dict(side_norm='tower', init='uniform', experts=('lea',)),
+    dict(side_norm='tower', init='uniform', experts=('iea', 'vea'), vision=9),
+]
+
+
+@pytest.mark.parametrize('choices', CHOICES, ids=str)
+def test_outputs_are_those_of_the_formulas(choices):
+    neck, vision, language = make_neck(**choices)
+    if 'side_norm' in choices:
+        norms = make_norms(language.tokens.shape[-1], choices.get('pairs', 2))
+        language = language.replace(norms=norms)
+    expected = by_the_formulas(neck.state_dict(), vision, language, choices)
+    for output, wanted in zip(neck(vision, language), expected, strict=True):
+        torch.testing.assert_close(output, wanted, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize('experts', SUBSETS, ids=str)
+def test_experts_that_are_off_have_no_parameters(experts):
+    neck, *_ = make_neck(experts=experts)
+    assert {name.partition('.')[0] for name in neck.state_dict()} == set(experts)
+
+
+def test_own_matrix_stands_on_the_side_of_the_wider_tower():
+    for vision, language, own in (
+        (6, 9, dict(language_up=(3, 4))),
+        (9, 6, dict(vision_up=(3, 4))),
+        (6, 6, {}),
+    ):
+        iea = make_neck(vision=vision, language=language)[0].iea[0]
+        assert iea.shared_up.weight.shape == (6, 4)
+        found = {
+            name: tuple(getattr(iea, name).weight.shape)
+            for name in ('vision_up', 'language_up')
+            if getattr(iea, name) is not None
+        }
+        assert found == own
+
+
+def test_shared_channels_are_the_last_of_the_wider_tower():
+    neck, vision, language = make_neck(experts=('iea',))
+    expected = neck(vision, language)
+    with torch.no_grad():
+        for adapter in neck.iea:
+            adapter.shared_up.bias += 1
+    changed = neck(vision, language)
+    torch.testing.assert_close(changed[0], expected[0] + 2)
+    torch.testing.assert_close(changed[1][..., :3], expected[1][..., :3])
+    torch.testing.assert_close(changed[1][..., 3:], expected[1][..., 3:] + 2)
+
+
+@pytest.mark.parametrize('share', [True, False])
+def test_shared_matrix_gets_the_gradients_of_both_modalities(share):
+    neck, vision, language = make_neck(share=share)
+    weight = neck.iea[1].shared_up.weight
+    outputs = neck(vision, language)
+    alone = [
+        torch.autograd.grad(
+            output.square().sum(), weight, retain_graph=True, allow_unused=True
+        )[0]
+        for output in outputs
+    ]
+    (both,) = torch.autograd.grad(sum(x.square().sum() for x in outputs), weight)
+    if share:
+        torch.testing.assert_close(both, alone[0] + alone[1])
+        assert alone[1].any()
+    else:
+        assert alone[1] is None
+        torch.testing.assert_close(both, alone[0])
+        assert neck.iea[1].language_shared_up.weight.shape == weight.shape
+
+
+def paper_neck(**choices):
+    return MODELS.build(
+        dict(
+            type='M3ISA',
+            num_pairs=2,
+            vision_channels=32,
+            language_channels=48,
+            hidden_channels=8,
+            **choices,
+        )
+    )
+
+
+def test_every_output_is_zero_at_the_start():
+    neck = paper_neck()
+    vision = make_features(32, 5, 2, samples=2)
+    language = make_features(48, 3, 2, samples=4)
+    neck.double()
+    outputs = neck.vision_side(vision) + neck.language_side(language)
+    assert len(outputs) == 8
+    assert not any(output.any() for output in outputs)
+    totals = neck(vision, language)
+    for total, features in zip(totals, (vision, language), strict=True):
+        assert torch.equal(total, features.tokens + features.input_tokens)
+
+
+@pytest.mark.parametrize('init', ['zero', 'uniform'])
+def test_initial_draw(init):
+    neck = MODELS.build(dict(type='M3ISA', num_pairs=2, init=init))
+    seen = set()
+    for name, value in neck.state_dict().items():
+        *_, module, kind = name.split('.')
+        seen.add(module)
+        if module == 'norm':
+            assert (value == (kind == 'weight')).all(), name
+        elif kind == 'weight' and (init == 'uniform' or module.endswith('down')):
+            # Kaiming-uniform with a = √5: bound 1 / √(fan in)
+            bound = 1 / math.sqrt(value.shape[1])
+            assert 0.99 * bound < value.abs().max() <= bound, name
+        elif init == 'zero':
+            assert not value.any(), name
+        else:
+            assert 0 <= value.min() < 0.1, name
+            assert 0.9 < value.max() < 1, name
+    assert seen == {
+        'norm', 'down', 'up', 'vision_down', 'language_down', 'shared_up', 'language_up'
+    }  # fmt: skip
+
+
+def test_init_weights_draws_anew():
+    neck = paper_neck()
+    before = neck.state_dict()['vea.0.down.weight'].clone()
+    nn.init.ones_(neck.vea[0].up.weight)
+    neck.init_weights()
+    assert not neck.vea[0].up.weight.any()
+    assert not torch.equal(neck.vea[0].down.weight, before)
+
+
+def first_gradients(model, inputs):
+    """The largest number of each tuned tensor's gradient, in parts of the largest that
+    the head's projections have, which the side networks stand in front of.
+
+    Ordinary is up to 10. A LayerNorm at a zero vector gives 1e5.
+    """
+    model.zero_grad()
+    boxes = model._forward(inputs)
+    (boxes - torch.tensor([0.2, 0.7, 0.1, 0.3])).abs().sum(1).mean().backward()
+    gradients = {
+        name: parameter.grad.abs().max().item()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad
+    }
+    assert all(math.isfinite(value) for value in gradients.values())
+    unit = max(
+        gradients[f'bbox_head.{side}_proj.weight'] for side in ('vision', 'language')
+    )
+    assert 1e-3 < unit < 10
+    return {
+        name: value / unit
+        for name, value in gradients.items()
+        if name.startswith('neck.')
+    }
+
+
+def build_to_train(model_config, **neck):
+    model_config.neck.update(neck)
+    torch.manual_seed(3)
+    model = MODELS.build(model_config)
+    model.init_weights()
+    return model.train()
+
+
+def test_first_gradients_of_the_plain_form_are_ordinary(model_config, inputs):
+    model = build_to_train(model_config)
+    gradients = first_gradients(model, inputs)
+    assert len(gradients) == 2 * (6 + 6 + 8)
+    for name, value in gradients.items():
+        # from zero, only the up projections can move in the first step
+        assert (1e-4 < value < 10) if 'up.' in name else value == 0, name
+    torch.optim.SGD(model.parameters(), lr=0.1).step()
+    assert all(0 < value < 10 for value in first_gradients(model, inputs).values())
+
+
+def test_first_gradients_of_the_reference_form_are_ordinary(model_config, inputs):
+    model = build_to_train(model_config, side_norm='tower', init='uniform')
+    gradients = first_gradients(model, inputs)
+    assert len(gradients) == 2 * (6 + 6 + 8)
+    assert all(1e-4 < value < 10 for value in gradients.values())
+
+
+def test_reference_form_from_zero_would_not_be_trainable(model_config, inputs):
+    model = build_to_train(model_config, side_norm='tower', init='uniform')
+    for name, parameter in model.neck.named_parameters():
+        if 'up.' in name:
+            nn.init.zeros_(parameter)
+    gradients = first_gradients(model, inputs)
+    assert gradients['neck.lea.0.up.weight'] > 1000
+    assert gradients['neck.iea.0.shared_up.weight'] > 1000
+
+
+@pytest.mark.parametrize(
+    ('choices', 'text'),
+    [
+        (dict(experts=('vea', 'mea')), r"experts has \['mea'\], known are \('vea'"),
+        (dict(taps=dict(mea='ffn')), r"taps has \['mea'\]"),
+        (dict(taps=dict(vea='norm')), r"taps has \['norm'\], known are \('attention'"),
+        (dict(side_norm='own', init='uniform'), r"side_norm has \['own'\]"),
+        (dict(init='normal'), r"init has \['normal'\], known are \('zero'"),
+        (dict(side_norm='tower'), "side_norm='tower' .* zero .* init='uniform'"),
+    ],
+)
+def test_unknown_choices_are_refused(choices, text):
+    with pytest.raises(ValueError, match=f'M3ISA: {text}'):
+        make_neck(**choices)
+
+
+def test_missing_taps_are_named():
+    neck, vision, language = make_neck(pairs=2)
+    few = vision.replace(taps=dict(vision.taps, ffn=vision.taps['ffn'][:1]))
+    with pytest.raises(ValueError, match="needs 2 'ffn' taps for its vea.* gives 1"):
+        neck(few, language)
+    none = language.replace(taps=dict(ffn=language.taps['ffn']))
+    with pytest.raises(
+        ValueError, match="needs 2 'attention' taps for its iea.* gives 0"
+    ):
+        neck(vision, none)
+
+
+def test_missing_norms_are_named():
+    neck, vision, language = make_neck(side_norm='tower', init='uniform')
+    norms = make_norms(9, 2)
+    for given, kind in (({}, 'attention'), (dict(attention=norms['ffn']), 'ffn')):
+        with pytest.raises(ValueError, match=f"'{kind}' tap.* with language_norms"):
+            neck(vision, language.replace(norms=given))
+
+
+@pytest.mark.parametrize('add_inputs', [True, False])
+def test_features_themselves_are_left_as_they_are(add_inputs):
+    neck, vision, language = make_neck(add_inputs=add_inputs)
+    copies = [
+        (side.tokens.clone(), side.input_tokens.clone()) for side in (vision, language)
+    ]
+    neck(vision, language)
+    for side, (tokens, input_tokens) in zip((vision, language), copies, strict=True):
+        assert torch.equal(side.tokens, tokens)
+        assert torch.equal(side.input_tokens, input_tokens)

@@ -1,0 +1,91 @@
+import runpy
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def config_path(tmp_path):
+    path = tmp_path / 'small.py'
+    path.write_text(
+        "optim_wrapper = dict(type='OptimWrapper')\n"
+        'auto_scale_lr = dict(enable=False, base_batch_size=64)\n'
+        "load_from = 'start.pth'\n"
+        'resume = False\n'
+        f"work_dir = '{tmp_path}'\n"
+    )
+    return path
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The configs that trainings were started with, instead of starting them."""
+    configs = []
+
+    class NoRunner:
+        def __init__(self, config):
+            configs.append(config)
+
+        def train(self):
+            configs[-1].trained = True
+
+    monkeypatch.setattr(Runner, 'from_cfg', NoRunner)
+    return configs
+
+
+def test_config_is_trained_as_it_is(run_tool, config_path, trained):
+    assert run_tool('tools/train.py', config_path) == 0
+    expected = Config.fromfile(config_path)
+    (config,) = trained
+    assert config.pop('trained')
+    assert config.pop('launcher') == 'none'
+    assert config.to_dict() == expected.to_dict()
+
+
+def test_options_are_put_into_the_config(run_tool, config_path, trained):
+    run_tool('tools/train.py', config_path, '--auto-scale-lr', '--amp', '--resume')
+    (config,) = trained
+    assert config.auto_scale_lr.enable
+    assert config.optim_wrapper.type in ('AutocastOptimWrapper', 'AmpOptimWrapper')
+    assert config.resume
+    assert config.load_from is None  # the newest in the work dir
+
+
+def test_resume_takes_a_checkpoint(run_tool, config_path, trained):
+    run_tool('tools/train.py', config_path, '--resume', 'a/epoch_3.pth')
+    assert trained[0].resume
+    assert trained[0].load_from == 'a/epoch_3.pth'
+
+
+def test_learning_rate_cannot_be_scaled_without_a_base(
+    run_tool, config_path, trained, capsys
+):
+    text = config_path.read_text().replace('base_batch_size', 'other')
+    config_path.write_text(text)
+    assert run_tool('tools/train.py', config_path, '--auto-scale-lr') == 1
+    assert 'auto_scale_lr.base_batch_size' in capsys.readouterr().err
+    assert not trained
+
+
+def test_user_errors_are_one_line_without_traceback(run_tool, tmp_path, capsys):
+    assert run_tool('tools/train.py', 'nope.py') == 1
+    error = capsys.readouterr().err.splitlines()[0]
+    assert error == 'error: there is no config file nope.py'
+
+
+def test_faulty_data_stop_the_training_with_one_line(
+    run_tool, tmp_path, refer_folder, capsys
+):
+    write = runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
+    config = write(tmp_path / 'nano', refer_folder.root)
+    refer_folder.image_path(1).unlink()
+    options = ('--cfg-options', 'experiment_name=faulty')
+    assert run_tool('tools/train.py', config, *options) == 1
+    lines = capsys.readouterr().err.splitlines()
+    (error,) = (line for line in lines if line.startswith('error: '))
+    assert str(refer_folder.image_path(1)) in error
+    assert not any('Traceback' in line for line in lines)
