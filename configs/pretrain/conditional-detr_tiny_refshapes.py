@@ -1,7 +1,9 @@
 # The vision tower of the tiny models: the encoder side of a Conditional DETR
 # (arXiv 2108.06152) trained from scratch to detect RefShapes' objects. The decoder is
-# what makes the encoder's memory carry positions.
-_base_ = ['../_base_/default_runtime.py']
+# what makes the encoder's memory carry positions. The scenes are RefShapes' of another
+# seed, of train alone; weights/README.md has the commands.
+_base_ = 'mmdet::_base_/default_runtime.py'
+custom_imports = dict(imports=['m2ist_mm'], allow_failed_imports=False)
 dataset_type = 'CocoDataset'
 data_root = 'data/refshapes-pretrain/'
 colors = ('red', 'green', 'blue', 'yellow', 'purple', 'orange', 'white', 'pink')
@@ -145,7 +147,8 @@ val_evaluator = dict(
     ann_file=data_root + 'refshapes/detection_val.json',
     metric='bbox',
 )
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=10, val_interval=2)
+max_epochs = 8
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=2)
 val_cfg = dict(type='ValLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
@@ -158,7 +161,8 @@ param_scheduler = [
         type='CosineAnnealingLR',
         by_epoch=True,
         convert_to_iter_based=True,
-        T_max=10,
+        T_max=max_epochs,
         eta_min_ratio=0.01,
     ),
 ]
+randomness = dict(seed=0)

@@ -58,7 +58,7 @@ def test_resumed_training_ends_like_an_uninterrupted_one(make_runner, tmp_path):
 
 
 def test_averaged_weights_are_resumed(make_runner):
-    average = [dict(type='EMAHook', momentum=0.5)]
+    average = [dict(type='EMAHook', momentum=0.5, strict_load=True)]
     whole = make_runner(name='whole', max_epochs=4, custom_hooks=average)
     whole.train()
     make_runner(name='parts', max_epochs=2, custom_hooks=average).train()
