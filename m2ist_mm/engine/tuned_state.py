@@ -56,57 +56,76 @@ def fit_checkpoint(model: nn.Module, checkpoint: dict, partial: bool = False) ->
     model = unwrap(model)
     if not any(hasattr(module, 'frozen_state_keys') for module in model.modules()):
         return
+    source = getattr(checkpoint, 'filename', 'the checkpoint')
     if 'state_dict' not in checkpoint:
         state = dict(checkpoint)
         checkpoint.clear()
         checkpoint['state_dict'] = state
+    loaded = checkpoint['state_dict']
     state = OrderedDict(
-        (name.removeprefix('module.'), value)
-        for name, value in checkpoint['state_dict'].items()
+        (name.removeprefix('module.'), value) for name, value in loaded.items()
     )
+    state._metadata = getattr(loaded, '_metadata', OrderedDict())
     own = model.state_dict()
-    left_out = frozen_state_keys(model) - state.keys()
-    if left_out:
-        _check_towers(model, checkpoint.get('meta', {}).get('towers'))
-    state.update((name, own[name]) for name in left_out)
-    _check_names_and_shapes(own, state, partial)
+    _check_towers(
+        model,
+        checkpoint.get('meta', {}).get('towers'),
+        missing=own.keys() - state.keys(),
+        source=source,
+    )
+    for name in frozen_state_keys(model) - state.keys():
+        state[name] = own[name]
+    _check_names_and_shapes(own, state, partial, source)
     checkpoint['state_dict'] = state
 
 
-def _check_towers(model: nn.Module, wanted: dict[str, dict[str, str]] | None) -> None:
+def _check_towers(
+    model: nn.Module,
+    wanted: dict[str, dict[str, str]] | None,
+    missing: set[str],
+    source: str,
+) -> None:
+    """Compare the towers whose weights are missing with those that are wanted."""
     if wanted is None:
-        print_log(
-            'The checkpoint holds neither the weights nor the identity of its frozen '
-            'towers: whether it was made on the towers of this config is not known.',
-            logger='current',
-            level=logging.WARNING,
-        )
+        if missing & frozen_state_keys(model):
+            print_log(
+                f'{source} holds neither the weights nor the identity of its frozen '
+                'towers: whether it was made on those of this config is not known.',
+                logger='current',
+                level=logging.WARNING,
+            )
         return
+    if not any(name.startswith('backbone.') for name in missing):
+        return  # the checkpoint brings the towers along
     found = tower_identity(model)
     faults = [
         f'{tower} tower: made on {_describe(wanted.get(tower))}, but the config has '
         f'{_describe(found.get(tower))}'
         for tower in sorted(wanted.keys() | found.keys())
-        if (wanted.get(tower) or {}).get('sha256')
-        != (found.get(tower) or {}).get('sha256')
+        if any(name.startswith(f'backbone.{tower}.') for name in missing)
+        and _sha256(wanted.get(tower)) != _sha256(found.get(tower))
     ]
     if faults:
         raise ValueError(
-            'the checkpoint was made on other towers. '
+            f'{source} was made on other towers. '
             + '; '.join(faults)
             + '. Point the config at the weights it was made on: --cfg-options '
             'model.backbone.vision.weights=FILE model.backbone.language.weights=FOLDER'
         )
 
 
+def _sha256(identity: dict[str, str] | None) -> str | None:
+    return None if identity is None else identity['sha256']
+
+
 def _describe(identity: dict[str, str] | None) -> str:
     if identity is None:
-        return 'random weights'
+        return 'one that is random or tuned'
     return f'{identity["name"]!r} (sha256 {identity["sha256"]})'
 
 
 def _check_names_and_shapes(
-    own: dict[str, Tensor], state: dict[str, Tensor], partial: bool
+    own: dict[str, Tensor], state: dict[str, Tensor], partial: bool, source: str
 ) -> None:
     # as MMEngine does: BatchNorm's counters are missing in old checkpoints
     missing = [
@@ -126,7 +145,7 @@ def _check_names_and_shapes(
         faults['missing'] = missing
     elif missing:
         print_log(
-            f'Not in the checkpoint, start anew: {_count(missing)}.',
+            f'Not in {source}, start anew: {_count(missing)}.',
             logger='current',
             level=logging.WARNING,
         )
@@ -135,7 +154,7 @@ def _check_names_and_shapes(
             f'{_count(names)} {kind}' for kind, names in faults.items() if names
         )
         raise ValueError(
-            f'the checkpoint does not fit the model: {text}. Use the config it was '
+            f'{source} does not fit the model: {text}. Use the config it was '
             'trained with (its meta.cfg); checkpoints of the original TransVG are '
             'converted by tools/model_converters/transvg_to_m2ist.py'
         )

@@ -7,12 +7,10 @@ import math
 import sys
 from pathlib import Path
 
-import matplotlib
+from matplotlib.figure import Figure
 
 from m2ist_mm.engine.atomic_file import write_atomically
 from m2ist_mm.engine.program import run_program
-
-matplotlib.use('Agg')
 
 # step -> value
 Curve = dict[int, float]
@@ -103,13 +101,10 @@ def choose_keys(logs: dict[str, dict[str, Curve]], wanted: list[str] | None):
 
 def draw(logs: dict[str, dict[str, Curve]], keys: list[str]) -> bytes:
     """Draw one panel a key with one line a log; gives the PNG file's content."""
-    from matplotlib import pyplot as plt
-
     columns = min(len(keys), 2)
     rows = math.ceil(len(keys) / columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(6 * columns, 3.5 * rows), squeeze=False
-    )
+    figure = Figure(figsize=(6 * columns, 3.5 * rows))
+    axes = figure.subplots(rows, columns, squeeze=False)
     for axis, key in zip(axes.flat, keys, strict=False):
         for label, curves in logs.items():
             points = sorted(curves.get(key, {}).items())
@@ -125,7 +120,6 @@ def draw(logs: dict[str, dict[str, Curve]], keys: list[str]) -> bytes:
     figure.tight_layout()
     content = io.BytesIO()
     figure.savefig(content, dpi=100, format='png')
-    plt.close(figure)
     return content.getvalue()
 
 

@@ -5,8 +5,8 @@ import json
 import sys
 
 from mmdet.registry import MODELS
-from mmdet.utils import register_all_modules
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
 from m2ist_mm.engine.atomic_file import write_atomically
 from m2ist_mm.engine.program import add_config_arguments, load_config, run_program
@@ -17,7 +17,8 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description='Count the parameters of towers, side adapters and head, and how '
-        'many are trained. Needs no weights: the towers are random.'
+        'many are trained. The towers are random, no weights are needed (but for a '
+        'language tower whose architecture is known from its weights alone).'
     )
     add_config_arguments(parser)
     parser.add_argument('--json', metavar='FILE', help='write the counts to this file')
@@ -25,14 +26,13 @@ def parse_args() -> argparse.Namespace:
 
 
 def count(config: Config) -> dict[str, int | float]:
-    """Build the config's model without any weights and count its parameters.
+    """Build the config's model, its towers random, and count its parameters.
 
     Args:
         config: Config of a model with two towers.
 
     Raises:
-        ValueError: The model has no towers, or its language tower's architecture is
-            not in the config.
+        ValueError: The model has no pair of towers.
     """
     backbone = config.model.get('backbone', {})
     if 'vision' not in backbone or 'language' not in backbone:
@@ -46,7 +46,7 @@ def count(config: Config) -> dict[str, int | float]:
 def main() -> None:
     """Print the counts, and write them where asked to."""
     args = parse_args()
-    register_all_modules()
+    init_default_scope('mmdet')
     counts = count(load_config(args))
     total, towers = counts['total_params'], counts['tower_params']
     for label, key in (

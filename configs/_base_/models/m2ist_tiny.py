@@ -84,6 +84,7 @@ model = dict(
         feedforward_channels=512,
         dropout=0.0,
         projection_norm=True,
+        position_in_values=True,
         loss_bbox=dict(type='L1Loss', loss_weight=5.0),
         loss_iou=dict(type='GIoULoss', loss_weight=2.0),
     ),

@@ -67,10 +67,11 @@ class EpochSeedHook(Hook):
 
 def seed_generators(*numbers: int) -> None:
     """Seed Python's, numpy's and torch's generators from several numbers >= 0."""
-    seed = int(np.random.SeedSequence(numbers).generate_state(1)[0])
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
+    # a seed each: all three are Mersenne twisters, which one seed would make alike
+    seeds = np.random.SeedSequence(numbers).generate_state(3)
+    random.seed(int(seeds[0]))
+    np.random.seed(seeds[1])
+    torch.manual_seed(int(seeds[2]))
 
 
 def set_epoch(dataset, epoch: int) -> None:

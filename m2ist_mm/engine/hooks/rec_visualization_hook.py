@@ -15,7 +15,8 @@ class RECVisualizationHook(Hook):
     """Draws expressions with their true and predicted boxes while testing.
 
     mmdet's hook names a picture after its image alone, so that an image's expressions
-    would overwrite one another. Does nothing unless one of the first two is given.
+    would overwrite one another. Does nothing unless one of the first two is given. In a
+    distributed test, only the first process draws its samples.
 
     Args:
         out_dir: Folder for the pictures, named ``<image>_<sent_id>.jpg``.

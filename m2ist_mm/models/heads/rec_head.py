@@ -1,6 +1,9 @@
 """From the tokens of both modalities to one box an expression."""
 
+import math
+
 import torch
+from mmdet.models.layers import SinePositionalEncoding
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, SampleList
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_xyxy_to_cxcywh
@@ -27,6 +30,11 @@ class RECHead(BaseModule):
         feedforward_channels: Hidden width of their FFNs.
         dropout: Their dropout probability.
         projection_norm: Whether a LayerNorm follows each projection (the paper: no).
+        position_in_values: Whether the position embedding is added to the tokens as
+            well (the paper: to queries and keys alone), its vision part starting as a
+            2-D sine encoding of a square token map. For towers whose tokens do not
+            carry their absolute position: the REG token can decode only what the
+            attention's values hold.
         loss_bbox: Config of the L1 loss on relative ``cxcywh``.
         loss_iou: Config of the IoU loss on relative ``xyxy``.
     """
@@ -43,6 +51,7 @@ class RECHead(BaseModule):
         feedforward_channels: int = 2048,
         dropout: float = 0.1,
         projection_norm: bool = False,
+        position_in_values: bool = False,
         loss_bbox: dict | None = None,
         loss_iou: dict | None = None,
     ) -> None:
@@ -55,6 +64,7 @@ class RECHead(BaseModule):
         self.position_embedding = nn.Embedding(
             1 + num_text_tokens + num_vision_tokens, embed_dims
         )
+        self.position_in_values = position_in_values
         self.encoder = VLEncoder(
             num_layers,
             dict(
@@ -73,6 +83,17 @@ class RECHead(BaseModule):
         )
         self.loss_bbox = MODELS.build(loss_bbox or dict(type='L1Loss', loss_weight=1.0))
         self.loss_iou = MODELS.build(loss_iou or dict(type='GIoULoss', loss_weight=1.0))
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        """Initialise the V-L encoder and, of ``position_in_values``, the positions."""
+        self.encoder.init_weights()
+        if self.position_in_values:
+            side = math.isqrt(self.num_vision_tokens)
+            table = self.position_embedding.weight
+            sine = SinePositionalEncoding(table.shape[1] // 2, normalize=True)
+            encoded = sine(table.new_zeros(1, side, side)).flatten(2)[0].T
+            table.data[-self.num_vision_tokens :] = encoded
 
     def forward(
         self,
@@ -120,8 +141,13 @@ class RECHead(BaseModule):
         )
         table = self.position_embedding.weight
         position = torch.cat([table[: 1 + num_text], table[-num_vision:]])[None]
-        reg = self.encoder(tokens, position.to(tokens.dtype), mask)
-        return self.bbox_mlp(reg).float().sigmoid()
+        position = position.to(tokens.dtype)
+        if self.position_in_values:
+            tokens = tokens + position
+        reg = self.encoder(tokens, position, mask)
+        # bfloat16 has 8 bits: too coarse for the place of a box
+        with torch.autocast(reg.device.type, enabled=False):
+            return self.bbox_mlp(reg.float()).sigmoid()
 
     def loss(self, boxes: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
         """L1 (summed over the four numbers) and GIoU, each a mean over expressions.

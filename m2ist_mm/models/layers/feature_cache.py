@@ -14,8 +14,9 @@ class FeatureCache:
 
     Expressions that are not there yet are encoded together with those of the same
     length and in the tower's own precision, so that what is stored depends on the
-    expression alone and not on the batch that it first came in, nor on autocast. Under
-    DDP each rank has its own.
+    expression alone and not on the batch that it first came in, nor on autocast (but
+    for rounding, which may differ by the number of expressions that are encoded
+    together). Under DDP each rank has its own.
 
     Args:
         capacity: Number of distinct expressions that are kept.

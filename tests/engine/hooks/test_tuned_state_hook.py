@@ -148,6 +148,7 @@ def test_other_towers_are_refused_by_name_and_hash(
             assert identity['name'] in text
             assert identity['sha256'] in text
     assert 'vision tower: made on' in text
+    assert f'{checkpoint} was made on other towers' in text
     assert 'model.backbone.vision.weights=FILE' in text
 
 
@@ -217,3 +218,36 @@ def test_models_without_towers_load_as_before(make_runner, tmp_path):
     tester = make_runner(model=Plain(), load_from=str(tmp_path / 'p.pth'), test_cfg={})
     tester.test()
     assert tester.model.layer.bias.item() == 1
+
+
+def test_towers_that_the_checkpoint_holds_need_not_be_those_of_the_config(
+    make_runner, toy_model, trained, tmp_path
+):
+    runner, checkpoint = trained
+    content = torch.load(checkpoint, weights_only=True)
+    language = {
+        name: value
+        for name, value in runner.model.state_dict().items()
+        if name.startswith('backbone.language.')
+    }
+    content['state_dict'].update(language)
+    del content['meta']['towers']['language']
+    torch.save(content, tmp_path / 'with_language.pth')
+
+    other = toy_model()
+    torch.nn.init.ones_(other.backbone.language[0].weight)
+    path = str(tmp_path / 'with_language.pth')
+    make_runner(model=other, load_from=path, test_cfg={}).test()
+    for name, value in runner.model.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value), name
+
+
+def test_tuned_towers_are_not_those_that_a_checkpoint_was_made_on(
+    make_runner, toy_model, trained
+):
+    _, checkpoint = trained
+    loaded = make_runner(
+        model=toy_model(freeze=False), load_from=checkpoint, test_cfg={}
+    )
+    with pytest.raises(ValueError, match='the config has one that is random or tuned'):
+        loaded.test()

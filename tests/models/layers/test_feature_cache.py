@@ -150,6 +150,18 @@ def test_features_do_not_depend_on_what_came_before(bert, texts):
     )
 
 
+def test_features_do_not_depend_on_what_came_with_them(bert):
+    ids = torch.randint(5, 29, (6, 5))
+    mask = torch.ones_like(ids)
+    together = values(FeatureCache(9).lookup(ids, mask, bert))
+    alone = FeatureCache(9)
+    for row in (4, 2, 0):
+        alone.lookup(ids[row : row + 1], mask[:1], bert)
+    torch.testing.assert_close(
+        values(alone.lookup(ids, mask, bert)), together, rtol=0, atol=1e-5
+    )
+
+
 def test_features_do_not_depend_on_autocast(bert, texts):
     plain, mixed = FeatureCache(9), FeatureCache(9)
     expected = values(plain.lookup(*texts, bert))

@@ -87,6 +87,14 @@ def test_dropout_acts_in_training_only(tokens):
     assert torch.equal(encoder(*tokens), encoder(*tokens))
 
 
+def test_dropout_is_that_of_detr():
+    for layer in VLEncoder(2, LAYER | dict(dropout=0.3)).layers:
+        rates = [m.p for m in layer.modules() if isinstance(m, torch.nn.Dropout)]
+        # after the attention, and twice in the FFN; and on the attention's weights
+        assert rates == [0.3, 0.3, 0.3]
+        assert layer.self_attn.dropout == 0.3
+
+
 def test_matrices_start_xavier_uniform():
     encoder = VLEncoder(2, LAYER)
     encoder.init_weights()

@@ -34,6 +34,19 @@ def test_mask_says_which_tokens_lie_in_the_padding(vision_config, images):
 
 
 @torch.no_grad()
+def test_picture_thinner_than_the_stride_is_not_lost(vision_config, images):
+    tower = MODELS.build(vision_config).eval()
+    mask = torch.ones_like(images[1])
+    mask[0, 40:80, 5:25] = False  # between columns 0 and 32; row 64 is within
+    mask[1] = images[1][1]
+    features = tower(images[0], mask)
+    found = features.mask.unflatten(1, (4, 3))
+    assert (~found[0]).nonzero().tolist() == [[1, 0], [2, 0]]
+    assert not found[1].any()
+    assert features.tokens.isfinite().all()
+
+
+@torch.no_grad()
 def test_a_token_is_changed_by_other_tokens_but_not_by_padding(vision_config, images):
     tower = MODELS.build(vision_config).eval()
     features = tower(*images)
