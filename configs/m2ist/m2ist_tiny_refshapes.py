@@ -5,11 +5,15 @@ _base_ = [
     '../_base_/schedules/schedule_90e.py',
     '../_base_/default_runtime.py',
 ]
-max_epochs = 8
-train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
+# A picture goes through the vision tower once for ten of its expressions.
+train_dataloader = dict(batch_size=7, dataset=dict(max_expressions_per_sample=10))
+val_dataloader = dict(dataset=dict(max_expressions_per_sample=10))
+
+max_epochs = 2
+train_cfg = dict(max_epochs=max_epochs)
 # everything learns from scratch, so the adapters keep pace with the head
 optim_wrapper = dict(
-    optimizer=dict(lr=3e-4), paramwise_cfg=dict(custom_keys=dict(neck=dict(lr_mult=1)))
+    optimizer=dict(lr=5e-4), paramwise_cfg=dict(custom_keys=dict(neck=dict(lr_mult=1)))
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=200),

@@ -69,9 +69,7 @@ def transvg():
         image_index=torch.arange(3),
     )
     with torch.no_grad():
-        vision, language = model.backbone(
-            *(inputs[key] for key in list(inputs)[:4])
-        )
+        vision, language = model.backbone(*(inputs[key] for key in list(inputs)[:4]))
         features = vision.tokens, vision.mask, language.tokens, language.mask
         boxes = model.bbox_head(*features, inputs['image_index'])
     return reference, vision, language, boxes, model, inputs
@@ -80,9 +78,7 @@ def transvg():
 def test_transvg_visual_tokens_match_reference(transvg):
     reference, vision, *_ = transvg
     np.testing.assert_array_equal(vision.mask.numpy(), reference['visual_mask'])
-    np.testing.assert_allclose(
-        vision.tokens[:, ::37], reference['visual'], **TOLERANCE
-    )
+    np.testing.assert_allclose(vision.tokens[:, ::37], reference['visual'], **TOLERANCE)
 
 
 def test_transvg_text_matches_reference(transvg):

@@ -87,5 +87,6 @@ model = dict(
         position_in_values=True,
         loss_bbox=dict(type='L1Loss', loss_weight=5.0),
         loss_iou=dict(type='GIoULoss', loss_weight=2.0),
+        loss_attention=1.0,
     ),
 )

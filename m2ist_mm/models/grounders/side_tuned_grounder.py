@@ -65,7 +65,10 @@ class SideTunedGrounder(BaseDetector):
         self, inputs: dict[str, Tensor], data_samples: SampleList
     ) -> dict[str, Tensor]:
         """Losses of a batch, see ``RECHead.loss``."""
-        return self.bbox_head.loss(self._forward(inputs), data_samples)
+        boxes, attention = self.bbox_head.ground(
+            *self.extract_feat(inputs), inputs['image_index']
+        )
+        return self.bbox_head.loss(boxes, data_samples, attention)
 
     def predict(
         self, inputs: dict[str, Tensor], data_samples: SampleList

@@ -37,6 +37,12 @@ class RECHead(BaseModule):
             attention's values hold.
         loss_bbox: Config of the L1 loss on relative ``cxcywh``.
         loss_iou: Config of the IoU loss on relative ``xyxy``.
+        loss_attention: Weight of the attention loss, see :meth:`loss`; 0, the paper's,
+            is without.
+
+    Raises:
+        ValueError: An option that knows where tokens lie is asked for, and
+            ``num_vision_tokens`` is no square.
     """
 
     def __init__(
@@ -54,8 +60,18 @@ class RECHead(BaseModule):
         position_in_values: bool = False,
         loss_bbox: dict | None = None,
         loss_iou: dict | None = None,
+        loss_attention: float = 0.0,
     ) -> None:
         super().__init__()
+        self.map_side = math.isqrt(num_vision_tokens)
+        if (position_in_values or loss_attention) and (
+            self.map_side**2 != num_vision_tokens
+        ):
+            raise ValueError(
+                'RECHead: position_in_values and loss_attention need a square token '
+                f'map, and num_vision_tokens={num_vision_tokens} is no square'
+            )
+        self.loss_attention = loss_attention
         self.num_vision_tokens = num_vision_tokens
         self.num_text_tokens = num_text_tokens
         self.vision_proj = _projection(vision_channels, embed_dims, projection_norm)
@@ -89,10 +105,10 @@ class RECHead(BaseModule):
         """Initialise the V-L encoder and, of ``position_in_values``, the positions."""
         self.encoder.init_weights()
         if self.position_in_values:
-            side = math.isqrt(self.num_vision_tokens)
             table = self.position_embedding.weight
             sine = SinePositionalEncoding(table.shape[1] // 2, normalize=True)
-            encoded = sine(table.new_zeros(1, side, side)).flatten(2)[0].T
+            token_map = table.new_zeros(1, self.map_side, self.map_side)
+            encoded = sine(token_map).flatten(2)[0].T
             table.data[-self.num_vision_tokens :] = encoded
 
     def forward(
@@ -103,7 +119,20 @@ class RECHead(BaseModule):
         language_mask: Tensor,
         image_index: Tensor,
     ) -> Tensor:
-        """Predict one box an expression.
+        """Predict one box an expression: the boxes of :meth:`ground`."""
+        return self.ground(
+            vision_tokens, vision_mask, language_tokens, language_mask, image_index
+        )[0]
+
+    def ground(
+        self,
+        vision_tokens: Tensor,
+        vision_mask: Tensor,
+        language_tokens: Tensor,
+        language_mask: Tensor,
+        image_index: Tensor,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Predict one box an expression, and say where the REG token looked.
 
         Args:
             vision_tokens: (I, N, C_v).
@@ -113,7 +142,9 @@ class RECHead(BaseModule):
             image_index: (E,) int64, the image (0 … I - 1) of each expression.
 
         Returns:
-            (E, 4) float32 ``cxcywh`` in [0, 1], relative to the padded input.
+            Boxes (E, 4) float32, ``cxcywh`` in [0, 1], relative to the padded input;
+            and, where there is an attention loss, the REG token's attention to the
+            vision tokens in the last layer, (E, N), a mean over heads.
 
         Raises:
             ValueError: The number of tokens is not what the head was made for.
@@ -144,21 +175,38 @@ class RECHead(BaseModule):
         position = position.to(tokens.dtype)
         if self.position_in_values:
             tokens = tokens + position
-        reg = self.encoder(tokens, position, mask)
+        reg, attention = self.encoder(
+            tokens, position, mask, with_attention=self.loss_attention > 0
+        )
         # bfloat16 has 8 bits: too coarse for the place of a box
         with torch.autocast(reg.device.type, enabled=False):
-            return self.bbox_mlp(reg.float()).sigmoid()
+            boxes = self.bbox_mlp(reg.float()).sigmoid()
+        return boxes, None if attention is None else attention[:, -num_vision:].float()
 
-    def loss(self, boxes: Tensor, data_samples: SampleList) -> dict[str, Tensor]:
+    def loss(
+        self,
+        boxes: Tensor,
+        data_samples: SampleList,
+        attention: Tensor | None = None,
+    ) -> dict[str, Tensor]:
         """L1 (summed over the four numbers) and GIoU, each a mean over expressions.
 
+        The attention loss is -log of the share of the REG token's attention that lies
+        on the tokens whose cells meet the true box (an attention mask trained by the
+        box's rectangle, as in AttnGrounder, ECCV Workshops 2020).
+        It needs no further parameter and nothing of it is left in the prediction. It
+        gets a small head going whose towers were not trained to hold boxes.
+
         Args:
-            boxes: Output of :meth:`forward`, (E, 4).
+            boxes: Boxes of :meth:`ground`, (E, 4).
             data_samples: Of the I images, with ``gt_instances.bboxes`` in canvas pixels
                 and ``batch_input_shape``; together E boxes.
+            attention: Attention of :meth:`ground`, (E, N); needed by the attention
+                loss.
 
         Returns:
-            ``loss_bbox`` and ``loss_iou``.
+            ``loss_bbox``, ``loss_iou`` and, with ``loss_attention``, the loss of that
+            name.
         """
         target = torch.cat(
             [
@@ -167,7 +215,7 @@ class RECHead(BaseModule):
             ]
         )
         count = len(boxes)
-        return dict(
+        losses = dict(
             loss_bbox=self.loss_bbox(
                 boxes, bbox_xyxy_to_cxcywh(target), avg_factor=count
             ),
@@ -175,6 +223,21 @@ class RECHead(BaseModule):
                 bbox_cxcywh_to_xyxy(boxes), target, avg_factor=count
             ),
         )
+        if self.loss_attention:
+            share = (attention * self._meets(target)).sum(dim=1)
+            # as good as none: keeps the logarithm finite
+            losses['loss_attention'] = (
+                -self.loss_attention * share.clamp(min=1e-4).log().mean()
+            )
+        return losses
+
+    def _meets(self, boxes: Tensor) -> Tensor:
+        """Which tokens' cells meet each box (E, 4), ``xyxy`` in [0, 1]: (E, N)."""
+        edges = torch.linspace(0, 1, self.map_side + 1, device=boxes.device)
+        left, top, right, bottom = (edge[:, None] for edge in boxes.unbind(1))
+        columns = (edges[1:] > left) & (edges[:-1] < right)
+        rows = (edges[1:] > top) & (edges[:-1] < bottom)
+        return (rows[:, :, None] & columns[:, None, :]).flatten(1)
 
     def predict(self, boxes: Tensor, data_samples: SampleList) -> list[InstanceData]:
         """Turn relative boxes into boxes in original-image pixels.

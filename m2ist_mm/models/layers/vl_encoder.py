@@ -35,8 +35,13 @@ class VLEncoderLayer(BaseModule):
         self.norm2 = nn.LayerNorm(embed_dims)
 
     def forward(
-        self, tokens: Tensor, position: Tensor, mask: Tensor, num_queries: int
-    ) -> Tensor:
+        self,
+        tokens: Tensor,
+        position: Tensor,
+        mask: Tensor,
+        num_queries: int,
+        with_attention: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
         """Update the first tokens.
 
         Args:
@@ -44,20 +49,22 @@ class VLEncoderLayer(BaseModule):
             position: Position embedding, added to queries and keys, (1 or B, N, C).
             mask: (B, N) bool, true = padding, attended by none.
             num_queries: How many tokens, from the first, are computed.
+            with_attention: Whether the attention maps are returned.
 
         Returns:
-            (B, ``num_queries``, C).
+            The updated tokens (B, ``num_queries``, C) and, if asked for, the attention
+            of each query to the tokens, a mean over heads, (B, ``num_queries``, N).
         """
         keys = tokens + position
-        attended, _ = self.self_attn(
+        attended, attention = self.self_attn(
             keys[:, :num_queries],
             keys,
             tokens,
             key_padding_mask=mask,
-            need_weights=False,
+            need_weights=with_attention,
         )
         queries = self.norm1(tokens[:, :num_queries] + self.dropout(attended))
-        return self.norm2(self.ffn(queries))
+        return self.norm2(self.ffn(queries)), attention
 
 
 class VLEncoder(BaseModule):
@@ -80,18 +87,27 @@ class VLEncoder(BaseModule):
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
 
-    def forward(self, tokens: Tensor, position: Tensor, mask: Tensor) -> Tensor:
+    def forward(
+        self,
+        tokens: Tensor,
+        position: Tensor,
+        mask: Tensor,
+        with_attention: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
         """Encode the tokens and return the first one.
 
         Args:
             tokens: (B, N, C), the REG token first.
             position: (1 or B, N, C).
             mask: (B, N) bool, true = padding; false for the REG token.
+            with_attention: Whether the last layer's attention is returned.
 
         Returns:
-            The REG token, (B, C).
+            The REG token (B, C) and, if asked for, its attention to the tokens in the
+            last layer, a mean over heads, (B, N).
         """
-        for layer in self.layers:
-            last = layer is self.layers[-1]
-            tokens = layer(tokens, position, mask, 1 if last else tokens.shape[1])
-        return tokens[:, 0]
+        *first, last = self.layers
+        for layer in first:
+            tokens, _ = layer(tokens, position, mask, tokens.shape[1])
+        reg, attention = last(tokens, position, mask, 1, with_attention)
+        return reg[:, 0], attention[:, 0] if with_attention else None

@@ -55,9 +55,7 @@ class InteractionAdapter(BaseModule):
         self.vision_down = nn.Linear(vision_channels, hidden)
         self.language_down = nn.Linear(language_channels, hidden)
         self.shared_up = nn.Linear(hidden, shared_channels)
-        self.language_shared_up = (
-            None if share else nn.Linear(hidden, shared_channels)
-        )
+        self.language_shared_up = None if share else nn.Linear(hidden, shared_channels)
         self.vision_up = self._own_up(hidden, vision_channels - shared_channels)
         self.language_up = self._own_up(hidden, language_channels - shared_channels)
 

@@ -1,4 +1,5 @@
 import copy
+import math
 
 import pytest
 import torch
@@ -96,7 +97,7 @@ def test_boxes_come_from_reg_text_and_vision_with_their_positions(
                 tokens['vision_mask'][image],
             ]
         )[None]
-        x = head.encoder(sequence, position, mask)[0].float()
+        x = head.encoder(sequence, position, mask)[0][0].float()
         for layer in (0, 2, 4):
             x = state[f'bbox_mlp.{layer}.weight'] @ x + state[f'bbox_mlp.{layer}.bias']
             x = x.clamp(min=0) if layer < 4 else 1 / (1 + torch.exp(-x))
@@ -222,6 +223,65 @@ def test_loss_weights_and_kinds_are_configurable(make_head, make_sample):
     ).loss(boxes, samples)
     assert losses['loss_bbox'].item() == pytest.approx(5 * 0.375)
     assert losses['loss_iou'].item() == pytest.approx(2 * 0.5)
+
+
+def test_attention_loss_by_hand(make_head, make_sample):
+    head = make_head(num_vision_tokens=16, loss_attention=2.0)
+    # columns 1 and 2, row 0 of a 4 x 4 map: the box ends inside their cells
+    sample = sample_of(make_sample, 'a', [30, 10, 60, 20])
+    attention = torch.zeros(1, 16)
+    attention[0, [1, 2, 5, 15]] = torch.tensor([0.2, 0.1, 0.3, 0.4])
+    boxes = torch.full((1, 4), 0.5)
+    losses = head.loss(boxes, [sample], attention)
+    assert losses['loss_attention'].item() == pytest.approx(-2 * math.log(0.3))
+    attention[0, [1, 2]] = 0
+    nothing = head.loss(boxes, [sample], attention)['loss_attention']
+    assert nothing.item() == pytest.approx(-2 * math.log(1e-4))
+
+
+def test_attention_loss_reaches_the_encoder_and_leaves_the_boxes(make_head, tokens):
+    tokens = tokens | dict(
+        vision_tokens=torch.randn(2, 16, 32).double(),
+        vision_mask=torch.zeros(2, 16, dtype=torch.bool),
+    )
+    with_loss = make_head(num_vision_tokens=16, loss_attention=1.0)
+    without = make_head(num_vision_tokens=16)
+    boxes, attention = with_loss.ground(**tokens)
+    expected, none = without.ground(**tokens)
+    assert none is None and attention.shape == (3, 16)
+    torch.testing.assert_close(boxes, expected)
+    attention[:, 0].sum().backward()
+    assert with_loss.vision_proj.weight.grad.abs().max() > 0
+
+
+def test_position_in_values_adds_a_sine_encoding_to_the_tokens(make_head, tokens):
+    head = make_head(num_vision_tokens=16, position_in_values=True)
+    head.init_weights()
+    table = head.position_embedding.weight[-16:].view(4, 4, 32)
+    # first half of the channels: the row; second half: the column
+    assert torch.equal(table[2, 0, :16], table[2, 3, :16])
+    assert torch.equal(table[0, 1, 16:], table[3, 1, 16:])
+    turn = 2 * math.pi * 2 / 4
+    assert table[1, 0, 0].item() == pytest.approx(math.sin(turn), abs=1e-5)
+    assert table[1, 0, 1].item() == pytest.approx(math.cos(turn), abs=1e-5)
+    added = []
+    head.encoder.register_forward_pre_hook(lambda _, args: added.append(args))
+    tokens = tokens | dict(
+        vision_tokens=torch.zeros(2, 16, 32).double(),
+        vision_mask=torch.zeros(2, 16, dtype=torch.bool),
+    )
+    head(**tokens)
+    sequence, position, _ = added[0]
+    vision = sequence[0, -16:] - head.vision_proj.bias
+    torch.testing.assert_close(vision, position[0, -16:])
+
+
+@pytest.mark.parametrize(
+    'option', [dict(position_in_values=True), dict(loss_attention=1.0)]
+)
+def test_options_that_know_places_need_a_square_map(make_head, option):
+    with pytest.raises(ValueError, match='num_vision_tokens=12 is no square'):
+        make_head(**option)
 
 
 def test_loss_of_grouped_expressions_is_that_of_single_ones(make_head, make_sample):

@@ -43,14 +43,14 @@ def test_it_is_the_detr_encoder_of_mmdet(encoder, tokens):
     mmdet.load_state_dict(state)
     x, position, mask = tokens
     expected = mmdet(query=x, query_pos=position, key_padding_mask=mask)[:, 0]
-    torch.testing.assert_close(encoder(*tokens), expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(encoder(*tokens)[0], expected, rtol=0, atol=1e-12)
 
 
 def test_computing_the_first_token_alone_in_the_last_layer_is_exact(encoder, tokens):
     x, position, mask = tokens
     for layer in encoder.layers:
-        x = layer(x, position, mask, x.shape[1])
-    reg = encoder(*tokens)
+        x, _ = layer(x, position, mask, x.shape[1])
+    reg, _ = encoder(*tokens)
     assert reg.shape == (2, 32)
     torch.testing.assert_close(reg, x[:, 0], rtol=0, atol=1e-12)
 
@@ -58,33 +58,33 @@ def test_computing_the_first_token_alone_in_the_last_layer_is_exact(encoder, tok
 def test_last_layer_gives_one_token_and_the_others_all(encoder, tokens):
     shapes = []
     for layer in encoder.layers:
-        layer.register_forward_hook(lambda *args: shapes.append(args[-1].shape[1]))
+        layer.register_forward_hook(lambda *args: shapes.append(args[-1][0].shape[1]))
     encoder(*tokens)
     assert shapes == [7, 7, 1]
 
 
 def test_padding_is_attended_by_none(encoder, tokens):
     x, position, mask = tokens
-    expected = encoder(x, position, mask)
+    expected, _ = encoder(x, position, mask)
     changed = x + 100 * mask[..., None]
     torch.testing.assert_close(
-        encoder(changed, position, mask), expected, rtol=0, atol=1e-12
+        encoder(changed, position, mask)[0], expected, rtol=0, atol=1e-12
     )
-    without = encoder(x[:1, :5], position[:, :5], mask[:1, :5])
+    without, _ = encoder(x[:1, :5], position[:, :5], mask[:1, :5])
     torch.testing.assert_close(without, expected[:1], rtol=0, atol=1e-12)
 
 
 def test_positions_count_where_tokens_are_equal(encoder, tokens):
     x, position, mask = tokens
     swapped = position[:, [0, 2, 1, 3, 4, 5, 6]]
-    assert (encoder(x, swapped, mask)[0] - encoder(*tokens)[0]).abs().max() > 1e-3
+    assert (encoder(x, swapped, mask)[0] - encoder(*tokens)[0])[0].abs().max() > 1e-3
 
 
 def test_dropout_acts_in_training_only(tokens):
     encoder = VLEncoder(2, LAYER | dict(dropout=0.5)).double()
-    assert not torch.equal(encoder(*tokens), encoder(*tokens))
+    assert not torch.equal(encoder(*tokens)[0], encoder(*tokens)[0])
     encoder.eval()
-    assert torch.equal(encoder(*tokens), encoder(*tokens))
+    assert torch.equal(encoder(*tokens)[0], encoder(*tokens)[0])
 
 
 def test_dropout_is_that_of_detr():
@@ -107,3 +107,23 @@ def test_matrices_start_xavier_uniform():
     ):
         bound = math.sqrt(6 / fans)
         assert 0.9 * bound < weight.abs().max() <= bound
+
+
+def test_attention_of_the_first_token_is_that_of_the_last_layer(encoder, tokens):
+    x, position, mask = tokens
+    reg, attention = encoder(*tokens, with_attention=True)
+    torch.testing.assert_close(reg, encoder(*tokens)[0], rtol=0, atol=1e-12)
+    for layer in encoder.layers[:-1]:
+        x, _ = layer(x, position, mask, 7)
+    last = encoder.layers[-1].self_attn
+    (q, k, _), (q_bias, k_bias, _) = (
+        last.in_proj_weight.split(32),
+        (last.in_proj_bias.split(32)),
+    )
+    query = ((x + position)[:, 0] @ q.T + q_bias).view(2, 4, 8)
+    keys = ((x + position) @ k.T + k_bias).view(2, 7, 4, 8)
+    scores = torch.einsum('bhd,bnhd->bhn', query, keys) / math.sqrt(8)
+    scores = scores.masked_fill(mask[:, None], -math.inf)
+    torch.testing.assert_close(
+        attention, scores.softmax(-1).mean(1), rtol=0, atol=1e-12
+    )
