@@ -13,7 +13,7 @@ max_epochs = 2
 train_cfg = dict(max_epochs=max_epochs)
 # everything learns from scratch, so the adapters keep pace with the head
 optim_wrapper = dict(
-    optimizer=dict(lr=5e-4), paramwise_cfg=dict(custom_keys=dict(neck=dict(lr_mult=1)))
+    optimizer=dict(lr=8e-4), paramwise_cfg=dict(custom_keys=dict(neck=dict(lr_mult=1)))
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=200),

@@ -1,6 +1,7 @@
 """What the programs in ``tools/`` share: their options, config and error messages."""
 
 import argparse
+import gc
 import logging
 import os
 import sys
@@ -130,6 +131,9 @@ def run_program(main: Callable[[], int | None]) -> int:
         return 1
     finally:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
+            # what still holds the group (the data-parallel model, in reference cycles)
+            # must go first, or gloo's threads abort the process when it exits
+            gc.collect()
             torch.distributed.destroy_process_group()
 
 
