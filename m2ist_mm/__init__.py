@@ -17,7 +17,7 @@ from .version import __version__
 # Module, accepted versions, what installs a good one. The upper bounds of mmengine,
 # mmcv and mmdet admit the OneDL forks; mmdet itself may be narrower about mmcv.
 SUPPORTED_VERSIONS = (
-    ('torch', '>=2.1', 'pip install "torch>=2.1"'),
+    ('torch', '>=2.6', 'pip install "torch>=2.6"'),
     ('mmengine', '>=0.10.0,<1.0', 'pip install mmengine==0.10.7'),
     ('mmcv', '>=2.0.0,<3.0', 'pip install --no-build-isolation mmcv==2.1.0'),
     ('mmdet', '>=3.3.0,<4.0', 'pip install mmdet==3.3.0'),

@@ -141,12 +141,13 @@ class RECMetric(BaseMetric):
         """Compute the figures of a set of expressions and of its kinds."""
         figures = self._precisions(expressions)
         figures['mIoU'] = 100 * float(np.mean([e['iou'] for e in expressions]))
-        figures['expressions'] = len(expressions)
-        figures['truncated'] = sum(e['truncated'] for e in expressions)
+        # MMEngine's JSON log knows floats alone
+        figures['expressions'] = float(len(expressions))
+        figures['truncated'] = float(sum(e['truncated'] for e in expressions))
         for kind, members in _group_by(expressions, 'kind').items():
             first, value = next(iter(self._precisions(members).items()))
             figures[f'{kind}/{first}'] = value
-            figures[f'{kind}/expressions'] = len(members)
+            figures[f'{kind}/expressions'] = float(len(members))
         return figures
 
     def _precisions(self, expressions: list[dict]) -> dict[str, float]:

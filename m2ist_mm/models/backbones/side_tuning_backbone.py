@@ -35,8 +35,7 @@ class SideTuningBackbone(BaseModule):
             belongs to it; needed only by ``M3ISA(side_norm='tower')``.
         freeze: Whether the towers are frozen.
         language_cache: How many distinct expressions the frozen language tower's
-            features are kept in memory for; 0 = none. Exact but for rounding: texts
-            are encoded one length at a time, without padding.
+            features are kept in memory for; 0 = none. Exact but for rounding.
 
     Raises:
         ValueError: A pattern names no module (the names there are get listed), or a

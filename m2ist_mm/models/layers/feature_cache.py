@@ -12,11 +12,10 @@ from ..towers import TowerFeatures
 class FeatureCache:
     """Least-recently-used store of language features in memory.
 
-    Expressions that are not there yet are encoded together with those of the same
-    length and in the tower's own precision, so that what is stored depends on the
-    expression alone and not on the batch that it first came in, nor on autocast (but
-    for rounding, which may differ by the number of expressions that are encoded
-    together). Under DDP each rank has its own.
+    Expressions that are not there yet are encoded together, once, in the tower's own
+    precision: what is stored depends on the expression alone and not on the batch that
+    it first came in, nor on autocast, but for rounding, which may differ with the shape
+    of what is encoded together. Under DDP each rank has its own.
 
     Args:
         capacity: Number of distinct expressions that are kept.
@@ -56,12 +55,17 @@ class FeatureCache:
             for ids, length in zip(input_ids.tolist(), lengths, strict=True)
         ]
         stacks = {key: self._store[key] for key in keys if key in self._store}
-        new = {key for key in keys if key not in stacks}
-        for length in sorted({len(key) for key in new}):
-            group = sorted(key for key in new if len(key) == length)
-            ids = input_ids.new_tensor(group)
+        new = sorted({key for key in keys if key not in stacks})
+        if new:
+            longest = max(map(len, new))
+            ids = input_ids.new_tensor(
+                [key + (0,) * (longest - len(key)) for key in new]
+            )
+            mask = attention_mask.new_tensor(
+                [[1] * len(key) + [0] * (longest - len(key)) for key in new]
+            )
             with torch.autocast(ids.device.type, enabled=False):
-                features = encode(ids, torch.ones_like(ids))
+                features = encode(ids, mask)
             self._taps_of_kind = {
                 kind: len(taps) for kind, taps in features.taps.items()
             }
@@ -70,8 +74,9 @@ class FeatureCache:
                 + [tap for taps in features.taps.values() for tap in taps],
                 dim=1,
             )
-            # a slice would keep the whole group alive
-            stacks.update(zip(group, (one.clone() for one in stacked), strict=True))
+            for key, stack in zip(new, stacked, strict=True):
+                # a slice would keep the whole group alive
+                stacks[key] = stack[:, : len(key)].clone()
         self._remember(stacks)
         first = stacks[keys[0]]
         batch = first.new_zeros(
