@@ -95,7 +95,7 @@ def test_an_old_package_stops_the_import_before_anything_is_registered():
         check=True,
     )
     error, registered = result.stdout.splitlines()
-    assert error.startswith('torch 2.0.1 is installed, but m2ist_mm needs torch>=2.1.')
+    assert error.startswith('torch 2.0.1 is installed, but m2ist_mm needs torch>=2.6.')
     assert registered == 'False'
 
 

@@ -19,7 +19,9 @@ class Encoder:
 
     def __call__(self, ids, mask):
         assert mask.shape == ids.shape
-        self.asked += [tuple(row[keep].tolist()) for row, keep in zip(ids, mask > 0)]
+        self.asked += [
+            tuple(row[keep].tolist()) for row, keep in zip(ids, mask > 0, strict=True)
+        ]
         base = ids[..., None] * torch.tensor([1.0, 10.0])
         taps = dict(a=[base + 2, base + 3], b=[base + 4])
         return TowerFeatures(base, mask == 0, base + 1, taps)
