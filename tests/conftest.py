@@ -4,11 +4,13 @@ import json
 import pickle
 import runpy
 import sys
+from collections import OrderedDict
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 import m2ist_mm  # noqa: F401  registers everything
@@ -27,6 +29,8 @@ def run_tool(monkeypatch):
     """Run a program of tools/ as from the command line; gives its exit code."""
 
     def run(path, *arguments):
+        # a new process has no log file yet
+        monkeypatch.setattr(MMLogger, '_instance_dict', OrderedDict())
         monkeypatch.setattr(sys, 'argv', [path, *map(str, arguments)])
         with pytest.raises(SystemExit) as stop:
             runpy.run_path(str(ROOT / path), run_name='__main__')
