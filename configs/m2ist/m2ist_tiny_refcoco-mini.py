@@ -10,36 +10,19 @@ _base_ = [
 model = dict(bbox_head=dict(num_vision_tokens=400))
 
 # no augmentation: what is memorised is what is tested
-canvas = {{_base_.canvas}}
-train_pipeline = [
-    {{_base_.load_image}},
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='Resize', scale=canvas, keep_ratio=True),
-    dict(type='PadToCanvas', size=canvas, position='center'),
-    dict(type='PackRECInputs'),
-]
+load_image, resize, pad, load_truth, pack = _base_.canvas_320.test
+train_pipeline = [load_image, load_truth, resize, pad, pack]
 memorised = dict(split='train', indices=32)
 train_dataloader = dict(
     batch_size=8, dataset=dict(pipeline=train_pipeline, **memorised)
 )
 val_dataloader = dict(dataset=memorised)
+unseen = _base_.test_dataloader.dataset
 test_dataloader = dict(
     dataset=dict(
-        datasets=[
-            dict(
-                type='ReferDataset',
-                data_root={{_base_.data_root}},
-                refs_file='refcoco/refs(unc).p',
-                ann_file='refcoco/instances.json',
-                data_prefix=dict(img='train2014/'),
-                pipeline={{_base_.test_pipeline}},
-                test_mode=True,
-                **memorised,
-            ),
-            {{_base_.val_dataset}},
-            {{_base_.test_a_dataset}},
-            {{_base_.test_b_dataset}},
-        ]
+        _delete_=True,
+        type='ConcatDataset',
+        datasets=[dict(unseen, **memorised), unseen],
     )
 )
 

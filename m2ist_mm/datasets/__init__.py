@@ -3,8 +3,10 @@
 from .dataset_configs import iter_dataset_configs, set_data_root
 from .dataset_error import DatasetError
 from .dataset_report import DatasetReport, report_dataset
+from .published_counts import PUBLISHED_COUNTS
 from .rec_dataset import RECDataset
-from .refer_dataset import PUBLISHED_COUNTS, ReferDataset
+from .rec_file_dataset import RECFileDataset
+from .refer_dataset import ReferDataset
 from .refer_pickle import load_refs
 from .transforms import (
     ApplyUnlessDirection,
@@ -24,6 +26,7 @@ __all__ = [
     'PackRECInputs',
     'PadToCanvas',
     'RECDataset',
+    'RECFileDataset',
     'RECRandomFlip',
     'ReferDataset',
     'ReferentCrop',

@@ -3,8 +3,8 @@
 import logging
 import math
 import random
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,9 @@ from mmengine.logging import print_log
 from rich.progress import track
 
 from .dataset_error import DatasetError
+from .picture_size import read_picture_size
+from .published_counts import resolve_expected_count
+from .transforms import ApplyUnlessDirection, has_direction_word
 
 NO_EPOCH = -1
 
@@ -49,9 +52,10 @@ class RECDataset(BaseDetDataset):
     here: checks, grouping, random numbers, errors.
 
     A sample before its pipeline is a dict with ``img_path``, ``img_id``,
-    ``height`` and ``width`` (pixels), ``split``, the aligned lists ``text``,
-    ``sent_id`` and (where the data set has it) ``kind``, and ``instances``:
-    mmdet's, one for each expression, all of class 0, 'referent'.
+    ``height`` and ``width`` (pixels), ``split``, ``dataset`` (where it has a name),
+    the aligned lists ``text``, ``sent_id`` and (where the data set has it)
+    ``kind``, and ``instances``: mmdet's, one for each expression, all of class 0,
+    'referent'.
 
     Random numbers: once :meth:`set_epoch` was called, a sample's pipeline draws
     from generators seeded by (seed, epoch, index), whichever worker runs it, so
@@ -59,16 +63,27 @@ class RECDataset(BaseDetDataset):
     worker's own.
 
     Args:
-        split (str): Name of the split.
+        split (str | Sequence[str]): Name of the split, or of several, which are
+            read one after the other.
+        name (str, optional): The data set's name, under which the metric reports it
+            where several are tested together.
+        lowercase (bool): Put expressions in lower case. Defaults to True.
         max_expressions_per_sample (int): Up to so many expressions of the same
             picture make one sample; k = 1, the default, is one sample an
             expression. Larger ones let the model see a picture once for k
-            expressions. Which ones go together is drawn once, from ``seed``.
+            expressions. Which ones go together is drawn once, from ``seed``; where
+            the pipeline has ``ApplyUnlessDirection``, expressions without direction
+            words go together only with those of the same object, so that the crop
+            is to each of them what it is alone.
         seed (int): Seed of grouping and of augmentation. Defaults to 0.
         check_images (bool): Look for each picture's file when the data set is
-            built. Defaults to True.
-        expected_count (int, optional): Number of expressions that the split
-            must have. Defaults to None: not checked.
+            built, and where the annotations have no sizes, read them from the
+            pictures. Defaults to True. Without it such samples have no size, and
+            only the boxes' order is checked.
+        expected_count (str | dict | int, optional): Number of expressions that
+            the split must have: itself, by split, or as the name of a published
+            data set, one of ``PUBLISHED_COUNTS``. Defaults to None: not
+            checked, for data sets of your own and subsets.
         filter_cfg (dict, optional): ``dict(skip_faulty=True)`` leaves faulty
             entries out, with a warning, instead of refusing the data set.
         **kwargs: mmdet's arguments: ``data_root``, ``ann_file``,
@@ -87,11 +102,13 @@ class RECDataset(BaseDetDataset):
     def __init__(
         self,
         *args,
-        split: str,
+        split: str | Sequence[str],
+        name: str | None = None,
+        lowercase: bool = True,
         max_expressions_per_sample: int = 1,
         seed: int = 0,
         check_images: bool = True,
-        expected_count: int | None = None,
+        expected_count: str | dict[str, int] | int | None = None,
         **kwargs,
     ) -> None:
         if max_expressions_per_sample < 1:
@@ -99,26 +116,30 @@ class RECDataset(BaseDetDataset):
                 'max_expressions_per_sample must be at least 1, got '
                 f'{max_expressions_per_sample}'
             )
-        self.split = split
+        self.splits = (split,) if isinstance(split, str) else tuple(split)
+        self.name = name
+        self.lowercase = lowercase
         self.max_expressions_per_sample = max_expressions_per_sample
         self.seed = seed
         self.check_images = check_images
-        self.expected_count = expected_count
+        self.expected_count = resolve_expected_count(expected_count, self.splits)
         self._epoch = torch.full((1,), NO_EPOCH, dtype=torch.int64).share_memory_()
         super().__init__(*args, **kwargs)
 
     # -- reading -----------------------------------------------------------
 
     def load_expressions(self) -> tuple[list[dict], list[str]]:
-        """Read the expressions of ``self.split`` from the data set's files.
+        """Read the expressions of ``self.splits`` from the data set's files.
 
         Returns:
-            tuple[list[dict], list[str]]: The expressions in the order of the
-            file, and the faults found on the way. An expression is a dict with
-            ``text`` (str), ``sent_id`` (int), ``img_path`` (str), ``img_id``
-            (int), ``width`` and ``height`` (pixels), ``bbox`` (xyxy pixels),
-            ``entry`` (where it stands, for messages) and optionally ``kind``
-            (str).
+            tuple[list[dict], list[str]]: The expressions, split by split in the
+            order of the file, and the faults found on the way. An expression is a
+            dict with ``text`` (str), ``split`` (str), ``sent_id`` (int, unique in
+            its split), ``img_path`` (str), ``bbox`` (xyxy pixels), ``entry`` (where
+            it stands, for messages) and optionally ``img_id`` (int, one for each
+            picture unless given), ``width`` and ``height`` (pixels, read from the
+            picture unless given), ``kind`` (str) and ``dataset`` (str; ``name``
+            goes before it).
 
         Raises:
             DatasetError: If a file cannot be read or has no such split.
@@ -135,15 +156,22 @@ class RECDataset(BaseDetDataset):
             DatasetError: If there are faults.
         """
         expressions, faults = self.load_expressions()
+        for expression in expressions:
+            text = expression['text'].strip()
+            expression['text'] = text.lower() if self.lowercase else text
         sound = self._check_expressions(expressions, faults)
-        if self.expected_count not in (None, len(expressions)):
-            faults.append(
-                f'{self.source}: split {self.split!r} has {len(expressions)} '
-                f'expressions, not the {self.expected_count} it should have; get the '
-                'original file, or set expected_count=None if a subset is meant'
-            )
-        if not sound:
-            faults.append(f'{self.source}: no sound expression in split {self.split!r}')
+        found, left = (
+            Counter(e['split'] for e in rows) for rows in (expressions, sound)
+        )
+        for split in self.splits:
+            if self.expected_count.get(split, found[split]) != found[split]:
+                faults.append(
+                    f'{self.source}: split {split!r} has {found[split]} expressions, '
+                    f'not the {self.expected_count[split]} it should have; get the '
+                    'original file, or set expected_count=None if a subset is meant'
+                )
+            if not left[split]:
+                faults.append(f'{self.source}: no sound expression in split {split!r}')
         skip_faulty = (self.filter_cfg or {}).get('skip_faulty', False)
         if faults and not (skip_faulty and sound):
             raise DatasetError(
@@ -153,18 +181,42 @@ class RECDataset(BaseDetDataset):
             )
         if faults:
             print_log(
-                f'{type(self).__name__} {self.split}: left out the faulty entries; '
+                f'{self._label}: left out the faulty entries; '
                 f'{len(faults)} faults, the first: {faults[0]}',
                 logger='current',
                 level=logging.WARNING,
             )
         self.faults = faults
+        image_ids = {}
+        for expression in sound:
+            number = image_ids.setdefault(expression['img_path'], len(image_ids))
+            expression.setdefault('img_id', number)
         return [self._build_sample(group) for group in self._group(sound)]
+
+    @property
+    def _label(self) -> str:
+        """What the log calls this data set."""
+        return f'{self.name or type(self).__name__} {", ".join(self.splits)}'
 
     @property
     def source(self) -> str:
         """The file that messages about the whole split name."""
         return self.ann_file
+
+    def _check_splits(self, known: Iterable[str]) -> None:
+        """Refuse splits that the files do not have.
+
+        Raises:
+            DatasetError: If one is missing; names those that there are.
+        """
+        for split in self.splits:
+            if split not in known:
+                raise DatasetError(
+                    [
+                        f'{self.source}: no split {split!r}; there are '
+                        f'{", ".join(sorted(known))}'
+                    ]
+                )
 
     def _check_expressions(
         self, expressions: list[dict], faults: list[str]
@@ -174,18 +226,22 @@ class RECDataset(BaseDetDataset):
         Boxes that leave the picture by at most one pixel, as rounding makes
         them, are clipped and counted in the log.
         """
-        missing = self._missing_images(expressions, faults)
+        unusable = self._missing_images(expressions, faults)
+        if self.check_images:
+            unusable |= self._read_sizes(expressions, unusable, faults)
         seen, sound, clipped = set(), [], 0
         for expression in expressions:
             problems = []
             if not expression['text'].strip():
                 problems.append('the expression is empty')
-            if expression['sent_id'] in seen:
-                problems.append('its sent_id is not unique')
-            seen.add(expression['sent_id'])
+            key = expression['split'], expression['sent_id']
+            if key in seen:
+                problems.append(f'its sent_id {key[1]} is not unique')
+            seen.add(key)
 
             bbox = [float(number) for number in expression['bbox']]
-            width, height = expression['width'], expression['height']
+            width = expression.get('width', math.inf)
+            height = expression.get('height', math.inf)
             x1, y1, x2, y2 = bbox
             inside = [max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)]
             if not (all(map(math.isfinite, bbox)) and x1 < x2 and y1 < y2):
@@ -200,12 +256,12 @@ class RECDataset(BaseDetDataset):
                     'pixels'
                 )
             faults += [f'{expression["entry"]}: {problem}' for problem in problems]
-            if not problems and expression['img_path'] not in missing:
+            if not problems and expression['img_path'] not in unusable:
                 clipped += bbox != inside
                 sound.append({**expression, 'bbox': inside})
         if clipped:
             print_log(
-                f'{type(self).__name__} {self.split}: clipped the boxes of {clipped} '
+                f'{self._label}: clipped the boxes of {clipped} '
                 'expressions that left their picture by up to one pixel',
                 logger='current',
             )
@@ -235,17 +291,51 @@ class RECDataset(BaseDetDataset):
         ]
         return set(missing)
 
+    def _read_sizes(
+        self, expressions: list[dict], unusable: set[str], faults: list[str]
+    ) -> set[str]:
+        """Add the sizes that the annotations do not have; return what is broken."""
+        sizes, broken = {}, set()
+        for expression in expressions:
+            path = expression['img_path']
+            if 'width' in expression or path in unusable or path in broken:
+                continue
+            if path not in sizes:
+                try:
+                    sizes[path] = read_picture_size(path, self.backend_args)
+                except Exception as error:
+                    broken.add(path)
+                    faults.append(f'{path}: broken picture: {error}')
+                    continue
+            expression['width'], expression['height'] = sizes[path]
+        return broken
+
     def _group(self, expressions: list[dict]) -> list[list[dict]]:
-        """Group expressions of one picture, at most the allowed number each."""
+        """Group expressions of one picture and split, at most the allowed number.
+
+        A group shares its augmentation. So that each expression is cropped as often
+        and as closely as alone, those that a crop spares stay apart from the others,
+        and of the others only those of one object go together.
+        """
         size = self.max_expressions_per_sample
         if size == 1:
             return [[expression] for expression in expressions]
-        by_image = defaultdict(list)
+        crops = any(
+            isinstance(step, ApplyUnlessDirection) for step in self.pipeline.transforms
+        )
+        by_view = defaultdict(list)
         for expression in expressions:
-            by_image[expression['img_path']].append(expression)
+            apart = crops and not has_direction_word(expression['text'])
+            key = (
+                expression['split'],
+                expression.get('dataset'),
+                expression['img_path'],
+                tuple(expression['bbox']) if apart else None,
+            )
+            by_view[key].append(expression)
         generator = np.random.default_rng(self.seed)
         groups = []
-        for members in by_image.values():
+        for members in by_view.values():
             # The file has an object's expressions in a row: unshuffled, a
             # group would name the same box again and again.
             members = [members[index] for index in generator.permutation(len(members))]
@@ -257,8 +347,14 @@ class RECDataset(BaseDetDataset):
     def _build_sample(self, group: list[dict]) -> dict:
         """Turn expressions of one picture into mmdet's form of a sample."""
         first = group[0]
-        sample = {key: first[key] for key in ('img_path', 'img_id', 'height', 'width')}
-        sample['split'] = self.split
+        sample = {
+            key: first[key]
+            for key in ('img_path', 'img_id', 'height', 'width', 'split')
+            if key in first
+        }
+        dataset = self.name or first.get('dataset')
+        if dataset is not None:
+            sample['dataset'] = dataset
         for key in ('text', 'sent_id', 'kind'):
             if any(key in expression for expression in group):
                 sample[key] = [expression.get(key) for expression in group]
@@ -330,7 +426,7 @@ class RECDataset(BaseDetDataset):
         sizes = {}
         for index in range(len(self)):
             sample = self.get_data_info(index)
-            sizes[sample['img_path']] = sample['width'], sample['height']
+            sizes[sample['img_path']] = sample.get('width'), sample.get('height')
         faults = []
         for path, (width, height) in track(sizes.items(), 'decoding the pictures'):
             try:
@@ -341,7 +437,7 @@ class RECDataset(BaseDetDataset):
             except Exception as error:
                 faults.append(f'{path}: broken picture: {error}')
             else:
-                if picture.shape[:2] != (height, width):
+                if width is not None and picture.shape[:2] != (height, width):
                     faults.append(
                         f'{path}: is {picture.shape[1]}x{picture.shape[0]} pixels, '
                         f'and {width}x{height} in the annotations'

@@ -7,28 +7,33 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mmdet.registry import DATASETS
+from mmdet.registry import DATA_SAMPLERS, DATASETS
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine import Config
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from torch.utils.data import ConcatDataset
 
-from m2ist_mm.datasets import iter_dataset_configs, set_data_root
+from m2ist_mm.datasets import PUBLISHED_COUNTS, iter_dataset_configs, set_data_root
 from m2ist_mm.datasets.transforms import swap_left_right
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / '_base_' / 'datasets'
-NAMES = ('refcoco', 'refcoco-mini', 'refshapes')
+NAMES = ('refcoco', 'refcoco_448', 'refcoco-mini', 'refshapes')
 
 
 def load(name):
     return Config.fromfile(CONFIGS / f'{name}.py')
 
 
+def train_pipeline(name):
+    return load(name).train_dataloader.dataset.pipeline
+
+
 @pytest.fixture(scope='module')
 def train_pipelines():
     init_default_scope('mmdet')
-    return {name: Compose(load(name).train_pipeline[2:]) for name in NAMES}
+    return {name: Compose(train_pipeline(name)[2:]) for name in NAMES}
 
 
 @st.composite
@@ -88,6 +93,30 @@ def test_refcoco_training_keeps_picture_box_and_words_together(
     check_consistency(train_pipelines['refcoco'], results, (640, 640), seed)
 
 
+@given(painted_pictures(640, 180), st.integers(0, 2**31))
+@settings(deadline=None, max_examples=20)
+def test_smaller_canvas_keeps_picture_box_and_words_together(
+    train_pipelines, results, seed
+):
+    check_consistency(train_pipelines['refcoco_448'], results, (448, 448), seed)
+
+
+def test_canvas_scales_every_length():
+    large, small = train_pipeline('refcoco'), train_pipeline('refcoco_448')
+    assert large[2].transforms[0].scales == [400, 500, 600]
+    assert small[2].transforms[0].scales == [280, 350, 420]
+    assert (large[2].transforms[1].min_size, large[2].transforms[1].max_size) == (
+        384,
+        600,
+    )
+    assert (small[2].transforms[1].min_size, small[2].transforms[1].max_size) == (
+        269,
+        420,
+    )
+    assert [side for side, _ in large[3].scales] == list(range(448, 641, 32))
+    assert [side for side, _ in small[3].scales] == [314, 336, 358, 381, 403, 426, 448]
+
+
 @given(painted_pictures(640, 128), st.integers(0, 2**31))
 @settings(deadline=None, max_examples=40)
 def test_refcoco_mini_training_keeps_picture_box_and_words_together(
@@ -133,7 +162,7 @@ def test_truth_of_a_test_sample_stays_in_pixels_of_the_original(mini_refcoco, na
     assert magenta.sum() <= (x2 - x1 + 4) * (y2 - y1 + 4)
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('name', ['refcoco', 'refcoco-mini', 'refshapes'])
 def test_data_loaders_build_and_the_test_set_has_three_splits(mini_refcoco, name):
     cfg = load(name)
     use_folder(cfg, mini_refcoco)
@@ -158,6 +187,12 @@ def test_data_loaders_build_and_the_test_set_has_three_splits(mini_refcoco, name
     ('name', 'variable'),
     [
         ('refcoco', 'REFCOCO_ROOT'),
+        ('refcoco+', 'REFCOCO_ROOT'),
+        ('refcocog-umd', 'REFCOCO_ROOT'),
+        ('refcocog-google', 'REFCOCO_ROOT'),
+        ('refcoco-mixed', 'REFCOCO_ROOT'),
+        ('referit', 'REFERIT_ROOT'),
+        ('flickr30k', 'FLICKR30K_ROOT'),
         ('refcoco-mini', 'REFCOCO_MINI_ROOT'),
         ('refshapes', 'REFSHAPES_ROOT'),
     ],
@@ -168,13 +203,117 @@ def test_environment_names_the_folder(monkeypatch, name, variable):
     assert roots == {'/somewhere/else'}
 
 
-def test_refcoco_counts_are_checked():
-    datasets = [dataset for _, dataset in iter_dataset_configs(load('refcoco'))]
-    assert {dataset.expected_count for dataset in datasets} == {'refcoco_unc'}
-    assert [dataset.split for dataset in datasets] == [
-        'train',
-        'val',
-        'val',
-        'testA',
-        'testB',
-    ]
+@pytest.mark.parametrize(
+    ('name', 'test_splits', 'counts'),
+    [
+        ('refcoco', ['val', 'testA', 'testB'], 'refcoco_unc'),
+        ('refcoco+', ['val', 'testA', 'testB'], 'refcoco+_unc'),
+        ('refcocog-umd', ['val', 'test'], 'refcocog_umd'),
+        ('refcocog-google', 'val', 'refcocog_google'),
+        ('referit', ['val', 'test'], 'referit_berkeley'),
+        ('flickr30k', ['val', 'test'], 'flickr30k'),
+    ],
+)
+@pytest.mark.parametrize('canvas', ['', '_448'])
+def test_published_splits_are_read_and_counted(name, test_splits, counts, canvas):
+    cfg = load(name + canvas)
+    datasets = [dataset for _, dataset in iter_dataset_configs(cfg)]
+    assert [d.split for d in datasets] == ['train', 'val', test_splits]
+    assert {d.expected_count for d in datasets} == {counts}
+    assert {d.name for d in datasets} == {name}
+    assert [d.get('test_mode', False) for d in datasets] == [False, True, True]
+    tested = {test_splits} if isinstance(test_splits, str) else set(test_splits)
+    assert set(PUBLISHED_COUNTS[counts]) == {'train', *tested}
+    sides = {step['size'] for d in datasets for step in d.pipeline if 'size' in step}
+    assert sides == {(448, 448) if canvas else (640, 640)}
+
+
+def test_mixed_training_leaves_out_what_any_of_them_tests_with(refer_folder):
+    # In this folder all three files are RefCOCO's; picture 2 is RefCOCO+'s val.
+    root, original = refer_folder.root, refer_folder.refs_path.read_bytes()
+    refer_folder.change_refs(
+        lambda refs: [ref.update(split='val') for ref in refs if ref['image_id'] == 2]
+    )
+    for folder, refs in (('refcoco+', 'refs(unc).p'), ('refcocog', 'refs(umd).p')):
+        (root / folder).mkdir()
+        (root / folder / 'instances.json').write_bytes(
+            refer_folder.instances_path.read_bytes()
+        )
+        (root / folder / refs).write_bytes(original)
+    (root / 'refcoco+' / 'refs(unc).p').write_bytes(refer_folder.refs_path.read_bytes())
+    refer_folder.refs_path.write_bytes(original)
+
+    cfg = load('refcoco-mixed')
+    set_data_root(cfg, str(root))
+    settings = cfg.train_dataloader
+    settings.update(num_workers=0, persistent_workers=False, batch_size=2)
+    loader = Runner.build_dataloader(settings, seed=0)
+    paths = {
+        (sample.dataset, Path(sample.img_path).stem[-1])
+        for batch in loader
+        for sample in batch['data_samples']
+    }
+    names = ('refcoco', 'refcoco+', 'refcocog-umd')
+    assert {number for _, number in paths} == {'0', '1'}
+    assert {name for name, _ in paths} == set(names)
+    # two pictures of four expressions each
+    assert [len(dataset) for dataset in loader.dataset.datasets] == [8, 8, 8]
+
+
+def test_mixed_test_knows_each_sample_s_data_set_and_split():
+    datasets = load('refcoco-mixed').test_dataloader.dataset.datasets
+    assert {(d.name, *d.split, d.expected_count) for d in datasets} == {
+        ('refcoco', 'val', 'testA', 'testB', 'refcoco_unc'),
+        ('refcoco+', 'val', 'testA', 'testB', 'refcoco+_unc'),
+        ('refcocog-umd', 'val', 'test', 'refcocog_umd'),
+    }
+
+
+@pytest.mark.parametrize('world', [1, 2])
+def test_weights_of_mixed_sampling_hold_on_any_number_of_processes(monkeypatch, world):
+    """mmdet's sampler: seeded by (seed, epoch), alike on every process."""
+    data = ConcatDataset([list(range(900)), list(range(90))])
+    indices, epochs = [], []
+    for rank in range(world):
+        monkeypatch.setattr(
+            'mmdet.datasets.samplers.multi_data_sampler.get_dist_info',
+            lambda rank=rank: (rank, world),
+        )
+        sampler = DATA_SAMPLERS.build(
+            dict(type='MultiDataSampler', dataset_ratio=[3, 1], dataset=data, seed=7)
+        )
+        assert len(sampler) == len(data) // world
+        indices.append(list(sampler))
+        assert list(sampler) == indices[-1]
+        sampler.set_epoch(1)
+        epochs.append(list(sampler))
+    drawn = np.concatenate(indices)
+    assert abs((drawn >= 900).mean() - 0.25) < 0.04
+    assert indices != epochs
+    if world == 2:
+        assert indices[0] != indices[1]
+
+
+@pytest.mark.parametrize('tower', ['r50', 'vitb'])
+@pytest.mark.parametrize(
+    ('data', 'epochs', 'milestone', 'tokens'),
+    [
+        ('refcoco', 90, 60, 20),
+        ('refcoco+', 180, 120, 20),
+        ('refcocog-umd', 90, 60, 40),
+        ('refcocog-google', 90, 60, 40),
+        ('referit', 90, 60, 20),
+        ('flickr30k', 90, 60, 20),
+    ],
+)
+def test_recipes_differ_as_published(tower, data, epochs, milestone, tokens):
+    cfg = Config.fromfile(CONFIGS.parents[1] / 'm2ist' / f'm2ist_{tower}_{data}.py')
+    assert cfg.train_cfg.max_epochs == epochs
+    assert cfg.param_scheduler[0].milestones == [milestone]
+    assert cfg.model.data_preprocessor.max_tokens == tokens
+    assert cfg.model.bbox_head.num_text_tokens == tokens
+    datasets = [dataset for _, dataset in iter_dataset_configs(cfg)]
+    assert {dataset.name for dataset in datasets} == {data}
+    side = {'r50': 640, 'vitb': 448}[tower]
+    sides = {step['size'] for d in datasets for step in d.pipeline if 'size' in step}
+    assert sides == {(side, side)}

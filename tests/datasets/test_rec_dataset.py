@@ -9,6 +9,7 @@ from mmengine.dataset import ConcatDataset
 from torch.utils.data import DataLoader
 
 from m2ist_mm.datasets import DatasetError, ReferDataset
+from m2ist_mm.datasets.transforms import has_direction_word
 
 LOAD = [
     dict(type='LoadImageFromFile', imdecode_backend='pillow'),
@@ -151,6 +152,24 @@ def test_grouping_is_drawn_from_the_seed(mini_refcoco, build_refer):
     assert len({str(groups(seed)) for seed in range(5)}) > 1
 
 
+def test_groups_share_every_augmentation(mini_refcoco, build_refer):
+    crop = dict(type='ReferentCrop', min_size=20, max_size=30)
+    pipeline = [dict(type='ApplyUnlessDirection', prob=0.5, transforms=[crop])]
+    dataset = build_refer(mini_refcoco, pipeline=pipeline, max_expressions_per_sample=8)
+    groups = [dataset.get_data_info(index) for index in range(len(dataset))]
+    mixed = 0
+    for group in groups:
+        spared = {has_direction_word(text) for text in group['text']}
+        boxes = {tuple(instance['bbox']) for instance in group['instances']}
+        assert spared == {True} or (spared == {False} and len(boxes) == 1)
+        mixed += len(boxes) > 1
+    # of one picture, those that are not cropped are together whatever they name
+    assert mixed
+    spared = [g['img_path'] for g in groups if has_direction_word(g['text'][0])]
+    assert len(spared) == len(set(spared))
+    assert len(groups) < sum(len(group['text']) for group in groups)
+
+
 def test_group_size_must_be_positive(mini_refcoco, build_refer):
     with pytest.raises(ValueError, match='at least 1'):
         build_refer(mini_refcoco, max_expressions_per_sample=0)
@@ -169,6 +188,22 @@ def test_reading_is_by_subclass():
 
     with pytest.raises(NotImplementedError, match='Unfinished'):
         Unfinished(split='train')
+
+
+def test_split_without_sound_expression_is_named(refer_folder, build_refer):
+    def spoil(refs):
+        for ref in refs:
+            if ref['split'] == 'testA':
+                for sentence in ref['sentences']:
+                    sentence['sent'] = ''
+
+    refer_folder.change_refs(spoil)
+    with pytest.raises(DatasetError) as caught:
+        build_refer(refer_folder.root, ['testA', 'testB'])
+    assert any(
+        fault.endswith("no sound expression in split 'testA'")
+        for fault in caught.value.faults
+    )
 
 
 def test_check_pictures_finds_broken_and_resized_ones(refer_folder, build_refer):

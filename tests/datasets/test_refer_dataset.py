@@ -32,6 +32,47 @@ def test_splits_are_as_published(mini_refcoco, build_refer, split, count):
     assert {dataset.get_data_info(i)['split'] for i in range(count)} == {split}
 
 
+def test_several_splits_are_read_in_the_order_asked_for(mini_refcoco, build_refer):
+    dataset = build_refer(mini_refcoco, ['testB', 'val'])
+    samples = [dataset.get_data_info(i) for i in range(len(dataset))]
+    assert [s['split'] for s in samples] == ['testB'] * 4 + ['val'] * 8
+    assert samples[0]['sent_id'] == [24]
+
+
+def test_grouping_of_a_picture_keeps_splits_apart(refer_folder, build_refer):
+    # as in RefCOCOg's google splits, which share pictures
+    refer_folder.change_refs(lambda refs: refs[1].update(split='val'))
+    dataset = build_refer(
+        refer_folder.root, ['train', 'val'], max_expressions_per_sample=8
+    )
+    samples = [dataset.get_data_info(i) for i in range(len(dataset))]
+    first = [s for s in samples if s['img_path'].endswith('000000.jpg')]
+    assert [(s['split'], sorted(s['sent_id'])) for s in first] == [
+        ('train', [0, 1]),
+        ('val', [2, 3]),
+    ]
+
+
+def test_name_goes_with_every_sample(mini_refcoco, build_refer):
+    assert build_refer(mini_refcoco, name='mine').get_data_info(3)['dataset'] == 'mine'
+    assert 'dataset' not in build_refer(mini_refcoco).get_data_info(3)
+
+
+def test_pictures_that_another_file_tests_with_are_left_out(refer_folder, build_refer):
+    original = refer_folder.refs_path.read_bytes()
+    refer_folder.change_refs(
+        lambda refs: [ref.update(split='val') for ref in refs if ref['image_id'] == 1]
+    )
+    other = refer_folder.refs_path.with_name('refs(other).p')
+    refer_folder.refs_path.rename(other)
+    refer_folder.refs_path.write_bytes(original)
+    dataset = build_refer(
+        refer_folder.root, held_out_by=['refcoco/refs(unc).p', 'refcoco/refs(other).p']
+    )
+    sent_ids = [dataset.get_data_info(i)['sent_id'][0] for i in range(len(dataset))]
+    assert sent_ids == [0, 1, 2, 3, 8, 9, 10, 11]
+
+
 def test_indices_take_the_first_expressions(mini_refcoco, build_refer):
     dataset = build_refer(mini_refcoco, indices=5, expected_count=12)
     assert [dataset.get_data_info(i)['sent_id'] for i in range(5)] == [
@@ -84,6 +125,15 @@ def test_right_count_passes(mini_refcoco, build_refer, expected):
     assert len(build_refer(mini_refcoco, expected_count=expected)) == 12
 
 
+def test_each_split_has_its_own_count(mini_refcoco, build_refer):
+    counts = dict(val=8, testA=5, train=99)
+    with pytest.raises(DatasetError, match="'testA' has 4 .*not the 5") as caught:
+        build_refer(mini_refcoco, ['val', 'testA'], expected_count=counts)
+    assert len(caught.value.faults) == 1
+    with pytest.raises(ValueError, match='one number for the splits val, testA'):
+        build_refer(mini_refcoco, ['val', 'testA'], expected_count=12)
+
+
 def test_unknown_count_name_lists_the_known(mini_refcoco, build_refer):
     with pytest.raises(ValueError, match='refcoco_unc, refcoco'):
         build_refer(mini_refcoco, expected_count='refcoco')
@@ -123,7 +173,7 @@ FAULTS = {
     'other_image': (refs_change(image_id=4), 'ref_id 1: is on image 4, its annotation'),
     'no_expression': (refs_change(sentences=[]), 'ref_id 1: has no expression'),
     'ref_id': (refs_change(ref_id=0), 'ref_id 0 occurs 2 times'),
-    'sent_id': (sentence_change(sent_id=0), 'sent_id 0: its sent_id is not unique'),
+    'sent_id': (sentence_change(sent_id=0), 'sent_id 0: its sent_id 0 is not unique'),
     'empty': (sentence_change(sent='  '), 'sent_id 2: the expression is empty'),
     'no_area': (box_change(10, 10, 0, 20), r'box \[10.0, 10.0, 10.0, 30.0\].*no area'),
     'nan': (box_change(10, 10, float('nan'), 20), 'has no area'),
@@ -143,7 +193,7 @@ FAULTS = {
     ),
     'no_width': (
         instances_change(lambda i: i['images'][2].pop('width')),
-        "images entry 2: its 'width' is None",
+        "images entry 2: has no 'width'",
     ),
     'no_table': (instances_change(lambda i: i.pop('images')), "has no list 'images'"),
     'refs_file': (lambda f: f.refs_path.unlink(), r'refs\(unc\).p: no such file'),

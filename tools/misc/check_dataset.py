@@ -40,22 +40,32 @@ def build_token_counter(cfg: Config):
     )
 
 
+def by_split(dataset: dict) -> list[dict]:
+    """Configs of the splits of a data set, one by one."""
+    splits = dataset.get('split')
+    if not isinstance(splits, (list, tuple)):
+        return [dataset]
+    return [{**dataset, 'split': split} for split in splits]
+
+
 def main() -> int:
     cfg = load_config(parse_args())
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     count_tokens, max_tokens = build_token_counter(cfg)
 
     # A split that validation and test share is read once.
+    files = ('type', 'data_root', 'ann_file', 'refs_file', 'split', 'indices')
     datasets = {}
     for _, dataset in iter_dataset_configs(cfg):
-        files = ('type', 'data_root', 'ann_file', 'refs_file', 'split', 'indices')
-        datasets.setdefault(tuple(str(dataset.get(key)) for key in files), dataset)
+        for part in by_split(dataset):
+            datasets.setdefault(tuple(str(part.get(name)) for name in files), part)
 
     if not datasets:
         raise ValueError('the config names no data set')
     reports = []
     for dataset in datasets.values():
-        name = f'{dataset.get("ann_file", dataset.type)} {dataset.get("split", "")}'
+        file = dataset.get('ann_file', dataset['type'])
+        name = f'{dataset.get("name") or file} {dataset.get("split") or ""}'
         print(f'reading {dataset.get("data_root", "")} {name}')
         reports.append((name, report_dataset(dataset, count_tokens, max_tokens)))
 

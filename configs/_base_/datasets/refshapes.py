@@ -1,7 +1,7 @@
 # RefShapes, drawn by tools/dataset_converters/make_refshapes.py: pictures of 160x160
 # pixels in RefCOCO's layout. REFSHAPES_ROOT in the environment, or --data-root, names
 # another folder.
-dataset_type = 'ReferDataset'
+_base_ = './rec_base.py'
 data_root = '{{$REFSHAPES_ROOT:data/refshapes/}}'
 canvas = (160, 160)
 
@@ -20,46 +20,24 @@ test_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='PackRECInputs'),
 ]
-
-train_dataset = dict(
-    type=dataset_type,
+dataset = dict(
+    type='ReferDataset',
     data_root=data_root,
     refs_file='refshapes/refs(unc).p',
     ann_file='refshapes/instances.json',
     data_prefix=dict(img='train2014/'),
-    split='train',
     # A picture goes through the vision tower once for its expressions.
     max_expressions_per_sample=4,
-    pipeline=train_pipeline,
 )
-val_dataset, test_a_dataset, test_b_dataset = (
-    {**train_dataset, 'split': split, 'pipeline': test_pipeline, 'test_mode': True}
-    for split in ('val', 'testA', 'testB')
-)
-
 # On one process: 16 pictures, at most 64 expressions.
+loader = dict(batch_size=16, num_workers=1)
 train_dataloader = dict(
-    batch_size=16,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=train_dataset,
+    dataset=dict(split='train', pipeline=train_pipeline, **dataset), **loader
 )
 val_dataloader = dict(
-    batch_size=16,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=val_dataset,
+    dataset=dict(split='val', pipeline=test_pipeline, **dataset), **loader
 )
 test_dataloader = dict(
-    batch_size=16,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='ConcatDataset', datasets=[val_dataset, test_a_dataset, test_b_dataset]
-    ),
+    dataset=dict(split=['val', 'testA', 'testB'], pipeline=test_pipeline, **dataset),
+    **loader,
 )
-val_evaluator = dict(type='RECMetric')
-test_evaluator = dict(type='RECMetric')

@@ -39,6 +39,7 @@ class PackRECInputs(PackDetInputs):
             'sent_id',
             'kind',
             'split',
+            'dataset',
         ),
     ) -> None:
         super().__init__(meta_keys=meta_keys)

@@ -27,8 +27,9 @@ class RECMetric(BaseMetric):
 
     Two breakdowns come from the samples' metainfo. Where expressions have a
     ``kind``, each kind has its ``<kind>/P@0.5`` and ``<kind>/expressions``. Where
-    several splits were tested in one run (a ConcatDataset), each has all the
-    figures as ``<split>/...``, beside those of all expressions together.
+    several splits were tested in one run, each has all the figures as
+    ``<split>/...``, beside those of all expressions together; where they are of
+    several data sets (a ConcatDataset), as ``<dataset>/<split>/...``.
 
     Boxes are compared where the model leaves them: pixels of the original
     picture.
@@ -91,6 +92,7 @@ class RECMetric(BaseMetric):
                     dict(
                         sent_id=columns['sent_id'][row],
                         img_path=sample['img_path'],
+                        dataset=sample.get('dataset'),
                         split=sample.get('split'),
                         kind=columns['kind'][row],
                         text=columns['text'][row],
@@ -130,11 +132,12 @@ class RECMetric(BaseMetric):
             print_log(f'results of each expression: {path}', logger='current')
 
         figures = self._figures(expressions)
-        splits = _group_by(expressions, 'split')
-        if len(splits) > 1:
-            for split, members in splits.items():
+        several = len({expression['dataset'] for expression in expressions}) > 1
+        parts = _group_by(expressions, *(['dataset'] if several else []), 'split')
+        if len(parts) > 1:
+            for part, members in parts.items():
                 for key, value in self._figures(members).items():
-                    figures[f'{split}/{key}'] = value
+                    figures[f'{part}/{key}'] = value
         return figures
 
     def _figures(self, expressions: list[dict]) -> dict[str, float]:
@@ -164,10 +167,15 @@ def _per_expression(value: Any, count: int) -> Sequence:
     return value if isinstance(value, (tuple, list)) else [value] * count
 
 
-def _group_by(expressions: list[dict], key: str) -> dict[str, list[dict]]:
-    """Group expressions by a key, in the order of its first appearance."""
+def _group_by(expressions: list[dict], *keys: str) -> dict[str, list[dict]]:
+    """Group expressions by the values of keys, as 'value/value'.
+
+    Groups come in the order of their first appearance. None is no value, and an
+    expression without any is in no group.
+    """
     groups = defaultdict(list)
     for expression in expressions:
-        if expression[key] is not None:
-            groups[expression[key]].append(expression)
+        values = [expression[key] for key in keys if expression[key] is not None]
+        if values:
+            groups['/'.join(values)].append(expression)
     return groups

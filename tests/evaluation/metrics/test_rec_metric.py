@@ -134,6 +134,41 @@ def test_several_splits_are_reported_beside_the_whole():
     assert figures['rec/val/order/expressions'] == 2
 
 
+def test_several_data_sets_are_reported_apart():
+    samples = [
+        build_sample([1.0, 0.0], dataset='one', split='val'),
+        build_sample([1.0], dataset='two', split='val', kind='order'),
+        build_sample([0.6], dataset='two', split='test'),
+    ]
+    figures = evaluate(samples)
+    assert figures['rec/P@0.5'] == 75
+    assert figures['rec/one/val/P@0.5'] == 50
+    assert figures['rec/two/val/P@0.5'] == 100
+    assert figures['rec/two/val/order/P@0.5'] == 100
+    assert figures['rec/two/test/P@0.9'] == 0
+    assert figures['rec/two/test/expressions'] == 1
+    assert not any(key.startswith('rec/val') for key in figures)
+
+
+def test_splits_of_one_data_set_need_no_name():
+    samples = [
+        build_sample([1.0], dataset='one', split='val'),
+        build_sample([0.0], dataset='one', split='test'),
+    ]
+    figures = evaluate(samples)
+    assert figures['rec/val/P@0.5'] == 100
+    assert figures['rec/test/P@0.5'] == 0
+    assert not any(key.startswith('rec/one') for key in figures)
+
+
+def test_data_sets_without_splits_are_told_apart():
+    figures = evaluate(
+        [build_sample([1.0], dataset='one'), build_sample([0.0], dataset='two')]
+    )
+    assert figures['rec/one/P@0.5'] == 100
+    assert figures['rec/two/P@0.5'] == 0
+
+
 def test_single_split_is_not_repeated():
     figures = evaluate([build_sample([1.0], split='val')])
     assert not any(key.startswith('rec/val') for key in figures)
@@ -150,6 +185,7 @@ def test_results_of_each_expression_are_written(tmp_path):
     assert rows[0] == dict(
         sent_id=0,
         img_path='a.jpg',
+        dataset=None,
         split='val',
         kind='order',
         text='dog 0',

@@ -1,4 +1,9 @@
+import json
+import re
 from pathlib import Path
+
+import cv2
+import numpy as np
 
 ROOT = Path(__file__).parents[3]
 TOOL = 'tools/misc/check_dataset.py'
@@ -82,6 +87,36 @@ def test_tokenizer_that_cannot_be_had_is_no_fault(
     )
     assert run_tool(TOOL, config, '--data-root', mini_refcoco) == 0
     assert 'tokens are not counted' in capsys.readouterr().out
+
+
+def test_own_data_is_checked_as_the_documentation_says(run_tool, tmp_path, capsys):
+    page = (ROOT / 'docs' / 'data.md').read_text()
+    page = page[page.index('## Your own data') :]
+    blocks = re.findall(r'```(json|python)\n(.*?)```', page, flags=re.DOTALL)
+    (_, row), (_, config) = blocks[:2]
+    path = tmp_path / 'my_data.py'
+    lines = [line.removeprefix('   ') for line in config.splitlines()]
+    path.write_text('\n'.join(lines).replace("'./_base_", f"'{ROOT}/configs/_base_"))
+
+    row = json.loads(row)
+    (tmp_path / 'images').mkdir()
+    cv2.imwrite(str(tmp_path / row['image']), np.zeros((200, 300, 3), np.uint8))
+    rows = [{**row, 'split': split} for split in ('train', 'train', 'val', 'test')]
+    (tmp_path / 'expressions.json').write_text('\n'.join(map(json.dumps, rows)))
+    arguments = (path, '--data-root', tmp_path, '--cfg-options', 'model=None')
+    assert run_tool(TOOL, *arguments) == 0
+    output = capsys.readouterr().out
+    table = [line.split('│') for line in output.splitlines() if line.startswith('│')]
+    counts = {cells[1].split()[-1]: cells[4].strip() for cells in table}
+    assert counts == {'train': '2', 'val': '1', 'test': '1'}
+
+    rows[1]['bbox'] = [10, 20, 400, 180]
+    del rows[3]['expression']
+    (tmp_path / 'expressions.json').write_text(json.dumps(rows))
+    assert run_tool(TOOL, *arguments) == 1
+    output = capsys.readouterr().out
+    assert 'entry 1: its box [10.0, 20.0, 400.0, 180.0] (xyxy) leaves' in output
+    assert "entry 3: has no 'expression'" in output
 
 
 def test_config_without_data_is_one_error(run_tool, tmp_path, capsys):

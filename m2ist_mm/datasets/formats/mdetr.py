@@ -1,0 +1,53 @@
+"""MDETR's COCO files of referring expressions."""
+
+from collections import defaultdict
+from pathlib import Path
+
+from .coco_tables import read_coco_tables
+from .fields import to_xyxy
+
+
+def read_mdetr(path: str | Path) -> tuple[list[dict], list[str]]:
+    """Read a file such as ``finetune_refcoco_train.json`` (MDETR, arXiv 2104.12763).
+
+    Each entry of ``images`` is one expression: ``caption``, the picture's ``file_name``
+    and size, and the ``dataset_name`` it is from. Its box is the one annotation of that
+    entry, xywh.
+
+    Args:
+        path (str | Path): The file.
+
+    Returns:
+        tuple[list[dict], list[str]]: Expressions and faults, see
+        :meth:`RECFileDataset.load_expressions`.
+
+    Raises:
+        DatasetError: The file is missing, incomplete or not in COCO's layout.
+    """
+    images, annotations, faults = read_coco_tables(path, dict(caption=str))
+    boxes = defaultdict(list)
+    for annotation in annotations.values():
+        boxes[annotation['image_id']].append(annotation['bbox'])
+
+    expressions = []
+    for image in images.values():
+        entry = f'{path}: images id {image["id"]}'
+        found = boxes.pop(image['id'], [])
+        if len(found) != 1:
+            faults.append(f'{entry}: has {len(found)} annotations, not one')
+            continue
+        expressions.append(
+            dict(
+                text=image['caption'],
+                sent_id=image['id'],
+                image=image['file_name'],
+                img_id=image.get('original_id', image['id']),
+                width=image['width'],
+                height=image['height'],
+                bbox=to_xyxy(found[0], 'xywh'),
+                dataset=image.get('dataset_name'),
+                entry=entry,
+            )
+        )
+    faults += [f'{path}: images id {key}: has annotations alone' for key in boxes]
+    return expressions, faults

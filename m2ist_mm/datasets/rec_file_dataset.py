@@ -1,0 +1,117 @@
+"""Data sets whose pictures, expressions and boxes stand in one file a split."""
+
+from functools import partial
+
+from mmdet.registry import DATASETS
+from mmengine.fileio import join_path
+
+from .dataset_error import DatasetError
+from .formats import read_mdetr, read_odvg, read_rows, read_transvg
+from .rec_dataset import RECDataset
+
+_READERS = dict(rows=read_rows, odvg=read_odvg, mdetr=read_mdetr, transvg=read_transvg)
+_WITH_BBOX_FORM = ('rows', 'transvg')
+
+
+@DATASETS.register_module()
+class RECFileDataset(RECDataset):
+    """Expressions in one of four file formats.
+
+    ======== ====================================================================
+    rows     data of one's own: one JSON row an expression, see :func:`read_rows`
+    odvg     output of mmdet's ``refcoco2odvg.py``, see :func:`read_odvg`
+    mdetr    MDETR's COCO files, see :func:`read_mdetr`
+    transvg  TransVG's ``.pth`` lists, see :func:`read_transvg`
+    ======== ====================================================================
+
+    Args:
+        file_format (str): The format.
+        ann_file (str): The file, below ``data_root``. ``{split}`` in it stands for the
+            split's name: one file a split. Without it, the rows must name their
+            splits, which the format 'rows' alone can.
+        bbox_form (str, optional): 'xyxy' or 'xywh', in pixels, for the formats 'rows'
+            (where xyxy is the default) and 'transvg' (where it must be given).
+        data_prefix (dict): ``img`` is the picture folder below ``data_root``. Defaults
+            to ``data_root`` itself.
+        **kwargs: See :class:`RECDataset`.
+
+    Raises:
+        ValueError: If there is no such format, or ``bbox_form`` does not go with it.
+    """
+
+    def __init__(
+        self,
+        *args,
+        file_format: str,
+        bbox_form: str | None = None,
+        data_prefix: dict | None = None,
+        **kwargs,
+    ) -> None:
+        if file_format not in _READERS:
+            raise ValueError(
+                f'file_format={file_format!r} is not known; there are '
+                f'{", ".join(_READERS)}'
+            )
+        if file_format == 'rows' and bbox_form is None:
+            bbox_form = 'xyxy'
+        allowed = ('xyxy', 'xywh') if file_format in _WITH_BBOX_FORM else (None,)
+        if bbox_form not in allowed:
+            raise ValueError(
+                f'bbox_form={bbox_form!r} does not go with files of the format '
+                f'{file_format!r}: it must be {" or ".join(map(repr, allowed))}'
+            )
+        self._read = _READERS[file_format]
+        if bbox_form is not None:
+            self._read = partial(self._read, bbox_form=bbox_form)
+        super().__init__(*args, data_prefix=data_prefix or dict(img=''), **kwargs)
+
+    def load_expressions(self) -> tuple[list[dict], list[str]]:
+        """Read the splits' files, or the one file and its rows of these splits.
+
+        Readers give dicts with ``text``, ``sent_id``, ``image`` (path below the picture
+        folder), ``bbox`` (xyxy pixels), ``entry`` and, where the file has them,
+        ``split``, ``img_id``, ``width`` and ``height``, ``kind`` and ``dataset``.
+
+        Returns:
+            tuple[list[dict], list[str]]: Expressions and faults, see
+            :meth:`RECDataset.load_expressions`.
+
+        Raises:
+            DatasetError: If a file is missing or damaged, or has no such split.
+        """
+        if '{split}' in self.ann_file:
+            expressions, faults = [], []
+            for split in self.splits:
+                found, wrong = self._read(self.ann_file.replace('{split}', split))
+                expressions += [{**expression, 'split': split} for expression in found]
+                faults += wrong
+        else:
+            expressions, faults = self._read(self.ann_file)
+            faults += self._split_faults(expressions)
+            expressions = [
+                expression
+                for split in self.splits
+                for expression in expressions
+                if expression.get('split') == split
+            ]
+        for expression in expressions:
+            expression['img_path'] = join_path(
+                self.data_prefix['img'], expression.pop('image')
+            )
+        return expressions, faults
+
+    def _split_faults(self, expressions: list[dict]) -> list[str]:
+        """Look whether every row names its split, and all splits are there."""
+        without = [e['entry'] for e in expressions if 'split' not in e]
+        if expressions and len(without) == len(expressions):
+            raise DatasetError(
+                [
+                    f'{self.ann_file}: says nothing of splits; write one file a split '
+                    "and name them by ann_file='NAME_{split}.EXTENSION', or give each "
+                    "row of the format 'rows' its 'split'"
+                ]
+            )
+        named = {e['split'] for e in expressions if 'split' in e}
+        if named:
+            self._check_splits(named)
+        return [f"{entry}: has no 'split', and others have" for entry in without]
