@@ -187,7 +187,7 @@ torch=$(pinned torch)
   step "Installing torch $torch (CPU build 200 MB, CUDA build 3 GB) ..." install_torch
 step 'Installing the build tools ...' pip_install -r requirements/build.txt
 if [[ "$(version_of mmcv)" != "$mmcv" ]] || ! has_ops; then
-  minutes="about $((18 / jobs > 1 ? 18 / jobs : 1)) minutes with MAX_JOBS=$jobs"
+  minutes="about $((30 / jobs > 1 ? 30 / jobs : 1)) minutes with MAX_JOBS=$jobs"
   step "Compiling mmcv $mmcv: $minutes, seconds if pip has its wheel from before ..." \
     install_mmcv
   # pip may have kept a wheel that was compiled against another torch.

@@ -18,10 +18,20 @@ def unwrap(model: nn.Module) -> nn.Module:
 def frozen_state_keys(model: nn.Module) -> set[str]:
     """Names in ``model.state_dict()`` of frozen towers, which checkpoints leave out."""
     return {
-        f'{prefix}.{key}' if prefix else key
+        _join(prefix, key)
         for prefix, module in model.named_modules()
         if hasattr(module, 'frozen_state_keys')
         for key in module.frozen_state_keys()
+    }
+
+
+def renamed_state_keys(model: nn.Module) -> dict[str, str]:
+    """Names of tower weights without a tuner, to those in ``model.state_dict()``."""
+    return {
+        _join(prefix, old): _join(prefix, new)
+        for prefix, module in model.named_modules()
+        if hasattr(module, 'renamed_state_keys')
+        for old, new in module.renamed_state_keys().items()
     }
 
 
@@ -66,6 +76,9 @@ def fit_checkpoint(model: nn.Module, checkpoint: dict, partial: bool = False) ->
         (name.removeprefix('module.'), value) for name, value in loaded.items()
     )
     state._metadata = getattr(loaded, '_metadata', OrderedDict())
+    for name, new in renamed_state_keys(model).items():
+        if name in state:
+            state[new] = state.pop(name)
     own = model.state_dict()
     _check_towers(
         model,
@@ -158,6 +171,10 @@ def _check_names_and_shapes(
             'trained with (its meta.cfg); checkpoints of the original TransVG are '
             'converted by tools/model_converters/transvg_to_m2ist.py'
         )
+
+
+def _join(prefix: str, key: str) -> str:
+    return f'{prefix}.{key}' if prefix else key
 
 
 def _count(names) -> str:

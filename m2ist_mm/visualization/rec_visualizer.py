@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+from collections.abc import Sequence
 
 import cv2
 import mmcv
@@ -12,6 +13,8 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox_overlaps, get_box_tensor
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.dist import master_only
+
+from ..expressions import expressions_of
 
 
 @VISUALIZERS.register_module()
@@ -73,10 +76,9 @@ class RECVisualizer(DetLocalVisualizer):
             step (int): Step under which backends store the picture.
         """
         image = image.clip(0, 255).astype(np.uint8)
-        expressions, boxes = [], {}
+        expressions, boxes = (), {}
         if data_sample is not None:
-            text = data_sample.get('text', ())
-            expressions = [text] if isinstance(text, str) else list(text)
+            expressions = expressions_of(data_sample)
             for kind, wanted in (('gt', draw_gt), ('pred', draw_pred)):
                 instances = data_sample.get(f'{kind}_instances')
                 if wanted and instances is not None and 'bboxes' in instances:
@@ -95,7 +97,7 @@ class RECVisualizer(DetLocalVisualizer):
     def _draw(
         self,
         image: np.ndarray,
-        expressions: list[str],
+        expressions: Sequence[str],
         boxes: dict[str, torch.Tensor],
     ) -> np.ndarray:
         """Draw boxes, numbers and caption.

@@ -24,6 +24,8 @@ def tuning_summary(model: nn.Module) -> str:
     """Parameters of towers, side adapters and head, and how many of all are trained."""
     counts = parameter_counts(model)
     state = 'frozen' if model.backbone.freeze else 'tuned'
+    if model.backbone.freeze and counts['tuned_tower_params']:
+        state += f' but for {counts["tuned_tower_params"]:,}'
     return (
         f'towers {counts["tower_params"]:,} ({state}), side adapters '
         f'{counts["adapter_params"]:,} ({counts["adapter_ratio"]:.2%}), head '

@@ -1,6 +1,7 @@
-"""Optimiser wrappers and their constructor, registered in mmdet's registries."""
+"""Optimisers, their wrappers and constructor, in mmdet's registries."""
 
 from .autocast_optim_wrapper import AutocastOptimWrapper
+from .muon_adamw import MuonAdamW
 from .tuned_optim_wrapper_constructor import TunedOptimWrapperConstructor
 
-__all__ = ['AutocastOptimWrapper', 'TunedOptimWrapperConstructor']
+__all__ = ['AutocastOptimWrapper', 'MuonAdamW', 'TunedOptimWrapperConstructor']

@@ -56,7 +56,7 @@ class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             return
         logger = MMLogger.get_current_instance()
         level = logger.level
-        logger.setLevel(logging.WARNING)  # MMEngine logs several lines a parameter
+        logger.setLevel(logging.ERROR)  # MMEngine logs several lines a parameter
         try:
             single: list[dict] = []
             super().add_params(single, module, prefix, is_dcn_module)

@@ -5,10 +5,12 @@ from functools import cached_property
 import torch
 from mmdet.models.data_preprocessors import DetDataPreprocessor
 from mmdet.registry import MODELS
-from mmdet.structures import SampleList
+from mmdet.structures import DetDataSample, SampleList
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from ...expressions import expressions_of
+from ..layers import feature_key
 from ..towers import resolve_pretrained
 
 
@@ -22,7 +24,13 @@ class RECDataPreprocessor(DetDataPreprocessor):
         max_tokens: Most tokens of an expression, ``[CLS]`` and ``[SEP]`` included. A
             longer one is truncated; its data sample says so in ``truncated``.
         kwargs: Arguments of mmdet's ``DetDataPreprocessor`` (``mean``, ``std``, …).
+
+    Attributes:
+        image_keys: Whether batches have ``image_keys``, by which a cache of vision
+            features knows an image; the grounder asks for them where there is one.
     """
+
+    image_keys = False
 
     def __init__(self, tokenizer: str, max_tokens: int = 20, **kwargs) -> None:
         super().__init__(**kwargs)
@@ -61,14 +69,34 @@ class RECDataPreprocessor(DetDataPreprocessor):
             ``data_samples``, and ``inputs`` with ``images`` (I, 3, H, W), zero in the
             padding, ``padding_mask`` (I, H, W) bool, ``input_ids`` and
             ``attention_mask`` (E, L) int64 with L the longest of the batch, and
-            ``image_index`` (E,) int64, the image of each expression.
+            ``image_index`` (E,) int64, the image of each expression; ``image_keys``, I
+            bytes, where they are asked for.
         """
+        keys = {}
+        if self.image_keys:
+            keys['image_keys'] = [
+                self._image_key(image, sample)
+                for image, sample in zip(
+                    data['inputs'], data['data_samples'], strict=True
+                )
+            ]
         data = super().forward(data, training)
         images, samples = data['inputs'], data['data_samples']
         mask = self._padding_mask(images, samples)
         images = images.masked_fill(mask[:, None], 0)
         inputs = dict(images=images, padding_mask=mask, **self._tokenize(samples))
-        return dict(inputs=inputs, data_samples=samples)
+        return dict(inputs=inputs | keys, data_samples=samples)
+
+    def _image_key(self, image: Tensor, sample: DetDataSample) -> bytes:
+        """Name all that the vision tower's input is made of."""
+        made_of = (
+            image.shape,
+            sample.get('pad_offset'),
+            sample.get('valid_shape', sample.img_shape),
+            [getattr(self, name, None) for name in ('mean', 'std')],
+            self._channel_conversion,
+        )
+        return feature_key(repr(made_of).encode() + image.cpu().numpy().tobytes())
 
     def _padding_mask(self, images: Tensor, samples: SampleList) -> Tensor:
         mask = images.new_ones(len(images), *images.shape[-2:], dtype=torch.bool)
@@ -81,11 +109,11 @@ class RECDataPreprocessor(DetDataPreprocessor):
     def _tokenize(self, samples: SampleList) -> dict[str, Tensor]:
         texts, image_index = [], []
         for index, sample in enumerate(samples):
-            grouped = not isinstance(sample.text, str)
-            expressions = list(sample.text) if grouped else [sample.text]
+            expressions = list(expressions_of(sample))
             lengths = [len(ids) for ids in self.tokenizer(expressions)['input_ids']]
             truncated = tuple(length > self.max_tokens for length in lengths)
-            sample.set_metainfo(dict(truncated=truncated if grouped else truncated[0]))
+            alone = isinstance(sample.text, str)
+            sample.set_metainfo(dict(truncated=truncated[0] if alone else truncated))
             texts += expressions
             image_index += [index] * len(expressions)
         encoded = self.tokenizer(

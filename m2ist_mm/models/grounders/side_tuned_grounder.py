@@ -32,13 +32,15 @@ class SideTunedGrounder(BaseDetector):
         self.backbone = MODELS.build(backbone)
         self.neck = None if neck is None else MODELS.build(neck)
         self.bbox_head = MODELS.build(bbox_head)
+        if getattr(self.backbone, 'vision_cache', None) is not None:
+            self.data_preprocessor.image_keys = True
 
     def extract_feat(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
         """Run towers and side networks.
 
         Args:
             inputs: What the preprocessor gives: ``images``, ``padding_mask``,
-                ``input_ids``, ``attention_mask``.
+                ``input_ids``, ``attention_mask``, and ``image_keys`` if there are.
 
         Returns:
             Vision tokens and mask, language tokens and mask.
@@ -48,6 +50,7 @@ class SideTunedGrounder(BaseDetector):
             inputs['padding_mask'],
             inputs['input_ids'],
             inputs['attention_mask'],
+            inputs.get('image_keys'),
         )
         if self.neck is None:
             tokens = vision.tokens, language.tokens

@@ -7,10 +7,12 @@ from mmdet.models.layers import SinePositionalEncoding
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, SampleList
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_xyxy_to_cxcywh
+from mmdet.utils import reduce_mean
 from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from ...expressions import expressions_of
 from ..layers import VLEncoder
 
 
@@ -29,6 +31,7 @@ class RECHead(BaseModule):
         num_heads: Number of attention heads.
         feedforward_channels: Hidden width of their FFNs.
         dropout: Their dropout probability.
+        recompute: Whether backward recomputes the V-L layers, to save memory.
         projection_norm: Whether a LayerNorm follows each projection (the paper: no).
         position_in_values: Whether the position embedding is added to the tokens as
             well (the paper: to queries and keys alone), its vision part starting as a
@@ -56,6 +59,7 @@ class RECHead(BaseModule):
         num_heads: int = 8,
         feedforward_channels: int = 2048,
         dropout: float = 0.1,
+        recompute: bool = False,
         projection_norm: bool = False,
         position_in_values: bool = False,
         loss_bbox: dict | None = None,
@@ -89,6 +93,7 @@ class RECHead(BaseModule):
                 feedforward_channels=feedforward_channels,
                 dropout=dropout,
             ),
+            recompute,
         )
         self.bbox_mlp = nn.Sequential(
             nn.Linear(embed_dims, embed_dims),
@@ -191,6 +196,9 @@ class RECHead(BaseModule):
     ) -> dict[str, Tensor]:
         """L1 (summed over the four numbers) and GIoU, each a mean over expressions.
 
+        Under DDP it is the mean over all ranks' expressions, which may be of different
+        number where they are grouped by image.
+
         The attention loss is -log of the share of the REG token's attention that lies
         on the tokens whose cells meet the true box (an attention mask trained by the
         box's rectangle, as in AttnGrounder, ECCV Workshops 2020).
@@ -214,7 +222,7 @@ class RECHead(BaseModule):
                 for sample in data_samples
             ]
         )
-        count = len(boxes)
+        count = reduce_mean(boxes.new_tensor(len(boxes)))
         losses = dict(
             loss_bbox=self.loss_bbox(
                 boxes, bbox_xyxy_to_cxcywh(target), avg_factor=count
@@ -227,7 +235,7 @@ class RECHead(BaseModule):
             share = (attention * self._meets(target)).sum(dim=1)
             # as good as none: keeps the logarithm finite
             losses['loss_attention'] = (
-                -self.loss_attention * share.clamp(min=1e-4).log().mean()
+                -self.loss_attention * share.clamp(min=1e-4).log().sum() / count
             )
         return losses
 
@@ -252,7 +260,7 @@ class RECHead(BaseModule):
             For each image ``bboxes`` (k, 4) ``xyxy``, clipped to the picture, and
             ``labels`` (k,) zeros, k = its number of expressions.
         """
-        counts = [num_expressions(sample) for sample in data_samples]
+        counts = [len(expressions_of(sample)) for sample in data_samples]
         results = []
         for sample, relative in zip(data_samples, boxes.split(counts), strict=True):
             left, top = sample.get('pad_offset', (0, 0))
@@ -265,11 +273,6 @@ class RECHead(BaseModule):
             labels = bboxes.new_zeros(len(bboxes), dtype=torch.long)
             results.append(InstanceData(bboxes=bboxes, labels=labels))
         return results
-
-
-def num_expressions(sample: DetDataSample) -> int:
-    """Number of expressions in a data sample, whose ``text`` is a str or a tuple."""
-    return 1 if isinstance(sample.text, str) else len(sample.text)
 
 
 def _projection(in_channels: int, out_channels: int, norm: bool) -> nn.Module:

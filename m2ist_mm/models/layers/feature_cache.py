@@ -1,98 +1,222 @@
-"""Features of a frozen language tower, computed once per distinct expression."""
+"""Features of a frozen tower, computed once per distinct input."""
 
+import hashlib
+import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
+from mmengine.logging import print_log
+from rich.progress import track
 from torch import Tensor
 
 from ..towers import TowerFeatures
+from .feature_store import KEY_BYTES, FeatureStore
+
+DTYPES = dict(float32=torch.float32, float16=torch.float16)
+FILE_BYTES = 64 * 2**20
+
+
+def feature_key(content: bytes) -> bytes:
+    """Short name of an input: equal for equal content, else different."""
+    return hashlib.blake2b(content, digest_size=KEY_BYTES).digest()
 
 
 class FeatureCache:
-    """Least-recently-used store of language features in memory.
+    """Keeps a tower's features in memory, on disk, or in memory before the disk.
 
-    Expressions that are not there yet are encoded together, once, in the tower's own
-    precision: what is stored depends on the expression alone and not on the batch that
-    it first came in, nor on autocast, but for rounding, which may differ with the shape
-    of what is encoded together. Under DDP each rank has its own.
+    Inputs that are not there yet are encoded together, once: what is kept depends on
+    the input alone and not on the batch that it first came in, but for rounding, which
+    may differ with the shape of what is encoded together. Under DDP each rank has its
+    own memory, and all read the same files.
 
     Args:
-        capacity: Number of distinct expressions that are kept.
+        channels: Width C of the tower.
+        taps: Number of taps of each kind.
+        trim_padding: Whether inputs are of different lengths, padded on the right to
+            that of their batch, which is not kept.
+        max_entries: Number of distinct inputs that are kept in memory, on the device of
+            the tower; the one that was not asked for the longest leaves first.
+        dtype: ``'float32'``, or ``'float16'``, which halves the size and rounds to 11
+            bits.
+        folder: Where features are kept on disk; ``None`` is nowhere. Only
+            :meth:`build` writes there.
+        identity: Says what the tower is: other weights or taps, another answer, and
+            other files.
     """
 
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self._taps_of_kind: dict[str, int] = {}
-        self._store: OrderedDict[tuple[int, ...], Tensor] = OrderedDict()
+    def __init__(
+        self,
+        channels: int,
+        taps: dict[str, int],
+        trim_padding: bool,
+        max_entries: int = 0,
+        dtype: str = 'float32',
+        folder: str | None = None,
+        identity: Callable[[], str] = str,
+    ) -> None:
+        if dtype not in DTYPES:
+            raise ValueError(f'a cache has dtype {" or ".join(DTYPES)}, not {dtype!r}')
+        self.channels = channels
+        self.taps = dict(taps)
+        self.trim_padding = trim_padding
+        self.max_entries = max_entries
+        self.dtype = DTYPES[dtype]
+        self.folder = folder
+        self._identity = identity
+        self.clear()
 
     def __len__(self) -> int:
-        return len(self._store)
+        return len(self._memory)
 
     def clear(self) -> None:
         """Forget all features, as when the tower's weights have changed."""
-        self._store.clear()
+        self._memory: OrderedDict[bytes, tuple[Tensor, Tensor]] = OrderedDict()
+        self._store = None
+
+    @property
+    def store(self) -> FeatureStore | None:
+        """The files of this tower, if a folder is given."""
+        if self._store is None and self.folder is not None:
+            name = hashlib.sha256(
+                f'{self._identity()} {self.taps} {self.dtype}'.encode()
+            )
+            self._store = FeatureStore(
+                Path(self.folder) / name.hexdigest()[:16], self.dtype
+            )
+        return self._store
 
     def lookup(
         self,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        encode: Callable[[Tensor, Tensor], TowerFeatures],
+        keys: Sequence[bytes],
+        device: torch.device,
+        encode: Callable[[list[int]], TowerFeatures],
+        num_tokens: int | None = None,
     ) -> TowerFeatures:
-        """Features of a batch of expressions, encoding only those that are new.
+        """Features of a batch of inputs, encoding only those that are new.
 
         Args:
-            input_ids: (B, L) int64.
-            attention_mask: (B, L) int64, 1 = token; padding is on the right.
-            encode: The tower: (input ids, attention mask) to features.
+            keys: The :func:`feature_key` of each of the B inputs.
+            device: That of the tower.
+            encode: The tower: positions in the batch to features of these inputs.
+            num_tokens: Number N of tokens of the batch, padding included; needed where
+                padding is not kept.
 
         Returns:
-            Features as ``encode`` gives them for the batch, zero in the padding.
+            Features as ``encode`` gives them for the batch, float32, zero in padding
+            that was not kept.
         """
-        lengths = attention_mask.sum(1).tolist()
-        keys = [
-            tuple(ids[:length])
-            for ids, length in zip(input_ids.tolist(), lengths, strict=True)
-        ]
-        stacks = {key: self._store[key] for key in keys if key in self._store}
-        new = sorted({key for key in keys if key not in stacks})
+        entries, new = {}, {}
+        for position, key in enumerate(keys):
+            if key in self._memory:
+                entries[key] = self._memory[key]
+            elif self.store is not None and key in self.store:
+                entries[key] = tuple(part.to(device) for part in self.store.read(key))
+            else:
+                new.setdefault(key, position)
         if new:
-            longest = max(map(len, new))
-            ids = input_ids.new_tensor(
-                [key + (0,) * (longest - len(key)) for key in new]
-            )
-            mask = attention_mask.new_tensor(
-                [[1] * len(key) + [0] * (longest - len(key)) for key in new]
-            )
-            with torch.autocast(ids.device.type, enabled=False):
-                features = encode(ids, mask)
-            self._taps_of_kind = {
-                kind: len(taps) for kind, taps in features.taps.items()
-            }
-            stacked = torch.stack(
-                [features.tokens, features.input_tokens]
-                + [tap for taps in features.taps.values() for tap in taps],
-                dim=1,
-            )
-            for key, stack in zip(new, stacked, strict=True):
-                # a slice would keep the whole group alive
-                stacks[key] = stack[:, : len(key)].clone()
-        self._remember(stacks)
-        first = stacks[keys[0]]
-        batch = first.new_zeros(
-            len(keys), len(first), input_ids.shape[1], first.shape[-1]
+            # what is kept shall not depend on the precision of who came first
+            with torch.autocast(device.type, enabled=False):
+                encoded = self._encode(encode, list(new.values()))
+            entries.update(zip(new, encoded, strict=True))
+        self._remember(entries)
+        shape = len(keys), num_tokens or len(entries[keys[0]][1])
+        batch = torch.zeros(
+            2 + sum(self.taps.values()), *shape, self.channels, device=device
         )
-        for row, key in zip(batch, keys, strict=True):
-            row[:, : len(key)] = stacks[key]
-        tokens, input_tokens, *tapped = batch.unbind(1)
+        mask = torch.ones(shape, dtype=torch.bool, device=device)
+        for row, key in enumerate(keys):
+            stack, padding = entries[key]
+            batch[:, row, : len(stack)] = stack.transpose(0, 1)
+            mask[row, : len(stack)] = padding
+        tokens, input_tokens, *tapped = batch.unbind()
         taps = {}
-        for kind, count in self._taps_of_kind.items():
+        for kind, count in self.taps.items():
             taps[kind], tapped = tapped[:count], tapped[count:]
-        return TowerFeatures(tokens, attention_mask == 0, input_tokens, taps)
+        return TowerFeatures(tokens, mask, input_tokens, taps)
 
-    def _remember(self, stacks: dict[tuple[int, ...], Tensor]) -> None:
-        for key, stack in stacks.items():
-            self._store[key] = stack
-            self._store.move_to_end(key)
-        while len(self._store) > self.capacity:
-            self._store.popitem(last=False)
+    def build(
+        self,
+        batches: Sequence[tuple[list[bytes], Callable[[list[int]], TowerFeatures]]],
+        num_tokens: int,
+        name: str,
+    ) -> None:
+        """Put the features of many inputs on the disk, those that are not there yet.
+
+        A build that was interrupted goes on where it was; of several at once one works
+        and the others wait.
+
+        Args:
+            batches: For each batch of inputs their keys and the tower, as of
+                :meth:`lookup`.
+            num_tokens: Tokens of all the inputs together, at most.
+            name: What the inputs are, for the messages.
+
+        Raises:
+            OSError: The disk has no room for them.
+        """
+        store = self.store
+        token_bytes = (
+            (2 + sum(self.taps.values())) * self.channels * self.dtype.itemsize
+        )
+        with store.writing():
+            size, there = num_tokens * token_bytes, store.num_bytes
+            print_log(
+                f'Feature cache of {name} in {store.folder}: at most '
+                f'{size / 2**20:,.0f} MiB, {there / 2**20:,.0f} MiB are there',
+                logger='current',
+            )
+            store.require_space(size - there)
+            pending, spent = {}, 0.0
+            for number, (keys, encode) in enumerate(track(batches, f'encoding {name}')):
+                new = {
+                    key: position
+                    for position, key in enumerate(keys)
+                    if key not in store and key not in pending
+                }
+                if not new:
+                    continue
+                start = time.perf_counter()
+                for key, (stack, mask) in zip(
+                    new, self._encode(encode, list(new.values())), strict=True
+                ):
+                    pending[key] = stack.cpu(), mask.cpu()
+                if not spent:
+                    spent = time.perf_counter() - start
+                    print_log(
+                        'Feature cache: going by the first batch, about '
+                        f'{spent * (len(batches) - number) / 60:.1f} minutes',
+                        logger='current',
+                    )
+                if sum(stack.nbytes for stack, _ in pending.values()) >= FILE_BYTES:
+                    store.write(pending)
+                    pending = {}
+            if pending:
+                store.write(pending)
+
+    def _encode(
+        self, encode: Callable[[list[int]], TowerFeatures], positions: list[int]
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Features (n, S, C) and padding mask (n,) of each input."""
+        features = encode(positions)
+        stacked = torch.stack(
+            [features.tokens, features.input_tokens]
+            + [tap for kind in self.taps for tap in features.taps[kind]],
+            dim=2,
+        )
+        lengths = (~features.mask).sum(1).tolist()
+        if not self.trim_padding:
+            lengths = [features.mask.shape[1]] * len(lengths)
+        # a slice would keep the whole group alive
+        return [
+            (stack[:length].to(self.dtype, copy=True), mask[:length].clone())
+            for stack, mask, length in zip(stacked, features.mask, lengths, strict=True)
+        ]
+
+    def _remember(self, entries: dict[bytes, tuple[Tensor, Tensor]]) -> None:
+        for key, entry in entries.items():
+            self._memory[key] = entry
+            self._memory.move_to_end(key)
+        while len(self._memory) > self.max_entries:
+            self._memory.popitem(last=False)

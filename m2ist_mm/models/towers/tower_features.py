@@ -1,7 +1,9 @@
 """What a tower hands to the side networks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import torch
 from torch import Tensor, nn
 
 
@@ -28,3 +30,21 @@ class TowerFeatures:
     def replace(self, **changes) -> 'TowerFeatures':
         """Return a copy with the given attributes changed."""
         return replace(self, **changes)
+
+    @classmethod
+    def cat(cls, parts: Sequence['TowerFeatures']) -> 'TowerFeatures':
+        """Join features of several batches, all with the same number of tokens."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            tokens=torch.cat([part.tokens for part in parts]),
+            mask=torch.cat([part.mask for part in parts]),
+            input_tokens=torch.cat([part.input_tokens for part in parts]),
+            taps={
+                kind: [
+                    torch.cat(layer)
+                    for layer in zip(*(part.taps[kind] for part in parts), strict=True)
+                ]
+                for kind in parts[0].taps
+            },
+        )

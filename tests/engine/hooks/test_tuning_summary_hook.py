@@ -14,7 +14,9 @@ def model(monkeypatch):
     backbone = SideTuningBackbone.__new__(SideTuningBackbone)
     BaseModule.__init__(backbone)
     backbone.freeze = True
+    backbone.vision = nn.Identity()
     backbone.language = nn.Linear(3000, 1, bias=False).requires_grad_(False)
+    backbone._weight_names = dict(vision={}, language=dict(weight='weight'))
     model = nn.Module()
     model.backbone = backbone
     model.neck = nn.Linear(60, 1, bias=False)

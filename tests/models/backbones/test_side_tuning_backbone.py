@@ -364,7 +364,7 @@ def test_cached_language_features_are_those_of_the_tower(
     make_model, backbone_config, texts
 ):
     plain = make_model(copy.deepcopy(backbone_config))
-    backbone_config.language_cache = 10
+    backbone_config.language_cache = dict(max_entries=10)
     cached = make_model(backbone_config)
     expected = plain.extract_language(*texts)
     token = texts[1] == 1
@@ -382,7 +382,7 @@ def test_cached_language_features_are_those_of_the_tower(
 
 @torch.no_grad()
 def test_cache_is_emptied_when_weights_are_loaded(make_model, backbone_config, texts):
-    backbone_config.language_cache = 10
+    backbone_config.language_cache = dict(max_entries=10)
     backbone = make_model(backbone_config)
     old = backbone.extract_language(*texts).tokens
     state = clone_state(backbone)
@@ -394,14 +394,79 @@ def test_cache_is_emptied_when_weights_are_loaded(make_model, backbone_config, t
 
 
 def test_cache_needs_frozen_towers(backbone_config):
-    backbone_config.update(language_cache=10, freeze=False)
+    backbone_config.update(language_cache=dict(max_entries=10), freeze=False)
     with pytest.raises(ValueError, match='language_cache needs frozen towers'):
         MODELS.build(backbone_config)
 
 
 def test_cache_adds_nothing_to_the_state(make_model, backbone_config, texts):
     names = list(MODELS.build(backbone_config).state_dict())
-    backbone_config.language_cache = 10
+    backbone_config.language_cache = dict(max_entries=10)
     backbone = make_model(backbone_config)
     backbone.extract_language(*texts)
     assert list(backbone.state_dict()) == names
+
+
+# savings of the vision side -----------------------------------------------------------
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('chunk', [1, 3, 100])
+def test_chunks_change_nothing(make_model, backbone_config, chunk):
+    images, mask = torch.randn(5, 3, 64, 64), torch.zeros(5, 64, 64, dtype=torch.bool)
+    mask[1, :, 32:] = True
+    whole = make_model(copy.deepcopy(backbone_config))
+    backbone_config.vision_chunk = chunk
+    chunked = make_model(backbone_config)
+    chunked.load_state_dict(whole.state_dict())
+    sizes = []
+    chunked.vision.register_forward_pre_hook(
+        lambda module, inputs: sizes.append(len(inputs[0]))
+    )
+    features = chunked.extract_vision(images, mask)
+    expected = whole.extract_vision(images, mask)
+    assert max(sizes) == min(chunk, 5) and sum(sizes) == 5
+    assert torch.equal(features.mask, expected.mask)
+    for value, wanted in zip(
+        feature_tensors(features), feature_tensors(expected), strict=True
+    ):
+        torch.testing.assert_close(value, wanted, rtol=0, atol=1e-5)
+
+
+def test_chunks_are_for_frozen_towers(make_model, backbone_config):
+    backbone_config.update(vision_chunk=1, freeze=False)
+    backbone = make_model(backbone_config)
+    sizes = []
+    backbone.vision.register_forward_pre_hook(
+        lambda module, inputs: sizes.append(len(inputs[0]))
+    )
+    backbone.extract_vision(
+        torch.randn(3, 3, 64, 64), torch.zeros(3, 64, 64, dtype=torch.bool)
+    )
+    assert sizes == [3]
+
+
+@torch.no_grad()
+def test_cached_vision_features_are_those_of_the_tower(make_model, backbone_config):
+    images, mask = torch.randn(3, 3, 64, 64), torch.zeros(3, 64, 64, dtype=torch.bool)
+    mask[1, :32] = True
+    whole = make_model(copy.deepcopy(backbone_config))
+    backbone_config.vision_cache = dict(max_entries=10)
+    cached = make_model(backbone_config)
+    cached.load_state_dict(whole.state_dict())
+    expected = whole.extract_vision(images, mask)
+    seen = []
+    cached.vision.register_forward_pre_hook(
+        lambda module, inputs: seen.append(len(inputs[0]))
+    )
+    keys = [b'a', b'b', b'c']
+    for rows in ([0, 1, 2], [2, 1], [0, 0]):
+        features = cached.extract_vision(
+            images[rows], mask[rows], [keys[row] for row in rows]
+        )
+        assert torch.equal(features.mask, expected.mask[rows])
+        for value, wanted in zip(
+            feature_tensors(features), feature_tensors(expected), strict=True
+        ):
+            torch.testing.assert_close(value, wanted[rows], rtol=0, atol=1e-5)
+    assert seen == [3]

@@ -156,3 +156,37 @@ def test_tokenizer_of_an_installed_package(preprocessor_config, make_sample, col
     inputs = preprocessor(collate(make_sample('Man in red', [0, 0, 1, 1])))['inputs']
     # the uncased BERT vocabulary
     assert inputs['input_ids'].tolist() == [[101, 2158, 1999, 2417, 102]]
+
+
+def image_keys(preprocessor, collate, packed):
+    return preprocessor(collate(packed))['inputs']['image_keys']
+
+
+def test_image_keys_are_given_on_demand_only(preprocessor, make_sample, collate):
+    packed = make_sample('red', [0, 0, 1, 1])
+    assert 'image_keys' not in preprocessor(collate(packed))['inputs']
+
+
+def test_images_have_one_key_if_the_tower_sees_the_same(
+    preprocessor, preprocessor_config, make_sample, collate
+):
+    preprocessor.image_keys = True
+    box = [0, 0, 1, 1]
+    (key,) = image_keys(preprocessor, collate, make_sample('red', box))
+    (again,) = image_keys(preprocessor, collate, make_sample('other words', box))
+    assert again == key
+    others = [
+        make_sample('red', box, seed=1),
+        make_sample('red', box, pad_offset=(1, 0), valid_shape=(60, 60)),
+        make_sample('red', box, pad_offset=(0, 1), valid_shape=(60, 60)),
+        make_sample('red', box, valid_shape=(60, 60)),
+    ]
+    one_pixel = make_sample('red', box)
+    one_pixel['inputs'][2, -1, -1] ^= 1
+    keys = [image_keys(preprocessor, collate, packed)[0] for packed in others]
+    keys += image_keys(preprocessor, collate, one_pixel)
+    preprocessor_config.mean = [0, 0, 0]
+    brighter = MODELS.build(preprocessor_config)
+    brighter.image_keys = True
+    keys += image_keys(brighter, collate, make_sample('red', box))
+    assert len({key, *keys}) == 1 + len(keys)

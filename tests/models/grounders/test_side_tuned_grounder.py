@@ -107,7 +107,7 @@ def test_without_neck_the_towers_outputs_are_handed_on(
     assert torch.equal(features[2], language.tokens)
 
 
-@pytest.mark.parametrize('language_cache', [0, 10])
+@pytest.mark.parametrize('language_cache', [None, dict(max_entries=10)])
 def test_grouped_expressions_are_as_single_ones(
     make_model, model_config, grouped, single, language_cache
 ):
@@ -150,7 +150,7 @@ def test_training_steps_learn_the_boxes(model_config, grouped):
     assert last['loss'] < 0.5 * first['loss']
 
 
-@pytest.mark.parametrize('language_cache', [0, 10])
+@pytest.mark.parametrize('language_cache', [None, dict(max_entries=10)])
 def test_bfloat16_training_is_close_to_float32(
     make_model, model_config, grouped, language_cache
 ):
@@ -183,3 +183,33 @@ def test_state_restores_the_model(make_model, model_config, grouped):
     assert not torch.equal(run(other, grouped, 'tensor'), run(model, grouped, 'tensor'))
     other.load_state_dict(model.state_dict())
     assert torch.equal(run(other, grouped, 'tensor'), run(model, grouped, 'tensor'))
+
+
+def test_vision_cache_encodes_a_view_once_and_changes_nothing(
+    make_model, model_config, make_sample, collate
+):
+    model_config.bbox_head.dropout = 0.0
+    plain = make_model(copy.deepcopy(model_config))
+    model_config.backbone.vision_cache = dict(max_entries=9)
+    cached = make_model(model_config)
+    cached.load_state_dict(plain.state_dict())
+    seen = []
+    cached.backbone.vision.register_forward_pre_hook(
+        lambda module, inputs: seen.append(len(inputs[0]))
+    )
+    packed = [
+        make_sample(('red one', 'left'), [[0, 0, 9, 9], [4, 4, 8, 8]]),
+        make_sample('pink', [0, 0, 9, 9], seed=1),
+    ]
+    results = []
+    for model in (plain, cached, cached):
+        data = model.data_preprocessor(collate(*copy.deepcopy(packed)), True)
+        losses = model.loss(**data)
+        model.zero_grad()
+        sum(losses.values()).backward()
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        results.append([*losses.values(), *copy.deepcopy(gradients)])
+    assert seen == [2]
+    for values in results[1:]:
+        for value, expected in zip(values, results[0], strict=True):
+            torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-5)

@@ -6,8 +6,6 @@ import torch
 from mmdet.registry import MODELS
 from torch import nn
 
-from m2ist_mm.models.heads.rec_head import num_expressions
-
 
 @pytest.fixture
 def make_head(head_config):
@@ -362,9 +360,3 @@ def test_prediction_undoes_the_targets_of_the_loss(make_head, make_sample):
     head = make_head()
     assert head.loss(boxes, [sample])['loss_bbox'] < 1e-6
     torch.testing.assert_close(head.predict(boxes, [sample])[0].bboxes, truth)
-
-
-def test_number_of_expressions(make_sample):
-    assert num_expressions(sample_of(make_sample, 'red one', [0, 0, 1, 1])) == 1
-    assert num_expressions(sample_of(make_sample, ('a', 'b', 'c'), [])) == 3
-    assert num_expressions(sample_of(make_sample, ('a',), [])) == 1

@@ -127,3 +127,47 @@ def test_attention_of_the_first_token_is_that_of_the_last_layer(encoder, tokens)
     torch.testing.assert_close(
         attention, scores.softmax(-1).mean(1), rtol=0, atol=1e-12
     )
+
+
+def test_attention_in_bfloat16_is_computed_in_float32_on_a_cpu(
+    encoder, tokens, monkeypatch
+):
+    encoder, tokens = encoder.float(), [part.float() for part in tokens[:2]]
+    mask = torch.zeros(2, 7, dtype=torch.bool)
+    seen = []
+    attention = torch.nn.functional.scaled_dot_product_attention
+
+    def spy(*arguments):
+        seen.append(arguments[0].dtype)
+        return attention(*arguments)
+
+    monkeypatch.setattr('torch.nn.functional.scaled_dot_product_attention', spy)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        reg = encoder(*tokens, mask)[0]
+    assert seen == [torch.float32] * 3
+    torch.testing.assert_close(reg, encoder(*tokens, mask)[0], rtol=0, atol=0.1)
+
+
+@pytest.mark.parametrize('dropout', [0.0, 0.5])
+def test_recomputed_layers_give_the_same_gradients_and_keep_less(tokens, dropout):
+    results = []
+    for recompute in (False, True):
+        torch.manual_seed(0)
+        encoder = VLEncoder(3, LAYER | dict(dropout=dropout), recompute).double()
+        kept = []
+
+        def pack(tensor, kept=kept):
+            kept.append(tensor.numel())
+            return tensor
+
+        torch.manual_seed(1)
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept):
+            reg, _ = encoder(*tokens)
+        reg.square().sum().backward()
+        gradients = [parameter.grad for parameter in encoder.parameters()]
+        results.append((reg, gradients, sum(kept)))
+    (reg, gradients, kept), (again, gradients_again, kept_again) = results
+    assert torch.equal(reg, again)
+    for gradient, other in zip(gradients, gradients_again, strict=True):
+        torch.testing.assert_close(gradient, other, rtol=0, atol=1e-12)
+    assert kept_again < kept / 2

@@ -1,0 +1,190 @@
+"""Encodes the training set before the training."""
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+
+from mmcv.transforms import Compose
+from mmdet.registry import HOOKS
+from mmengine.dataset import pseudo_collate
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from ...datasets.transforms import RECRandomFlip, swap_left_right
+from ...models.backbones.side_tuning_backbone import text_keys
+
+# Transforms that give the same at every call.
+FIXED = {
+    'LoadImageFromFile',
+    'LoadAnnotations',
+    'Resize',
+    'RECRandomFlip',
+    'PadToCanvas',
+    'PackRECInputs',
+}
+
+
+@HOOKS.register_module()
+class FeatureCacheHook(Hook):
+    """Fills the backbone's caches on disk with all that the training will ask for.
+
+    Of texts these are the distinct expressions of the training set and, if its
+    pipeline flips, their mirrored forms; of images the one or two views (plain and
+    flipped) that a pipeline without other random steps gives. Caches without a
+    ``folder`` are left alone: they fill as the training goes. Size and time are
+    logged before the work; what is on the disk already is not encoded again. Under
+    DDP one rank encodes and the others wait.
+
+    Args:
+        batch_size: Number of images or expressions that are encoded together.
+
+    Raises:
+        ValueError: Images are to be cached, and the pipeline has a random step.
+        OSError: The disk has no room for them.
+    """
+
+    def __init__(self, batch_size: int = 32) -> None:
+        self.batch_size = batch_size
+
+    def before_train(self, runner: Runner) -> None:
+        """Build the caches."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        datasets = list(_leaves(runner.train_dataloader.dataset))
+        caches = model.backbone.language_cache, model.backbone.vision_cache
+        language, vision = (
+            cache is not None and cache.folder is not None for cache in caches
+        )
+        if language:
+            texts = _expressions(datasets)
+            batches = _TextBatches(model, texts, self.batch_size)
+            caches[0].build(batches, batches.num_tokens, 'expressions')
+        if vision:
+            batches = _ViewBatches(model, datasets, self.batch_size)
+            num_tokens = batches.num_views * model.bbox_head.num_vision_tokens
+            caches[1].build(batches, num_tokens, 'images')
+
+
+class _TextBatches:
+    """Batches of expressions as :meth:`FeatureCache.build` takes them."""
+
+    def __init__(self, model, texts: list[str], batch_size: int) -> None:
+        tokenizer = model.data_preprocessor.tokenizer
+        limit = model.data_preprocessor.max_tokens
+        self.model = model
+        self.batch_size = batch_size
+        # those of one length together: no padding is encoded
+        encoded = tokenizer(texts, truncation=True, max_length=limit)['input_ids']
+        self.ids = sorted(encoded, key=len)
+        self.num_tokens = sum(map(len, self.ids))
+
+    def __len__(self) -> int:
+        return -(-len(self.ids) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[list[bytes], Callable]]:
+        tokenizer = self.model.data_preprocessor.tokenizer
+        for start in range(0, len(self.ids), self.batch_size):
+            part = self.ids[start : start + self.batch_size]
+            padded = tokenizer.pad(dict(input_ids=part), return_tensors='pt')
+            ids = padded['input_ids'].to(self.model.data_preprocessor.device)
+            mask = padded['attention_mask'].to(ids.device)
+
+            def encode(rows, ids=ids, mask=mask):
+                return self.model.backbone.encode_texts(ids[rows], mask[rows])
+
+            yield text_keys(ids, mask), encode
+
+
+class _ViewBatches:
+    """Batches of images, each in all its views."""
+
+    def __init__(self, model, datasets: list, batch_size: int) -> None:
+        self.model = model
+        self.batch_size = batch_size
+        self.samples = []
+        for dataset in datasets:
+            pipelines, seen = _fixed_pipelines(dataset.pipeline), set()
+            for index in range(len(dataset)):
+                path = dataset.get_data_info(index)['img_path']
+                if path not in seen:
+                    seen.add(path)
+                    self.samples += [
+                        (dataset, index, pipeline) for pipeline in pipelines
+                    ]
+        self.num_views = len(self.samples)
+
+    def __len__(self) -> int:
+        return -(-self.num_views // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[list[bytes], Callable]]:
+        for start in range(0, self.num_views, self.batch_size):
+            packed = [
+                pipeline(dataset.get_data_info(index))
+                for dataset, index, pipeline in self.samples[
+                    start : start + self.batch_size
+                ]
+            ]
+            batch = self.model.data_preprocessor(pseudo_collate(packed))['inputs']
+
+            def encode(rows, batch=batch):
+                return self.model.backbone.encode_images(
+                    batch['images'][rows], batch['padding_mask'][rows]
+                )
+
+            yield batch['image_keys'], encode
+
+
+def _leaves(dataset) -> Iterator:
+    """The data sets in a wrapper, or the data set itself."""
+    inner = getattr(dataset, 'datasets', None) or getattr(dataset, 'dataset', None)
+    if inner is None:
+        yield dataset
+        return
+    for part in inner if isinstance(inner, (list, tuple)) else [inner]:
+        yield from _leaves(part)
+
+
+def _steps(transforms: Iterable) -> Iterator:
+    """All transforms of a pipeline, those inside wrappers too."""
+    for step in transforms:
+        yield step
+        yield from _steps(getattr(step, 'transforms', ()))
+
+
+def _expressions(datasets: list) -> list[str]:
+    """Distinct expressions in all forms in which they can come, sorted."""
+    texts = set()
+    for dataset in datasets:
+        own = {
+            text
+            for index in range(len(dataset))
+            for text in dataset.get_data_info(index)['text']
+        }
+        texts |= own
+        if _flips(dataset.pipeline):
+            texts |= {swap_left_right(text) for text in own}
+    return sorted(texts)
+
+
+def _flips(pipeline: Compose) -> list[RECRandomFlip]:
+    return [s for s in _steps(pipeline.transforms) if isinstance(s, RECRandomFlip)]
+
+
+def _fixed_pipelines(pipeline: Compose) -> list[Compose]:
+    """A pipeline for each view of an image: plain, and flipped where it flips."""
+    for step in _steps(pipeline.transforms):
+        name = type(step).__name__
+        if name not in FIXED or getattr(step, 'position', 'center') == 'random':
+            raise ValueError(
+                'vision_cache keeps fixed views, and the training pipeline has a step '
+                f'that gives another one every time: {step}. Take it out (with '
+                "PadToCanvas: position='center'), or train with vision_cache=None"
+            )
+    if not _flips(pipeline):
+        return [pipeline]
+    views = []
+    for prob in (0.0, 1.0):
+        view = copy.deepcopy(pipeline)
+        for flip in _flips(view):
+            flip.prob = prob
+        views.append(view)
+    return views
