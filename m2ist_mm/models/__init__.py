@@ -4,17 +4,47 @@ from .backbones import SideTuningBackbone
 from .data_preprocessors import RECDataPreprocessor
 from .grounders import SideTunedGrounder
 from .heads import RECHead
-from .necks import M3ISA
+from .necks import M3ISA, LadderSideNetwork
 from .parameter_counts import parameter_counts
-from .towers import DETREncoderTower, TransformersTower
+from .towers import (
+    BackboneTower,
+    DETREncoderTower,
+    TransformersTower,
+    TransformersVisionTower,
+)
+from .tuners import (
+    AdapterTuner,
+    AdaptFormerTuner,
+    BaseTuner,
+    BitFitTuner,
+    CMAdapterTuner,
+    DARATuner,
+    LoRATuner,
+    MRSAdapterTuner,
+    PromptTuner,
+    UniAdapterTuner,
+)
 
 __all__ = [
-    'M3ISA',
+    'AdaptFormerTuner',
+    'AdapterTuner',
+    'BackboneTower',
+    'BaseTuner',
+    'BitFitTuner',
+    'CMAdapterTuner',
+    'DARATuner',
     'DETREncoderTower',
+    'LadderSideNetwork',
+    'LoRATuner',
+    'M3ISA',
+    'MRSAdapterTuner',
+    'PromptTuner',
     'RECDataPreprocessor',
     'RECHead',
     'SideTunedGrounder',
     'SideTuningBackbone',
     'TransformersTower',
+    'TransformersVisionTower',
+    'UniAdapterTuner',
     'parameter_counts',
 ]

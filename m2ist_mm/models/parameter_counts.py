@@ -1,5 +1,7 @@
 """Counting what is tuned."""
 
+from collections.abc import Iterable
+
 from torch import nn
 
 from .backbones import SideTuningBackbone
@@ -13,31 +15,39 @@ def parameter_counts(model: nn.Module) -> dict[str, int | float]:
             it and optional ``neck`` and ``bbox_head``.
 
     Returns:
-        ``tower_params``, ``adapter_params`` (the neck's), ``adapter_ratio``
-        (adapter / tower, 5 digits), ``head_params``, ``trained_params`` (those that get
-        a gradient) and ``total_params``.
+        ``tower_params`` (the towers' own), ``tuned_tower_params`` (those of them that
+        get a gradient), ``adapter_params`` (the neck's and what a tuner adds to the
+        towers), ``adapter_ratio`` (adapter / tower, 5 digits), ``head_params``,
+        ``trained_params`` (all that get a gradient) and ``total_params``.
     """
-    towers = sum(
-        _count(module)
-        for module in model.modules()
-        if isinstance(module, SideTuningBackbone)
-    )
-    adapters = _count(getattr(model, 'neck', None))
+    backbones = [m for m in model.modules() if isinstance(m, SideTuningBackbone)]
+    towers = [
+        parameter
+        for backbone in backbones
+        for _, parameter in backbone.tower_parameters()
+    ]
+    tower_params = _count(towers)
+    adapters = sum(_count(backbone.parameters()) for backbone in backbones)
+    adapters += _count(_parameters(model, 'neck')) - tower_params
     return dict(
-        tower_params=towers,
+        tower_params=tower_params,
+        tuned_tower_params=_count(towers, trained_only=True),
         adapter_params=adapters,
-        adapter_ratio=round(adapters / towers, 5),
-        head_params=_count(getattr(model, 'bbox_head', None)),
-        trained_params=_count(model, trained_only=True),
-        total_params=_count(model),
+        adapter_ratio=round(adapters / tower_params, 5),
+        head_params=_count(_parameters(model, 'bbox_head')),
+        trained_params=_count(model.parameters(), trained_only=True),
+        total_params=_count(model.parameters()),
     )
 
 
-def _count(module: nn.Module | None, trained_only: bool = False) -> int:
-    if module is None:
-        return 0
+def _parameters(model: nn.Module, part: str) -> Iterable[nn.Parameter]:
+    module = getattr(model, part, None)
+    return [] if module is None else module.parameters()
+
+
+def _count(parameters: Iterable[nn.Parameter], trained_only: bool = False) -> int:
     return sum(
         parameter.numel()
-        for parameter in module.parameters()
+        for parameter in parameters
         if parameter.requires_grad or not trained_only
     )

@@ -67,6 +67,7 @@ def test_sizes_of_the_side_networks(r50):
 def test_counts_of_the_r50_model(r50):
     assert parameter_counts(r50) == dict(
         tower_params=140_814_656,
+        tuned_tower_params=0,
         adapter_params=2_975_232,
         adapter_ratio=0.02113,
         head_params=HEAD,
@@ -82,9 +83,9 @@ def test_counts_of_full_fine_tuning():
     layer1 = 3 * (64 * 64 * 9 + 256 * 64) + 64 * 64 + 2 * 64 * 256 + 64 * 256
     norms = 53_120
     assert counts['tower_params'] == 140_814_656
-    assert counts['trained_params'] == (
-        counts['total_params'] - convolution - layer1 - norms
-    )
+    tuned = 140_814_656 - convolution - layer1 - norms
+    assert counts['tuned_tower_params'] == tuned
+    assert counts['trained_params'] == tuned + 2_975_232 + HEAD
 
 
 def test_counts_without_side_networks(model_config):

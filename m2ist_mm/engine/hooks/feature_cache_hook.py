@@ -7,11 +7,13 @@ from mmcv.transforms import Compose
 from mmdet.registry import HOOKS
 from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch import nn
 
 from ...datasets.transforms import RECRandomFlip, swap_left_right
 from ...models.backbones.side_tuning_backbone import text_keys
+from ...models.layers import FeatureCache
+from ..tuned_state import unwrap
 
 # Transforms that give the same at every call.
 FIXED = {
@@ -48,20 +50,22 @@ class FeatureCacheHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Build the caches."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap(runner.model)
         datasets = list(_leaves(runner.train_dataloader.dataset))
-        caches = model.backbone.language_cache, model.backbone.vision_cache
-        language, vision = (
-            cache is not None and cache.folder is not None for cache in caches
-        )
-        if language:
-            texts = _expressions(datasets)
-            batches = _TextBatches(model, texts, self.batch_size)
-            caches[0].build(batches, batches.num_tokens, 'expressions')
-        if vision:
+        language = _cache_on_disk(model, 'language_cache')
+        vision = _cache_on_disk(model, 'vision_cache')
+        if language is not None:
+            batches = _TextBatches(model, _expressions(datasets), self.batch_size)
+            language.build(batches, batches.num_tokens, 'expressions')
+        if vision is not None:
             batches = _ViewBatches(model, datasets, self.batch_size)
             num_tokens = batches.num_views * model.bbox_head.num_vision_tokens
-            caches[1].build(batches, num_tokens, 'images')
+            vision.build(batches, num_tokens, 'images')
+
+
+def _cache_on_disk(model: nn.Module, name: str) -> FeatureCache | None:
+    cache = getattr(getattr(model, 'backbone', None), name, None)
+    return None if cache is None or cache.folder is None else cache
 
 
 class _TextBatches:

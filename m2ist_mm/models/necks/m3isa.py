@@ -80,6 +80,29 @@ class InteractionAdapter(BaseModule):
         return torch.cat([own_up(hidden), shared_up(hidden)], dim=-1)
 
 
+def init_adapters(adapters: nn.Module, init: str = 'zero') -> None:
+    """Draw the weights of adapters.
+
+    Args:
+        adapters: A module of adapters, whose up projections have names that end in
+            ``up``.
+        init: ``'zero'``: Kaiming-uniform matrices, but zero up projections and biases,
+            so that every output starts at zero; ``'uniform'``: Kaiming-uniform matrices
+            and biases from U(0, 1).
+    """
+    for name, module in adapters.named_modules():
+        if not isinstance(module, nn.Linear):
+            continue
+        nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5))
+        if init == 'uniform':
+            nn.init.uniform_(module.bias)
+            continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+        if name.endswith('up'):
+            nn.init.zeros_(module.weight)
+
+
 @MODELS.register_module()
 class M3ISA(BaseModule):
     """Mixture of multi-modal interactive side-adapters (arXiv 2407.01131 §3.3).
@@ -167,17 +190,7 @@ class M3ISA(BaseModule):
 
     def init_weights(self) -> None:
         """Initialise the adapters as ``init`` says."""
-        for name, module in self.named_modules():
-            if not isinstance(module, nn.Linear):
-                continue
-            is_up = name.rpartition('.')[2].endswith('up')
-            nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5))
-            if self.init == 'uniform':
-                nn.init.uniform_(module.bias)
-            else:
-                nn.init.zeros_(module.bias)
-                if is_up:
-                    nn.init.zeros_(module.weight)
+        init_adapters(self, self.init)
 
     def forward(
         self, vision: TowerFeatures, language: TowerFeatures

@@ -1,12 +1,11 @@
 """The vision tower of TransVG and M²IST: a backbone and a DETR encoder."""
 
-import torch
-import torch.nn.functional as F
 from mmdet.models.layers import DetrTransformerEncoder, SinePositionalEncoding
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule, xavier_init
 from torch import Tensor, nn
 
+from .padding import map_padding
 from .pretrained import load_exactly, load_state_file
 from .tower_features import TowerFeatures
 
@@ -73,14 +72,7 @@ class DETREncoderTower(BaseModule):
             Tokens (B, h·w, C) of the backbone's h × w map, row by row, without taps.
         """
         feature_map = self.input_proj(self.backbone(images)[-1])
-        size = feature_map.shape[-2:]
-        padding = padding_mask[:, None].to(feature_map.dtype)
-        mask = F.interpolate(padding, size=size).bool()
-        # a picture thinner than the stride may lie between the pixels that are taken,
-        # and attention over padding alone would be NaN: then every token it touches
-        touched = F.adaptive_max_pool2d(1 - padding, size).bool()
-        missed = mask.flatten(1).all(1)[:, None, None, None]
-        mask = torch.where(missed, ~touched, mask)[:, 0]
+        mask = map_padding(padding_mask, feature_map.shape[-2:])
         position = self.positional_encoding(mask)
         tokens = feature_map.flatten(2).transpose(1, 2)
         mask = mask.flatten(1)

@@ -62,13 +62,18 @@ def file_sha256(path: str | Path) -> str:
 
 
 def state_sha256(module: nn.Module) -> str:
-    """Hash of a module's parameters and buffers, names included.
+    """Hash of a module's parameters and buffers, see :func:`tensors_sha256`."""
+    return tensors_sha256(module.state_dict())
+
+
+def tensors_sha256(state: dict[str, Tensor]) -> str:
+    """Hash of the tensors of a state dict, names included.
 
     The same for the same weights on every device; differs when one value, one name or
     one type differs.
     """
     digest = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
+    for name, value in sorted(state.items()):
         digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
         raw = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         digest.update(raw.numpy())

@@ -5,37 +5,46 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
+from .tower_features import TowerFeatures
+
 
 def resolve_modules(
-    tower: nn.Module, pattern: str, layers: Sequence[int]
+    tower: nn.Module, pattern: str | Sequence[str], layers: Sequence[int]
 ) -> list[nn.Module]:
     """Find the module of each layer that a pattern names.
 
     Args:
         tower: The module to look in.
         pattern: Dotted module name with ``{i}`` in the place of the layer number, for
-            instance ``'encoder.layers.{i}.ffn.layers'``.
+            instance ``'encoder.layers.{i}.ffn.layers'``; or several such patterns, of
+            which the first that is there is taken (libraries rename their modules).
         layers: The layer numbers, from 0.
 
     Raises:
         ValueError: A name is not in the tower; the message lists the names there are.
     """
     modules = dict(tower.named_modules())
-    names = [pattern.format(i=i) for i in layers]
-    for name in names:
-        if name not in modules:
-            known = '\n  '.join(name for name in modules if name)
-            raise ValueError(
-                f'{type(tower).__name__} has no module {name!r} (tap pattern '
-                f'{pattern!r}). Correct the pattern or the layer numbers; the modules '
-                f'of this tower are:\n  {known}'
-            )
-    return [modules[name] for name in names]
+    missing = {}
+    for one in [pattern] if isinstance(pattern, str) else pattern:
+        names = [one.format(i=i) for i in layers]
+        missing[one] = [name for name in names if name not in modules]
+        if not missing[one]:
+            return [modules[name] for name in names]
+    first = ', nor '.join(repr(names[0]) for names in missing.values())
+    patterns = ', '.join(map(repr, missing))
+    known = '\n  '.join(name for name in modules if name)
+    raise ValueError(
+        f'{type(tower).__name__} has no module {first} (tap pattern {patterns}). '
+        'Correct the pattern or the layer numbers; the modules of this tower are:\n'
+        f'  {known}'
+    )
 
 
 @contextmanager
 def record_taps(
-    tower: nn.Module, patterns: dict[str, str], layers: Sequence[int]
+    tower: nn.Module,
+    patterns: dict[str, str | Sequence[str]],
+    layers: Sequence[int],
 ) -> Iterator[dict[str, list[Tensor]]]:
     """Record the outputs of the named modules during one forward of the tower.
 
@@ -49,7 +58,13 @@ def record_taps(
 
     Yields:
         Kind of tap to a list of outputs, in the order of ``layers``. Of a module that
-        returns a tuple the first element is taken.
+        returns a tuple the first element is taken. When the tower has answered, each
+        tap has the form of its tokens (B, N, ·): a tower whose modules have another
+        form inside turns them by its method ``tap_tokens(tap, N)``.
+
+    Raises:
+        ValueError: A name is not in the tower, or a tap has not as many tokens as the
+            tower's output, to which the side networks' outputs are added.
     """
     recorded = {kind: [None] * len(layers) for kind in patterns}
     handles = []
@@ -61,7 +76,23 @@ def record_taps(
 
         return hook
 
+    def align(tower, inputs, features):
+        if not isinstance(features, TowerFeatures):
+            return
+        count = features.tokens.shape[1]
+        for kind, taps in recorded.items():
+            if hasattr(tower, 'tap_tokens'):
+                taps[:] = [tower.tap_tokens(tap, count) for tap in taps]
+            for tap in taps:
+                if tap.dim() != 3 or tap.shape[1] != count:
+                    raise ValueError(
+                        f'{type(tower).__name__}: tap {patterns[kind]!r} gives '
+                        f'{tuple(tap.shape)}, and the tower has {count} tokens: tap '
+                        'modules that give as many'
+                    )
+
     try:
+        handles.append(tower.register_forward_hook(align))
         for kind, pattern in patterns.items():
             for position, module in enumerate(resolve_modules(tower, pattern, layers)):
                 handles.append(module.register_forward_hook(recorder(kind, position)))

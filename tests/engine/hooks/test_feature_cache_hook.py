@@ -38,7 +38,7 @@ def config(tmp_path, mini_refcoco):
 def with_caches(config, folder):
     config.model.backbone.language_cache = dict(folder=str(folder))
     config.model.backbone.vision_cache = dict(folder=str(folder))
-    config.custom_hooks = [dict(type='FeatureCacheHook', batch_size=5)]
+    config.default_hooks.feature_cache.batch_size = 5
     return config
 
 
@@ -101,6 +101,5 @@ def test_random_places_are_refused(config, tmp_path):
 
 def test_caches_in_memory_are_left_alone(config):
     config.model.backbone.language_cache = dict(max_entries=9)
-    config.custom_hooks = [dict(type='FeatureCacheHook')]
     runner, _ = train(config, 'memory')
     assert len(runner.model.backbone.language_cache) > 0

@@ -135,7 +135,7 @@ def test_first_element_of_a_tuple_is_taken():
 def test_hooks_are_gone_after_the_context():
     toy = Toy()
     with record_taps(toy, dict(scale='layers.{i}.scale'), [0, 1]):
-        assert hook_count(toy) == 2
+        assert hook_count(toy) == 2 + 1  # each tap's and the tower's
     assert hook_count(toy) == 0
 
 
@@ -190,3 +190,23 @@ def test_pattern_that_names_nothing_fails_with_the_names_there_are(
         'layers',
         *(f'layers.{i}{end}' for i in range(3) for end in ('', '.split', '.scale')),
     }
+
+
+def test_first_of_several_patterns_that_is_there_is_taken():
+    toy = Toy()
+    both = ['layers.{i}.scale', 'layers.{i}.split']
+    assert resolve_modules(toy, both, [1]) == [toy.layers[1]['scale']]
+    assert resolve_modules(toy, both[::-1], [1]) == [toy.layers[1]['split']]
+    # one name for all layers
+    del toy.layers[2]['scale']
+    found = resolve_modules(toy, both, [1, 2])
+    assert found == [toy.layers[1]['split'], toy.layers[2]['split']]
+
+
+def test_several_patterns_that_name_nothing_are_all_told():
+    with pytest.raises(ValueError) as error:
+        resolve_modules(Toy(), ['layers.{i}.a', 'blocks.{i}.b'], [2])
+    assert str(error.value).startswith(
+        "Toy has no module 'layers.2.a', nor 'blocks.2.b' "
+        "(tap pattern 'layers.{i}.a', 'blocks.{i}.b'). Correct"
+    )

@@ -1,0 +1,3 @@
+# MRS-Adapter, Yuan et al. 2023, arXiv 2308.12509: shared inner layer, gates.
+_base_ = './frozen_vitb_refcoco.py'
+model = dict(backbone=dict(tuner=dict(type='MRSAdapterTuner', hidden_channels=64)))

@@ -1,0 +1,105 @@
+"""What the towers of the transformers library share: making and loading the model."""
+
+import inspect
+from pathlib import Path
+
+from mmengine.model import BaseModule
+from transformers import (
+    MODEL_MAPPING,
+    AutoConfig,
+    AutoModel,
+    PretrainedConfig,
+    PreTrainedModel,
+)
+
+from .pretrained import load_exactly, resolve_pretrained
+
+
+class BaseTransformersTower(BaseModule):
+    """An encoder of the transformers library, without pooler.
+
+    Args:
+        weights: Hub name (``'bert-base-uncased'``), local folder, or
+            ``'package:MODULE/FOLDER'``; ``None`` leaves the tower random.
+        arch: Arguments of ``transformers.AutoConfig.for_model`` that define the
+            architecture without a download, for instance ``dict(model_type='bert')``
+            (BERT-base uncased). It also says which half of a two-tower model is meant:
+            ``dict(model_type='clip_text_model')``. ``None`` reads it from ``weights``.
+        sha256: Expected hash of the folder's ``model.safetensors``.
+
+    Raises:
+        FileNotFoundError: The weights are neither on this machine nor can be fetched.
+        ValueError: The weights are damaged or incomplete, or do not fit ``arch`` or
+            ``sha256``.
+    """
+
+    modality: str  # the tower's name in the backbone
+    remedy = ''  # what else to point at a folder where the hub cannot be reached
+
+    def __init__(
+        self,
+        weights: str | None,
+        arch: dict | None = None,
+        sha256: str | None = None,
+    ) -> None:
+        super().__init__()
+        if weights is None and arch is None:
+            raise ValueError(f'{type(self).__name__} needs weights, arch, or both')
+        self.weights = weights
+        config = None if arch is None else AutoConfig.for_model(**arch)
+        if weights is not None:
+            pretrained = self._from_pretrained(
+                resolve_pretrained(weights, sha256), config
+            )
+        if config is None:
+            self.model = pretrained
+        else:
+            self.model = AutoModel.from_config(config, **_without_pooler(config))
+            if weights is not None:
+                load_exactly(self.model, pretrained.state_dict(), repr(weights))
+        self.embed_dims = self.model.config.hidden_size
+
+    def init_weights(self) -> None:
+        """Do nothing: transformers initialises its models when it makes them."""
+
+    def _from_pretrained(
+        self, name: str, config: PretrainedConfig | None
+    ) -> PreTrainedModel:
+        """Load the weights as they are, in the model class that ``config`` names."""
+        tower = f'the {self.modality} tower {name!r}'
+        try:
+            config_class = AutoConfig if config is None else type(config)
+            own = config_class.from_pretrained(name)
+            model, report = MODEL_MAPPING[type(own)].from_pretrained(
+                name, config=own, output_loading_info=True, **_without_pooler(own)
+            )
+        except Exception as error:
+            if not isinstance(error, OSError) or Path(name).is_dir():
+                reason = str(error).partition('\n')[0]
+                raise ValueError(
+                    f'the weights of {tower} cannot be read: '
+                    f'{type(error).__name__}: {reason}'
+                ) from error
+            option = f'model.backbone.{self.modality}.weights'
+            raise FileNotFoundError(
+                f'{tower} is not on this machine and could not be fetched from the '
+                'model hub. Download it elsewhere and point the config at the folder: '
+                f'--cfg-options {option}=FOLDER{self.remedy}, or ask for a random '
+                f'tower with {option}=None ({error})'
+            ) from error
+        # transformers leaves what is missing random, with no more than a warning
+        if missing := sorted(report['missing_keys']):
+            raise ValueError(
+                f'the weights of {tower} are incomplete: '
+                f'{len(missing)} missing ({", ".join(missing[:3])})'
+            )
+        # transformers 5 keeps the type of the file, 4 does not
+        return model.float()
+
+
+def _without_pooler(config: PretrainedConfig) -> dict[str, bool]:
+    """Give the argument, or change the config, that leaves the model's pooler out."""
+    if config.model_type == 'siglip_vision_model':
+        config.vision_use_head = False
+    parameters = inspect.signature(MODEL_MAPPING[type(config)]).parameters
+    return dict(add_pooling_layer=False) if 'add_pooling_layer' in parameters else {}

@@ -1,0 +1,49 @@
+"""CM-Adapter: adapters of two modalities with a shared part in the up projection."""
+
+from mmdet.registry import MODELS
+from mmengine.model import ModuleList
+from torch import nn
+
+from ..necks.m3isa import InteractionAdapter
+from .inserting_tuner import InsertingTuner, Insertion
+
+
+@MODELS.register_module()
+class CMAdapterTuner(InsertingTuner):
+    """Cross-Modal Adapter (Jiang et al. 2022, arXiv 2211.09623).
+
+    Adapters stand in series after the attention and the FFN sublayer, as Houlsby's.
+    Those of a pair of layers, one in each tower, have down projections of their own and
+    one up matrix S in common: for modality m, ``concat[U^m z, S z]`` with
+    ``z = ReLU(D^m y)``. The paper shares between towers of equal width and depth; here
+    S has the width of the narrower tower, U^m gives the wider one's other channels, and
+    pair i is the i-th layer of either tower, as far as the shallower one goes.
+
+    Args:
+        hidden_channels: Bottleneck width h. Parameters a pair, with C_s and C_w the
+            narrower and the wider tower's width:
+            ``2 · ((C_s + C_w)·h + 2·h + C_w·h + C_w)``.
+    """
+
+    needs = dict(vision=('attention', 'ffn'), language=('attention', 'ffn'))
+
+    def __init__(
+        self, towers: dict[str, nn.Module], sites: dict, hidden_channels: int = 64
+    ) -> None:
+        super().__init__(towers, sites)
+        widths = towers['vision'].embed_dims, towers['language'].embed_dims
+        for kind in ('attention', 'ffn'):
+            adapters = ModuleList(
+                InteractionAdapter(*widths, hidden_channels, share=True)
+                for _ in range(self.num_pairs(towers))
+            )
+            self.add_module(kind, adapters)
+        self.init_weights()
+
+    def insertions(self, name: str) -> list[Insertion]:
+        """See :meth:`InsertingTuner.insertions`."""
+        return [
+            Insertion(layer, kind, getattr(adapter, name))
+            for kind in ('attention', 'ffn')
+            for layer, adapter in enumerate(getattr(self, kind))
+        ]

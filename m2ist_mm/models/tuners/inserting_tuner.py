@@ -1,0 +1,90 @@
+"""Adapters that are added to the outputs of sublayers by hooks."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from ..necks.m3isa import init_adapters
+from .base_tuner import BaseTuner
+
+
+class Insertion(NamedTuple):
+    """One adapter in one layer: ``output + adapter(x)`` replaces a sublayer's output.
+
+    Attributes:
+        layer: Number of the layer, from 0.
+        sublayer: Whose output is changed, ``'attention'`` or ``'ffn'``.
+        adapter: Maps x (B, N, C) to what is added.
+        parallel: Whether x is the FFN sublayer's input (the adapter stands beside the
+            sublayer); else it is the output (in series, with a residual).
+    """
+
+    layer: int
+    sublayer: str
+    adapter: Callable[[Tensor], Tensor]
+    parallel: bool = False
+
+
+class InsertingTuner(BaseTuner):
+    """Base of the tuners that put adapters on the outputs of sublayers.
+
+    Every adapter starts at zero, so the first forward is that of the frozen towers.
+    """
+
+    def layers_of(self, towers: dict[str, nn.Module]) -> dict[str, int]:
+        """How many layers each tower has, by the sites that the method needs."""
+        return {
+            name: min(len(self.find(towers[name], name, kind)) for kind in kinds)
+            for name, kinds in self.needs.items()
+        }
+
+    def num_pairs(self, towers: dict[str, nn.Module]) -> int:
+        """How many layers both towers have: pair i is the i-th layer of either."""
+        return min(self.layers_of(towers).values())
+
+    def init_weights(self) -> None:
+        """Draw the adapters anew; their outputs are zero."""
+        init_adapters(self)
+
+    def insertions(self, name: str) -> list[Insertion]:
+        """The adapters of the tower ``name``; of one place, in their order."""
+        raise NotImplementedError
+
+    @contextmanager
+    def inserted(self, name: str, tower: nn.Module) -> Iterator[None]:
+        """See :meth:`BaseTuner.inserted`."""
+        insertions = self.insertions(name)
+        kinds = {one.sublayer for one in insertions}
+        if any(one.parallel for one in insertions):
+            kinds.add('ffn_input')
+        sites = {kind: self.find(tower, name, kind) for kind in kinds}
+        handles = []
+        try:
+            for one in insertions:
+                add, remember = _hooks(one)
+                if one.parallel:
+                    source = sites['ffn_input'][one.layer]
+                    handles.append(source.register_forward_pre_hook(remember))
+                target = sites[one.sublayer][one.layer]
+                handles.append(target.register_forward_hook(add))
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def _hooks(insertion: Insertion) -> tuple[Callable, Callable]:
+    inputs = []
+
+    def remember(module, args):
+        inputs.append(args[0])
+
+    def add(module, args, output):
+        first = output[0] if isinstance(output, tuple) else output
+        x = inputs.pop() if insertion.parallel else first
+        changed = first + insertion.adapter(x)
+        return (changed, *output[1:]) if isinstance(output, tuple) else changed
+
+    return add, remember

@@ -1,0 +1,51 @@
+"""MRS-Adapter: gated adapters of two modalities with a shared inner layer."""
+
+from mmdet.registry import MODELS
+from mmengine.model import ModuleList
+from torch import nn
+
+from .gated_shared_adapter import GatedSharedAdapter
+from .inserting_tuner import InsertingTuner, Insertion
+
+
+@MODELS.register_module()
+class MRSAdapterTuner(InsertingTuner):
+    """MRS-Adapter (Yuan et al. 2023, arXiv 2308.12509).
+
+    One adapter a layer, in series after the FFN sublayer: down projection, inner layer
+    in common with the paired layer of the other tower, up projection, and a gate that
+    weighs the layer's contribution, see :class:`GatedSharedAdapter`. Made for the two
+    alike towers of CLIP; here pair i is the i-th layer of either tower, as far as the
+    shallower one goes, and the gate is one learned number a layer and tower.
+
+    Args:
+        hidden_channels: Bottleneck width h;
+            ``2·(C_v + C_l)·h + 2·h + C_v + C_l + h² + h + 2`` parameters a pair.
+    """
+
+    needs = dict(vision=('ffn',), language=('ffn',))
+
+    def __init__(
+        self, towers: dict[str, nn.Module], sites: dict, hidden_channels: int = 64
+    ) -> None:
+        super().__init__(towers, sites)
+        widths = towers['vision'].embed_dims, towers['language'].embed_dims
+        self.pairs = ModuleList(
+            GatedSharedAdapter(*widths, hidden_channels)
+            for _ in range(self.num_pairs(towers))
+        )
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        """Draw the adapters anew; their outputs are zero and their gates at half."""
+        super().init_weights()
+        for pair in self.pairs:
+            nn.init.zeros_(pair.vision_gate)
+            nn.init.zeros_(pair.language_gate)
+
+    def insertions(self, name: str) -> list[Insertion]:
+        """See :meth:`InsertingTuner.insertions`."""
+        return [
+            Insertion(layer, 'ffn', getattr(pair, name))
+            for layer, pair in enumerate(self.pairs)
+        ]

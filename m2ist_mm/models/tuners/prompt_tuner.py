@@ -1,0 +1,79 @@
+"""Learned tokens in front of the language tower's input."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from mmdet.registry import MODELS
+from torch import Tensor, nn
+
+from ..towers import TowerFeatures
+from .base_tuner import BaseTuner
+
+
+@MODELS.register_module()
+class PromptTuner(BaseTuner):
+    """Prompt tuning of the language tower (Lester et al. 2021, arXiv 2104.08691).
+
+    Learned embeddings stand before those of the expression's tokens, which keep their
+    order and move up by as many positions. They act through the tower's attention; from
+    its output and taps they are taken away, since they stand for no word and the V-L
+    encoder has a place for each word alone. They start as embeddings of tokens drawn
+    from the vocabulary. The vision tower is left as it is.
+
+    Args:
+        num_tokens: Number P of learned tokens; ``P·C_l`` parameters.
+    """
+
+    needs = dict(language=('embedding',))
+
+    def __init__(
+        self, towers: dict[str, nn.Module], sites: dict, num_tokens: int = 20
+    ) -> None:
+        super().__init__(towers, sites)
+        table = self.find(towers['language'], 'language', 'embedding')[0].weight
+        drawn = torch.randint(len(table), (num_tokens,), device=table.device)
+        self.prompts = nn.Parameter(table.detach()[drawn].clone())
+
+    def prepare(self, name: str, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Make room for the prompts, see :meth:`BaseTuner.prepare`."""
+        if name != 'language':
+            return inputs
+        input_ids, attention_mask = inputs
+        room = len(input_ids), len(self.prompts)
+        return (
+            torch.cat([input_ids.new_zeros(room), input_ids], dim=1),
+            torch.cat([attention_mask.new_ones(room), attention_mask], dim=1),
+        )
+
+    @contextmanager
+    def inserted(self, name: str, tower: nn.Module) -> Iterator[None]:
+        """See :meth:`BaseTuner.inserted`."""
+        if name != 'language':
+            yield
+            return
+
+        def place(module, inputs, embeddings):
+            prompts = self.prompts.expand(len(embeddings), -1, -1)
+            return torch.cat([prompts, embeddings[:, len(self.prompts) :]], dim=1)
+
+        handle = self.find(tower, name, 'embedding')[0].register_forward_hook(place)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    def finish(self, name: str, features: TowerFeatures) -> TowerFeatures:
+        """Take the prompts away, see :meth:`BaseTuner.finish`."""
+        if name != 'language':
+            return features
+        count = len(self.prompts)
+        return features.replace(
+            tokens=features.tokens[:, count:],
+            mask=features.mask[:, count:],
+            input_tokens=features.input_tokens[:, count:],
+            taps={
+                kind: [tap[:, count:] for tap in taps]
+                for kind, taps in features.taps.items()
+            },
+        )

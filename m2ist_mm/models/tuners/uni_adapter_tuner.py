@@ -1,0 +1,44 @@
+"""UniAdapter: adapters of two modalities with the down projection in common."""
+
+from mmdet.registry import MODELS
+from mmengine.model import ModuleList
+from torch import nn
+
+from .inserting_tuner import InsertingTuner, Insertion
+from .shared_down_adapter import SharedDownAdapter
+
+
+@MODELS.register_module()
+class UniAdapterTuner(InsertingTuner):
+    """UniAdapter (Lu et al. 2024, arXiv 2302.06605).
+
+    One adapter a layer, in series after the attention sublayer, between it and the FFN.
+    Both modalities of a pair share the down projection and have up projections of their
+    own, see :class:`SharedDownAdapter`. The paper's towers are equally wide and deep,
+    and its adapters in the fusion encoder have no place here; pair i is the i-th layer
+    of either tower, as far as the shallower one goes.
+
+    Args:
+        hidden_channels: Bottleneck width h. Parameters a pair, with C_w the wider
+            tower's width: ``C_w·h + h + (C_v + C_l)·h + C_v + C_l``.
+    """
+
+    needs = dict(vision=('attention',), language=('attention',))
+
+    def __init__(
+        self, towers: dict[str, nn.Module], sites: dict, hidden_channels: int = 128
+    ) -> None:
+        super().__init__(towers, sites)
+        widths = towers['vision'].embed_dims, towers['language'].embed_dims
+        self.pairs = ModuleList(
+            SharedDownAdapter(*widths, hidden_channels)
+            for _ in range(self.num_pairs(towers))
+        )
+        self.init_weights()
+
+    def insertions(self, name: str) -> list[Insertion]:
+        """See :meth:`InsertingTuner.insertions`."""
+        return [
+            Insertion(layer, 'attention', getattr(pair, name))
+            for layer, pair in enumerate(self.pairs)
+        ]
