@@ -21,7 +21,7 @@ SUPPORTED_VERSIONS = (
     ('mmengine', '>=0.10.0,<1.0', 'pip install mmengine==0.10.7'),
     ('mmcv', '>=2.0.0,<3.0', 'pip install --no-build-isolation mmcv==2.1.0'),
     ('mmdet', '>=3.3.0,<4.0', 'pip install mmdet==3.3.0'),
-    ('transformers', '>=4.40,<6', 'pip install "transformers>=4.40,<6"'),
+    ('transformers', '>=4.48,<6', 'pip install "transformers>=4.48,<6"'),
 )
 for _name, _wanted, _install in SUPPORTED_VERSIONS:
     check_version(_name, _wanted, _install)

@@ -1,6 +1,7 @@
 """Count what configs tune."""
 
 import argparse
+import copy
 import json
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from mmdet.registry import MODELS
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
+from m2ist_mm.efficiency import use_random_towers
 from m2ist_mm.engine.atomic_file import write_atomically
 from m2ist_mm.engine.program import load_config, run_program
 from m2ist_mm.models import parameter_counts
@@ -76,19 +78,15 @@ def build(config: Config) -> torch.nn.Module:
     Raises:
         ValueError: The model has no pair of towers.
     """
-    backbone = config.model.get('backbone', {})
-    if 'vision' not in backbone or 'language' not in backbone:
-        raise ValueError(f'{config.filename}: the model has no pair of towers')
-    known = []
-    for tower in (backbone.vision, backbone.language):
-        # what has no arch and is of transformers knows it from its weights alone
-        known.append('arch' not in tower and 'Transformers' in tower.type)
-        if not known[-1]:
-            tower.weights = None
+    use_random_towers(config)
     config.model.pop('data_preprocessor', None)
-    if any(known):
+    backbone = config.model.backbone
+    if any(tower.weights for tower in (backbone.vision, backbone.language)):
         return MODELS.build(config.model)
-    with torch.device('meta'):  # counting needs no memory
+    try:
+        with torch.device('meta'):  # counting needs no memory
+            return MODELS.build(copy.deepcopy(config.model))
+    except RuntimeError:  # mmdet's Swin reads values when it is made
         return MODELS.build(config.model)
 
 

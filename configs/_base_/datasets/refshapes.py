@@ -6,12 +6,13 @@ data_root = '{{$REFSHAPES_ROOT:data/refshapes/}}'
 canvas = (160, 160)
 
 load_image = dict(type='LoadImageFromFile', imdecode_backend='pillow')
-# No crop and no resize: the expressions speak of places and sizes.
+# No crop and no resize: the expressions speak of places and sizes. All pictures are of
+# the canvas' size.
 train_pipeline = [
     load_image,
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='RECRandomFlip', prob=0.5),
-    dict(type='PadToCanvas', size=canvas, position='random'),
+    dict(type='PadToCanvas', size=canvas, position='center'),
     dict(type='PackRECInputs'),
 ]
 test_pipeline = [

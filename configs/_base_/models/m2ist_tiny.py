@@ -62,7 +62,7 @@ model = dict(
         ),
         vision_layers=[0, 1, 2],
         language_layers=[1, 3, 5],
-        language_cache=dict(max_entries=20000),
+        language_cache=dict(max_entries=20000, dtype='float16'),
     ),
     neck=dict(
         type='M3ISA',

@@ -8,11 +8,9 @@ from mmdet.registry import HOOKS
 from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import nn
 
 from ...datasets.transforms import RECRandomFlip, swap_left_right
 from ...models.backbones.side_tuning_backbone import text_keys
-from ...models.layers import FeatureCache
 from ..tuned_state import unwrap
 
 # Transforms that give the same at every call.
@@ -28,14 +26,14 @@ FIXED = {
 
 @HOOKS.register_module()
 class FeatureCacheHook(Hook):
-    """Fills the backbone's caches on disk with all that the training will ask for.
+    """Fills the backbone's caches with all that the training will ask for.
 
     Of texts these are the distinct expressions of the training set and, if its
     pipeline flips, their mirrored forms; of images the one or two views (plain and
-    flipped) that a pipeline without other random steps gives. Caches without a
-    ``folder`` are left alone: they fill as the training goes. Size and time are
-    logged before the work; what is on the disk already is not encoded again. Under
-    DDP one rank encodes and the others wait.
+    flipped) that a pipeline without other random steps gives. Size and time are logged;
+    what is on the disk already is not encoded again. Under DDP one rank writes to the
+    disk and the others wait. A cache in memory that is too small for all is left to
+    fill as the training goes.
 
     Args:
         batch_size: Number of images or expressions that are encoded together.
@@ -52,33 +50,31 @@ class FeatureCacheHook(Hook):
         """Build the caches."""
         model = unwrap(runner.model)
         datasets = list(_leaves(runner.train_dataloader.dataset))
-        language = _cache_on_disk(model, 'language_cache')
-        vision = _cache_on_disk(model, 'vision_cache')
-        if language is not None:
-            batches = _TextBatches(model, _expressions(datasets), self.batch_size)
-            language.build(batches, batches.num_tokens, 'expressions')
-        if vision is not None:
-            batches = _ViewBatches(model, datasets, self.batch_size)
-            num_tokens = batches.num_views * model.bbox_head.num_vision_tokens
-            vision.build(batches, num_tokens, 'images')
-
-
-def _cache_on_disk(model: nn.Module, name: str) -> FeatureCache | None:
-    cache = getattr(getattr(model, 'backbone', None), name, None)
-    return None if cache is None or cache.folder is None else cache
+        for name, kind in (('language', _TextBatches), ('vision', _ViewBatches)):
+            cache = getattr(getattr(model, 'backbone', None), f'{name}_cache', None)
+            if cache is None:
+                continue
+            batches = kind(model, datasets, self.batch_size)
+            if cache.folder is not None or cache.max_entries >= batches.num_inputs:
+                cache.build(batches, batches.num_tokens, kind.name)
 
 
 class _TextBatches:
     """Batches of expressions as :meth:`FeatureCache.build` takes them."""
 
-    def __init__(self, model, texts: list[str], batch_size: int) -> None:
+    name = 'expressions'
+
+    def __init__(self, model, datasets: list, batch_size: int) -> None:
         tokenizer = model.data_preprocessor.tokenizer
         limit = model.data_preprocessor.max_tokens
         self.model = model
         self.batch_size = batch_size
         # those of one length together: no padding is encoded
-        encoded = tokenizer(texts, truncation=True, max_length=limit)['input_ids']
+        encoded = tokenizer(_expressions(datasets), truncation=True, max_length=limit)[
+            'input_ids'
+        ]
         self.ids = sorted(encoded, key=len)
+        self.num_inputs = len(self.ids)
         self.num_tokens = sum(map(len, self.ids))
 
     def __len__(self) -> int:
@@ -101,6 +97,8 @@ class _TextBatches:
 class _ViewBatches:
     """Batches of images, each in all its views."""
 
+    name = 'images'
+
     def __init__(self, model, datasets: list, batch_size: int) -> None:
         self.model = model
         self.batch_size = batch_size
@@ -114,13 +112,14 @@ class _ViewBatches:
                     self.samples += [
                         (dataset, index, pipeline) for pipeline in pipelines
                     ]
-        self.num_views = len(self.samples)
+        self.num_inputs = len(self.samples)
+        self.num_tokens = self.num_inputs * model.bbox_head.num_vision_tokens
 
     def __len__(self) -> int:
-        return -(-self.num_views // self.batch_size)
+        return -(-self.num_inputs // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[list[bytes], Callable]]:
-        for start in range(0, self.num_views, self.batch_size):
+        for start in range(0, self.num_inputs, self.batch_size):
             packed = [
                 pipeline(dataset.get_data_info(index))
                 for dataset, index, pipeline in self.samples[

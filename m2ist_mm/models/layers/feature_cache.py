@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -40,8 +40,7 @@ class FeatureCache:
             the tower; the one that was not asked for the longest leaves first.
         dtype: ``'float32'``, or ``'float16'``, which halves the size and rounds to 11
             bits.
-        folder: Where features are kept on disk; ``None`` is nowhere. Only
-            :meth:`build` writes there.
+        folder: Where :meth:`build` keeps features on disk; ``None`` is nowhere.
         identity: Says what the tower is: other weights or taps, another answer, and
             other files.
     """
@@ -142,10 +141,11 @@ class FeatureCache:
         num_tokens: int,
         name: str,
     ) -> None:
-        """Put the features of many inputs on the disk, those that are not there yet.
+        """Encode many inputs, those that are not there yet, with a progress bar.
 
-        A build that was interrupted goes on where it was; of several at once one works
-        and the others wait.
+        They go to the disk, or into the memory where there is no folder. A build on
+        disk that was interrupted goes on where it was; of several at once one works and
+        the others wait.
 
         Args:
             batches: For each batch of inputs their keys and the tower, as of
@@ -156,44 +156,55 @@ class FeatureCache:
         Raises:
             OSError: The disk has no room for them.
         """
-        store = self.store
         token_bytes = (
             (2 + sum(self.taps.values())) * self.channels * self.dtype.itemsize
         )
+        size, store = num_tokens * token_bytes, self.store
+        if store is None:
+            print_log(
+                f'Feature cache of {name} in memory: {size / 2**20:,.0f} MiB',
+                logger='current',
+            )
+            for entries in self._encode_new(batches, name, self._memory):
+                self._remember(entries)
+            return
         with store.writing():
-            size, there = num_tokens * token_bytes, store.num_bytes
+            there = store.num_bytes
             print_log(
                 f'Feature cache of {name} in {store.folder}: at most '
                 f'{size / 2**20:,.0f} MiB, {there / 2**20:,.0f} MiB are there',
                 logger='current',
             )
             store.require_space(size - there)
-            pending, spent = {}, 0.0
-            for number, (keys, encode) in enumerate(track(batches, f'encoding {name}')):
-                new = {
-                    key: position
-                    for position, key in enumerate(keys)
-                    if key not in store and key not in pending
-                }
-                if not new:
-                    continue
-                start = time.perf_counter()
-                for key, (stack, mask) in zip(
-                    new, self._encode(encode, list(new.values())), strict=True
-                ):
-                    pending[key] = stack.cpu(), mask.cpu()
-                if not spent:
-                    spent = time.perf_counter() - start
-                    print_log(
-                        'Feature cache: going by the first batch, about '
-                        f'{spent * (len(batches) - number) / 60:.1f} minutes',
-                        logger='current',
-                    )
+            pending: dict[bytes, tuple[Tensor, Tensor]] = {}
+            for entries in self._encode_new(batches, name, store):
+                pending |= entries
                 if sum(stack.nbytes for stack, _ in pending.values()) >= FILE_BYTES:
                     store.write(pending)
                     pending = {}
             if pending:
                 store.write(pending)
+
+    def _encode_new(
+        self, batches: Sequence, name: str, known: Container[bytes]
+    ) -> Iterator[dict[bytes, tuple[Tensor, Tensor]]]:
+        """Encode what is not known yet, batch by batch; log the time it will take."""
+        seconds = None
+        for number, (keys, encode) in enumerate(track(batches, f'encoding {name}')):
+            new = {
+                key: position for position, key in enumerate(keys) if key not in known
+            }
+            if not new:
+                continue
+            start = time.perf_counter()
+            yield dict(zip(new, self._encode(encode, list(new.values())), strict=True))
+            if seconds is None:
+                seconds = (time.perf_counter() - start) * (len(batches) - number)
+                print_log(
+                    'Feature cache: going by the first batch, it takes about '
+                    f'{seconds / 60:.1f} minutes',
+                    logger='current',
+                )
 
     def _encode(
         self, encode: Callable[[list[int]], TowerFeatures], positions: list[int]

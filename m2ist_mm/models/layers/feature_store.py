@@ -93,7 +93,7 @@ class FeatureStore:
         tensors = dict(
             keys=torch.frombuffer(bytearray(b''.join(entries)), dtype=torch.uint8),
             lengths=torch.tensor([len(mask) for mask in masks]),
-            features=torch.cat(stacks).to('cpu', self.dtype),
+            features=torch.cat(stacks).cpu().to(self.dtype),
             mask=torch.cat(masks).cpu(),
         )
         tensors['keys'] = tensors['keys'].view(-1, KEY_BYTES)

@@ -99,6 +99,14 @@ class VLEncoderLayer(BaseModule):
                 attention = scores.masked_fill(~visible, -torch.inf).softmax(-1)
                 attended = F.dropout(attention, dropout) @ value
                 attention = attention.mean(1)
+            elif dropout and query.device.type == 'cpu' and torch.is_grad_enabled():
+                # the fused kernel of CPUs has no dropout, and the plain one would keep
+                # its maps: recomputed, they are kept by no device
+                attended = checkpoint(
+                    F.scaled_dot_product_attention,
+                    *(query, key, value, visible, dropout),
+                    use_reentrant=False,
+                )
             else:
                 attended = F.scaled_dot_product_attention(
                     query, key, value, visible, dropout

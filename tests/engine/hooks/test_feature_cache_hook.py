@@ -99,7 +99,18 @@ def test_random_places_are_refused(config, tmp_path):
         train(config, 'places')
 
 
-def test_caches_in_memory_are_left_alone(config):
-    config.model.backbone.language_cache = dict(max_entries=9)
-    runner, _ = train(config, 'memory')
-    assert len(runner.model.backbone.language_cache) > 0
+def test_caches_in_memory_are_filled_if_all_fits(config):
+    config.model.backbone.language_cache = dict(max_entries=50)
+    config.model.backbone.vision_cache = dict(max_entries=50)
+    runner, asked = train(config, 'memory')
+    backbone = runner.model.backbone
+    # both views of 3 pictures, encoded once
+    assert len(backbone.vision_cache) == asked['vision'] == 6
+    assert len(backbone.language_cache) == asked['language']
+
+
+def test_caches_in_memory_that_are_too_small_fill_as_they_can(config):
+    config.model.backbone.vision_cache = dict(max_entries=2)
+    runner, asked = train(config, 'small')
+    assert len(runner.model.backbone.vision_cache) == 2
+    assert asked['vision'] > 6

@@ -171,3 +171,21 @@ def test_recomputed_layers_give_the_same_gradients_and_keep_less(tokens, dropout
     for gradient, other in zip(gradients, gradients_again, strict=True):
         torch.testing.assert_close(gradient, other, rtol=0, atol=1e-12)
     assert kept_again < kept / 2
+
+
+def test_no_attention_map_is_kept_whatever_the_dropout(tokens):
+    for dropout in (0.0, 0.5):
+        encoder = VLEncoder(2, LAYER | dict(dropout=dropout)).double()
+        x, position, _ = tokens
+        many = x.repeat(1, 9, 1), position.repeat(1, 9, 1), torch.zeros(2, 63).bool()
+        shapes = []
+
+        def pack(tensor, shapes=shapes):
+            shapes.append(tensor.shape)
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept):
+            reg, _ = encoder(*many)
+        assert not [shape for shape in shapes if shape[-2:] == (63, 63)]
+        reg.sum().backward()
+        assert all(p.grad.isfinite().all() for p in encoder.parameters())

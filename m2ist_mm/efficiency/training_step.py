@@ -1,0 +1,104 @@
+"""A config's training step, on random towers and synthetic inputs."""
+
+import copy
+import logging
+from tempfile import TemporaryDirectory
+
+import torch
+from mmdet.registry import MODELS
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.model import BaseModel
+from mmengine.optim import build_optim_wrapper
+from torch import Tensor
+
+from .synthetic_inputs import SyntheticInputs, write_tokenizer
+
+_CACHE_ENTRIES = 10_000  # more than any batch has
+
+
+class TrainingStep:
+    """Model and optimiser of a config, as a training has them, without its files.
+
+    The towers are random (but for a language tower whose architecture is known from
+    its weights alone), so neither weights nor data are needed. Features that would be
+    cached on disk are cached in memory.
+
+    Args:
+        config: Config of a model with two towers and of its training.
+        device: Where it runs.
+
+    Raises:
+        ValueError: The model has no pair of towers, or the size of its inputs is not
+            known.
+    """
+
+    def __init__(self, config: Config, device: str = 'cpu') -> None:
+        config = copy.deepcopy(config)
+        use_random_towers(config)
+        for cache in ('language_cache', 'vision_cache'):
+            settings = config.model.backbone.get(cache)
+            if settings and settings.get('folder'):
+                # files are of the real towers and the real data
+                settings.update(folder=None, max_entries=_CACHE_ENTRIES)
+        self.inputs = SyntheticInputs(config)
+        self.device = torch.device(device)
+        torch.manual_seed(0)
+        logger = MMLogger.get_current_instance()
+        level = logger.level
+        logger.setLevel(logging.WARNING)  # MMEngine logs a line a parameter
+        try:
+            self.model = _build_model(config).to(self.device)
+            self.optim_wrapper = build_optim_wrapper(self.model, config.optim_wrapper)
+        finally:
+            logger.setLevel(level)
+
+    def train(self, batch: dict) -> None:
+        """Run forward, backward and the optimiser's step on a batch."""
+        self.model.train()
+        self.model.train_step(batch, self.optim_wrapper)
+
+    def loss(self, batch: dict) -> Tensor:
+        """Run the forward pass of a training step alone."""
+        self.model.train()
+        with self.optim_wrapper.optim_context(self.model):
+            data = self.model.data_preprocessor(batch, True)
+            return self.model.parse_losses(self.model(**data, mode='loss'))[0]
+
+    def predict(self, batch: dict) -> None:
+        """Run a test step, whose boxes end in original-image pixels."""
+        self.model.eval()
+        with torch.no_grad():
+            self.model.test_step(batch)
+
+    def synchronize(self) -> None:
+        """Wait until a GPU has done what was asked of it."""
+        if self.device.type == 'cuda':
+            torch.cuda.synchronize(self.device)
+
+
+def _build_model(config: Config) -> BaseModel:
+    with TemporaryDirectory() as folder:
+        write_tokenizer(folder)
+        config.model.data_preprocessor.tokenizer = folder
+        model = MODELS.build(config.model)
+        # it is read when it is asked for first
+        assert model.data_preprocessor.tokenizer is not None
+    model.init_weights()
+    return model
+
+
+def use_random_towers(config: Config) -> None:
+    """Take the names of pre-trained weights out of a config.
+
+    A transformers tower whose architecture is known from its weights alone keeps them.
+
+    Raises:
+        ValueError: The model has no pair of towers.
+    """
+    backbone = config.get('model', {}).get('backbone', {})
+    if 'vision' not in backbone or 'language' not in backbone:
+        raise ValueError(f'{config.filename}: the model has no pair of towers')
+    for tower in (backbone.vision, backbone.language):
+        if tower.get('arch') is not None or 'Transformers' not in tower.type:
+            tower.weights = None

@@ -1,0 +1,44 @@
+import pytest
+import torch
+
+from m2ist_mm.efficiency import SyntheticInputs, TrainingStep
+
+
+def test_batch_has_the_size_of_the_config(nano_config):
+    nano_config.train_pipeline[-2].size = (64, 64)
+    nano_config.train_dataloader.dataset.pipeline[-2]['size'] = (96, 64)
+    batch = SyntheticInputs(nano_config).batch(images=2, expressions_per_image=3)
+    assert [image.shape for image in batch['inputs']] == [(3, 64, 96)] * 2
+    first = batch['data_samples'][0]
+    assert first.valid_shape == (64, 96)
+    boxes = first.gt_instances.bboxes
+    assert boxes.shape == (3, 4)
+    assert (boxes[:, :2] < boxes[:, 2:]).all() and (boxes >= 0).all()
+    assert (boxes <= torch.tensor([96, 64, 96, 64])).all()
+    texts = [text for sample in batch['data_samples'] for text in sample.text]
+    assert len(set(texts)) == 6
+
+
+def test_expressions_fill_the_text_tokens(nano_config):
+    step = TrainingStep(nano_config)
+    batch = step.inputs.batch(2, 1, seed=3)
+    inputs = step.model.data_preprocessor(batch, True)['inputs']
+    assert inputs['input_ids'].shape == (2, 8)
+    assert inputs['attention_mask'].all() and not inputs['padding_mask'].any()
+    assert (inputs['input_ids'][:, 1:-1] > 4).all()  # words, all known
+
+
+def test_seeds_have_no_expression_in_common(nano_config):
+    inputs = SyntheticInputs(nano_config)
+    batches = [inputs.batch(2, 4, seed) for seed in range(3)]
+    texts = [t for batch in batches for s in batch['data_samples'] for t in s.text]
+    assert len(set(texts)) == 24
+    same, again = inputs.batch(1, 1, 5), inputs.batch(1, 1, 5)
+    assert torch.equal(same['inputs'][0], again['inputs'][0])
+    assert not torch.equal(same['inputs'][0], batches[0]['inputs'][0])
+
+
+def test_config_without_a_canvas_is_refused(nano_config):
+    nano_config.train_dataloader.dataset.pipeline = []
+    with pytest.raises(ValueError, match=r'nano\.py: the size of the inputs .* PadTo'):
+        SyntheticInputs(nano_config)
