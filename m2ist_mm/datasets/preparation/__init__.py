@@ -1,0 +1,15 @@
+"""Getting the published data sets: where from, what of it, and where to."""
+
+from .archive import Archive
+from .catalogue import DATA_SETS, DataPart, PublishedDataset
+from .download import download
+from .manifest import Manifest
+
+__all__ = [
+    'DATA_SETS',
+    'Archive',
+    'DataPart',
+    'Manifest',
+    'PublishedDataset',
+    'download',
+]
