@@ -1,5 +1,6 @@
 """Lists in TransVG's layout."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,10 @@ def read_transvg(
         DatasetError: The file is missing, damaged, holds anything that could run code,
             or is no list.
     """
-    read_bytes(path)
+    content = io.BytesIO(read_bytes(path))
     try:
         # numpy's array constructors are allowed by m2ist_mm.engine.safe_globals
-        rows = torch.load(path, map_location='cpu', weights_only=True)
+        rows = torch.load(content, map_location='cpu', weights_only=True)
     except Exception as error:
         # torch's message is the advice to run the file's code
         raise DatasetError(

@@ -79,6 +79,11 @@ def set_epoch(dataset, epoch: int) -> None:
     if hasattr(dataset, 'set_epoch'):
         dataset.set_epoch(epoch)
         return
-    for inner in getattr(dataset, 'datasets', [getattr(dataset, 'dataset', None)]):
-        if inner is not None:
-            set_epoch(inner, epoch)
+    for inner in wrapped_datasets(dataset):
+        set_epoch(inner, epoch)
+
+
+def wrapped_datasets(dataset) -> list:
+    """The data sets directly in a wrapper such as ``ConcatDataset``; else none."""
+    inner = getattr(dataset, 'datasets', [getattr(dataset, 'dataset', None)])
+    return [part for part in inner if part is not None]

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from ...datasets.transforms import RECRandomFlip, swap_left_right
 from ...models.backbones.side_tuning_backbone import text_keys
 from ..tuned_state import unwrap
+from .epoch_seed_hook import wrapped_datasets
 
 # Transforms that give the same at every call.
 FIXED = {
@@ -138,11 +139,10 @@ class _ViewBatches:
 
 def _leaves(dataset) -> Iterator:
     """The data sets in a wrapper, or the data set itself."""
-    inner = getattr(dataset, 'datasets', None) or getattr(dataset, 'dataset', None)
-    if inner is None:
+    inner = wrapped_datasets(dataset)
+    if not inner:
         yield dataset
-        return
-    for part in inner if isinstance(inner, (list, tuple)) else [inner]:
+    for part in inner:
         yield from _leaves(part)
 
 
