@@ -1,23 +1,13 @@
 """A tiny model with each tuner: DETR encoder of two layers, BERT of three."""
 
-import pytest
-from mmengine import ConfigDict
+import copy
+import functools
+from pathlib import Path
 
-VISION_SITES = dict(
-    attention='encoder.layers.{i}.self_attn.proj_drop',
-    ffn_input='encoder.layers.{i}.ffn.layers',
-    ffn='encoder.layers.{i}.ffn.layers',
-    query='encoder.layers.{i}.self_attn.attn',
-    value='encoder.layers.{i}.self_attn.attn',
-)
-LANGUAGE_SITES = dict(
-    attention='model.encoder.layer.{i}.attention.output.dense',
-    ffn_input='model.encoder.layer.{i}.intermediate',
-    ffn='model.encoder.layer.{i}.output.dense',
-    query='model.encoder.layer.{i}.attention.self.query',
-    value='model.encoder.layer.{i}.attention.self.value',
-    embedding='model.embeddings.word_embeddings',
-)
+import pytest
+from mmengine import Config, ConfigDict
+
+PETL = Path(__file__).parents[3] / 'configs' / 'petl'
 VIT = dict(
     type='TransformersVisionTower',
     weights=None,
@@ -31,19 +21,13 @@ VIT = dict(
         patch_size=32,
     ),
 )
-VIT_SITES = dict(
-    attention='model.encoder.layer.{i}.layer_scale1',
-    ffn_input='model.encoder.layer.{i}.mlp',
-    ffn='model.encoder.layer.{i}.layer_scale2',
-    query=[
-        'model.encoder.layer.{i}.attention.q_proj',
-        'model.encoder.layer.{i}.attention.attention.query',
-    ],
-    value=[
-        'model.encoder.layer.{i}.attention.v_proj',
-        'model.encoder.layer.{i}.attention.attention.value',
-    ],
-)
+
+
+@functools.cache
+def sites(tower):
+    """The sites that a config of configs/petl names, by argument of the backbone."""
+    backbone = Config.fromfile(PETL / f'frozen_{tower}_refcoco.py').model.backbone
+    return {name: backbone[name] for name in ('vision_sites', 'language_sites')}
 
 
 @pytest.fixture
@@ -57,8 +41,7 @@ def tuned_config(model_config):
         model_config.backbone.update(
             vision_layers=[],
             language_layers=[],
-            vision_sites=VIT_SITES if vit else VISION_SITES,
-            language_sites=LANGUAGE_SITES,
+            **copy.deepcopy(sites('vitb' if vit else 'r50')),
         )
         if vit:
             model_config.backbone.vision = ConfigDict(VIT)
