@@ -32,9 +32,9 @@ class FeatureCacheHook(Hook):
     Of texts these are the distinct expressions of the training set and, if its
     pipeline flips, their mirrored forms; of images the one or two views (plain and
     flipped) that a pipeline without other random steps gives. Size and time are logged;
-    what is on the disk already is not encoded again. Under DDP one rank writes to the
-    disk and the others wait. A cache in memory that is too small for all is left to
-    fill as the training goes.
+    what is on the disk already is not encoded again. Under DDP the ranks share the work
+    for caches in memory; for those on disk one rank does it and the others wait. A
+    cache in memory that is too small for all is left to fill as the training goes.
 
     Args:
         batch_size: Number of images or expressions that are encoded together.
@@ -57,7 +57,8 @@ class FeatureCacheHook(Hook):
                 continue
             batches = kind(model, datasets, self.batch_size)
             if cache.folder is not None or cache.max_entries >= batches.num_inputs:
-                cache.build(batches, batches.num_tokens, kind.name)
+                device = model.data_preprocessor.device
+                cache.build(batches, device, batches.num_tokens, kind.name)
 
 
 class _TextBatches:
@@ -81,18 +82,14 @@ class _TextBatches:
     def __len__(self) -> int:
         return -(-len(self.ids) // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[list[bytes], Callable]]:
-        tokenizer = self.model.data_preprocessor.tokenizer
-        for start in range(0, len(self.ids), self.batch_size):
-            part = self.ids[start : start + self.batch_size]
-            padded = tokenizer.pad(dict(input_ids=part), return_tensors='pt')
-            ids = padded['input_ids'].to(self.model.data_preprocessor.device)
-            mask = padded['attention_mask'].to(ids.device)
-
-            def encode(rows, ids=ids, mask=mask):
-                return self.model.backbone.encode_texts(ids[rows], mask[rows])
-
-            yield text_keys(ids, mask), encode
+    def __getitem__(self, number: int) -> tuple[list[bytes], Callable]:
+        preprocessor, start = self.model.data_preprocessor, number * self.batch_size
+        part = self.ids[start : start + self.batch_size]
+        padded = preprocessor.tokenizer.pad(dict(input_ids=part), return_tensors='pt')
+        ids = padded['input_ids'].to(preprocessor.device)
+        mask = padded['attention_mask'].to(ids.device)
+        encode = self.model.backbone.encode_texts
+        return text_keys(ids, mask), lambda rows: encode(ids[rows], mask[rows])
 
 
 class _ViewBatches:
@@ -119,22 +116,18 @@ class _ViewBatches:
     def __len__(self) -> int:
         return -(-self.num_inputs // self.batch_size)
 
-    def __iter__(self) -> Iterator[tuple[list[bytes], Callable]]:
-        for start in range(0, self.num_inputs, self.batch_size):
-            packed = [
-                pipeline(dataset.get_data_info(index))
-                for dataset, index, pipeline in self.samples[
-                    start : start + self.batch_size
-                ]
+    def __getitem__(self, number: int) -> tuple[list[bytes], Callable]:
+        start = number * self.batch_size
+        packed = [
+            pipeline(dataset.get_data_info(index))
+            for dataset, index, pipeline in self.samples[
+                start : start + self.batch_size
             ]
-            batch = self.model.data_preprocessor(pseudo_collate(packed))['inputs']
-
-            def encode(rows, batch=batch):
-                return self.model.backbone.encode_images(
-                    batch['images'][rows], batch['padding_mask'][rows]
-                )
-
-            yield batch['image_keys'], encode
+        ]
+        batch = self.model.data_preprocessor(pseudo_collate(packed))['inputs']
+        images, mask = batch['images'], batch['padding_mask']
+        encode = self.model.backbone.encode_images
+        return batch['image_keys'], lambda rows: encode(images[rows], mask[rows])
 
 
 def _leaves(dataset) -> Iterator:

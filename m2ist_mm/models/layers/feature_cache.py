@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 
 import torch
+from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.logging import print_log
 from rich.progress import track
 from torch import Tensor
@@ -29,7 +30,8 @@ class FeatureCache:
     Inputs that are not there yet are encoded together, once: what is kept depends on
     the input alone and not on the batch that it first came in, but for rounding, which
     may differ with the shape of what is encoded together. Under DDP each rank has its
-    own memory, and all read the same files.
+    own memory, which :meth:`build` fills with what all have encoded, and all read the
+    same files.
 
     Args:
         channels: Width C of the tower.
@@ -138,18 +140,21 @@ class FeatureCache:
     def build(
         self,
         batches: Sequence[tuple[list[bytes], Callable[[list[int]], TowerFeatures]]],
+        device: torch.device,
         num_tokens: int,
         name: str,
     ) -> None:
         """Encode many inputs, those that are not there yet, with a progress bar.
 
-        They go to the disk, or into the memory where there is no folder. A build on
-        disk that was interrupted goes on where it was; of several at once one works and
-        the others wait.
+        They go to the disk, or into the memory where there is no folder. For the memory
+        all ranks must call this: each encodes its share, all keep everything. A build
+        on disk that was interrupted goes on where it was; of several at once one works
+        and the others wait.
 
         Args:
             batches: For each batch of inputs their keys and the tower, as of
                 :meth:`lookup`.
+            device: That of the tower.
             num_tokens: Tokens of all the inputs together, at most.
             name: What the inputs are, for the messages.
 
@@ -165,8 +170,8 @@ class FeatureCache:
                 f'Feature cache of {name} in memory: {size / 2**20:,.0f} MiB',
                 logger='current',
             )
-            for entries in self._encode_new(batches, name, self._memory):
-                self._remember(entries)
+            for entries in self._encode_new(batches, name, self._memory, shared=True):
+                self._remember(_gather(entries, device))
             return
         with store.writing():
             there = store.num_bytes
@@ -177,7 +182,7 @@ class FeatureCache:
             )
             store.require_space(size - there)
             pending: dict[bytes, tuple[Tensor, Tensor]] = {}
-            for entries in self._encode_new(batches, name, store):
+            for entries in self._encode_new(batches, name, store, shared=False):
                 pending |= entries
                 if sum(stack.nbytes for stack, _ in pending.values()) >= FILE_BYTES:
                     store.write(pending)
@@ -186,20 +191,26 @@ class FeatureCache:
                 store.write(pending)
 
     def _encode_new(
-        self, batches: Sequence, name: str, known: Container[bytes]
+        self, batches: Sequence, name: str, known: Container[bytes], shared: bool
     ) -> Iterator[dict[bytes, tuple[Tensor, Tensor]]]:
-        """Encode what is not known yet, batch by batch; log the time it will take."""
-        seconds = None
-        for number, (keys, encode) in enumerate(track(batches, f'encoding {name}')):
-            new = {
-                key: position for position, key in enumerate(keys) if key not in known
-            }
+        """Batch by batch what was not known yet; log the time that it takes.
+
+        Of ``shared`` work each rank does its part, in as many rounds as the others.
+        """
+        rank, world_size = get_dist_info() if shared else (0, 1)
+        rounds, seconds = range(-(-len(batches) // world_size)), None
+        for number in track(rounds, f'encoding {name}', disable=rank > 0):
+            own, new = number * world_size + rank, {}
+            if own < len(batches):
+                keys, encode = batches[own]
+                new = {key: place for place, key in enumerate(keys) if key not in known}
             if not new:
+                yield {}
                 continue
             start = time.perf_counter()
             yield dict(zip(new, self._encode(encode, list(new.values())), strict=True))
             if seconds is None:
-                seconds = (time.perf_counter() - start) * (len(batches) - number)
+                seconds = (time.perf_counter() - start) * (len(rounds) - number)
                 print_log(
                     'Feature cache: going by the first batch, it takes about '
                     f'{seconds / 60:.1f} minutes',
@@ -231,3 +242,17 @@ class FeatureCache:
             self._memory.move_to_end(key)
         while len(self._memory) > self.max_entries:
             self._memory.popitem(last=False)
+
+
+def _gather(
+    entries: dict[bytes, tuple[Tensor, Tensor]], device: torch.device
+) -> dict[bytes, tuple[Tensor, Tensor]]:
+    """What all ranks have encoded."""
+    if get_dist_info()[1] == 1:
+        return entries
+    own = {key: tuple(part.cpu() for part in entry) for key, entry in entries.items()}
+    return {
+        key: tuple(part.to(device) for part in entry)
+        for gathered in all_gather_object(own)
+        for key, entry in gathered.items()
+    }

@@ -7,12 +7,15 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .relu_dropout import ReLUDropout
+
 
 class VLEncoderLayer(BaseModule):
     """Post-norm encoder layer of DETR (arXiv 2005.12872) for a part of its queries.
 
     mmdet's layer computes an output for every token and its attention maps are kept;
-    here the queries may be fewer than the tokens and the attention is the fused one.
+    here the queries may be fewer than the tokens, the attention is fused, and of
+    the FFN's hidden activations one tensor is kept instead of three.
 
     Args:
         embed_dims: Channels C of the tokens.
@@ -35,6 +38,8 @@ class VLEncoderLayer(BaseModule):
         self.dropout = nn.Dropout(dropout)
         self.norm1 = nn.LayerNorm(embed_dims)
         self.ffn = FFN(embed_dims, feedforward_channels, ffn_drop=dropout)
+        hidden = self.ffn.layers[0]
+        hidden[1], hidden[2] = ReLUDropout(dropout), nn.Identity()
         self.norm2 = nn.LayerNorm(embed_dims)
 
     def forward(

@@ -142,7 +142,7 @@ def build(cache, rows=ROWS, size=8):
     """Build in batches of ``size``; returns the rows that were encoded."""
     encoders = [Encoder(rows[i : i + size]) for i in range(0, len(rows), size)]
     batches = [(encoder.keys, encoder) for encoder in encoders]
-    cache.build(batches, sum(map(len, rows)), 'rows')
+    cache.build(batches, CPU, sum(map(len, rows)), 'rows')
     return [row for encoder in encoders for row in encoder.asked]
 
 
@@ -238,7 +238,7 @@ def _build_slowly(folder, started):
 
     encoders = [Encoder(ROWS[i : i + 2]) for i in range(0, len(ROWS), 2)]
     batches = [(encoder.keys, encode_slowly(encoder)) for encoder in encoders]
-    cache.build(batches, sum(map(len, ROWS)), 'rows')
+    cache.build(batches, CPU, sum(map(len, ROWS)), 'rows')
     os._exit(10 + any(encoder.asked for encoder in encoders))
 
 
@@ -343,3 +343,39 @@ def test_backbone_without_cache_has_none(backbone_config):
     backbone = MODELS.build(backbone_config)
     assert backbone.language_cache is None
     assert backbone.vision_cache is None
+
+
+# -- several ranks ---------------------------------------------------------
+
+
+def _build_as_rank(rank, folder):
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2
+    )
+    cache = make_cache(max_entries=99)
+    encoded = build(cache)
+    features, asked = look_up(cache, *ROWS)
+    torch.save((encoded, asked, values(features)), f'{folder}/{rank}.pth')
+    torch.distributed.destroy_process_group()
+
+
+def test_ranks_share_what_is_kept_in_memory(tmp_path):
+    context = multiprocessing.get_context('fork')
+    processes = [
+        context.Process(target=_build_as_rank, args=(rank, tmp_path)) for rank in (0, 1)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    (first, *seen), (second, *seen_too) = [
+        torch.load(tmp_path / f'{rank}.pth', weights_only=True) for rank in (0, 1)
+    ]
+    assert (first, second) == (
+        ROWS[:8] + ROWS[16:24] + ROWS[32:],
+        ROWS[8:16] + ROWS[24:32],
+    )
+    whole = values(look_up(make_cache(max_entries=99), *ROWS)[0])
+    for asked, features in (seen, seen_too):
+        assert asked == []
+        assert torch.equal(features, whole)
