@@ -66,6 +66,7 @@ VITS = {
     'vitb-16': 'vit',
     'vitb-clip': 'clip_vision_model',
     'vitb-siglip': 'siglip_vision_model',
+    'vitl': 'dinov2',
 }
 RESNETS = {'r50': 50, 'r101': 101, 'tiny': 18}
 # what else a name may say, and what the config must then be like
@@ -81,6 +82,9 @@ OPTIONS = {
         and c.train_dataloader.dataset.max_expressions_per_sample > 1
     ),
     'lowmem': lambda c: c.model.bbox_head.recompute,
+    'fsdp': lambda c: c.strategy.type == 'FSDPStrategy',
+    'deepspeed': lambda c: c.strategy.type == 'DeepSpeedStrategy',
+    'tta': lambda c: c.tta_model.type == 'RECTTAModel',
     'no-side': lambda c: list(c.model.neck.experts) == [],
     'pairs-last-six': lambda c: c.model.backbone.language_layers == [*range(6, 12)],
     'pairs-alternate': lambda c: c.model.backbone.language_layers == [*range(1, 12, 2)],
@@ -203,7 +207,8 @@ def distinct_models():
 def test_model_runs_a_loss_step_and_a_predict_step(path, build, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # some keep features on the disk
     torch.manual_seed(0)
-    settings, canvas = step_model(load(path))
+    config = load(path)
+    settings, canvas = step_model(config)
     model = build(settings)
     model.train()
     data = model.data_preprocessor(make_sample(canvas), True)
@@ -213,6 +218,11 @@ def test_model_runs_a_loss_step_and_a_predict_step(path, build, tmp_path, monkey
     loss.backward()
     trained = [p for p in model.parameters() if p.requires_grad]
     assert trained and any(p.grad is not None and p.grad.any() for p in trained)
+    # else a data-parallel training would wait for gradients that never come
+    idle = [
+        n for n, p in model.named_parameters() if p.requires_grad and p.grad is None
+    ]
+    assert bool(idle) == config.get('find_unused_parameters', False), idle
     assert all(p.grad is None for p in model.parameters() if not p.requires_grad)
 
     model.eval()
@@ -306,7 +316,8 @@ def test_tower_of_the_name_is_the_config_s(path):
     if tower in VITS:
         assert vision.arch.model_type == VITS[tower]
         arch = AutoConfig.for_model(**vision.arch)
-        assert (arch.num_hidden_layers, arch.hidden_size) == (12, 768)
+        size = (24, 1024) if tower == 'vitl' else (12, 768)
+        assert (arch.num_hidden_layers, arch.hidden_size) == size
         assert canvas_of(config) == 448
     elif tower in RESNETS:
         assert vision.backbone.type == 'ResNet'

@@ -41,8 +41,9 @@ class KillHook(Hook):
 @HOOKS.register_module()
 class LossHook(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        expressions = sum(len(s.gt_instances) for s in data_batch['data_samples'])
         with open(f'{runner.work_dir}/loss_{runner.rank}.txt', 'a') as file:
-            file.write(f'{outputs["loss"].item()!r}\\n')
+            file.write(f'{outputs["loss"].item()!r} {expressions}\\n')
 """
 
 
@@ -153,11 +154,19 @@ def test_killed_and_resumed_training_ends_with_the_same_weights(
     )
 
 
-def test_two_processes_train_like_one(nano, tmp_path, monkeypatch):
-    exact = {'model.bbox_head.dropout': 0.0}
+@pytest.mark.parametrize(('group_size', 'batch_size'), [(1, 4), (3, 2)])
+def test_two_processes_train_like_one(
+    nano, tmp_path, monkeypatch, group_size, batch_size
+):
+    exact = {
+        'model.bbox_head.dropout': 0.0,
+        'train_dataloader.dataset.max_expressions_per_sample': group_size,
+        'train_dataloader.batch_size': batch_size,
+    }
     monkeypatch.syspath_prepend(nano.parent)
     records_losses = nano.with_name('nano_loss.py')
-    one, _ = train(records_losses, tmp_path / 'one', **settings('one', **exact))
+    name = f'one{group_size}'
+    one, _ = train(records_losses, tmp_path / 'one', **settings(name, **exact))
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
@@ -169,8 +178,7 @@ def test_two_processes_train_like_one(nano, tmp_path, monkeypatch):
         ],
         records_losses,
         tmp_path / 'two',
-        **settings('two', **exact),
-        **{'train_dataloader.batch_size': 2},
+        **settings('two', **exact | {'train_dataloader.batch_size': batch_size // 2}),
     )
     assert done.returncode == 0, done.stderr
     checkpoint = torch.load(tmp_path / 'two/epoch_3.pth', weights_only=True)
@@ -185,12 +193,18 @@ def test_two_processes_train_like_one(nano, tmp_path, monkeypatch):
         torch.testing.assert_close(value, expected, rtol=0, atol=1e-6, msg=name)
 
     single, *ranks = (
-        [float(line) for line in (tmp_path / name).read_text().split()]
-        for name in ('one/loss_0.txt', 'two/loss_0.txt', 'two/loss_1.txt')
+        [list(map(float, line.split())) for line in path.read_text().splitlines()]
+        for path in (tmp_path / 'one/loss_0.txt', *sorted(tmp_path.glob('two/loss_*')))
     )
-    assert len(single) == 9
-    losses = [(a + b) / 2 for a, b in zip(*ranks, strict=True)]
-    assert losses == pytest.approx(single, abs=1e-6)
+    assert len(single) == len(ranks[0]) == len(ranks[1]) == 9
+    for (loss, count), (loss_0, count_0), (loss_1, count_1) in zip(
+        single, *ranks, strict=True
+    ):
+        assert (loss_0 + loss_1) / 2 == pytest.approx(loss, abs=1e-6)
+        assert count_0 + count_1 == count
+    # two ranks, whose groups are of one and of three expressions
+    uneven = [a[1] != b[1] for a, b in zip(*ranks, strict=True)]
+    assert any(uneven) == (group_size > 1)
 
 
 def logged(work_dir, key):

@@ -59,13 +59,13 @@ if nvidia-smi >/dev/null 2>&1 || grep -qE 'avx512_bf16|amx_bf16' /proc/cpuinfo; 
 fi
 
 suffix=
-train_options=()
+train=(python tools/train.py)
+options=()
 make_options=()
 picture_interval=50
 if $short; then
   suffix=-short
-  train_options=(--cfg-options train_cfg.max_epochs=1 train_cfg.val_interval=1
-    default_hooks.logger.interval=10)
+  options=(train_cfg.max_epochs=1 train_cfg.val_interval=1 default_hooks.logger.interval=10)
   make_options=(--train-images 48 --val-images 16 --test-images 16)
   picture_interval=10
 fi
@@ -81,8 +81,8 @@ train_and_test() {
     say "$work_dir is trained already (remove it to train anew)"
   else
     say "Training $config, log and checkpoints in $work_dir"
-    python tools/train.py "$config" --data-root "$data_root" --work-dir "$work_dir" \
-      --resume "${precision[@]}" "${train_options[@]}"
+    "${train[@]}" "$config" --data-root "$data_root" --work-dir "$work_dir" \
+      --resume "${precision[@]}" "${options[@]}"
     python tools/analysis_tools/analyze_logs.py "$work_dir" --out "$work_dir/curves.png"
     touch "$work_dir/trained"
   fi
@@ -107,11 +107,21 @@ else
   work_dir=work_dirs/quickstart$suffix
   say "Making RefShapes in $data_root"
   python tools/dataset_converters/make_refshapes.py "$data_root" "${make_options[@]}"
+  if ! nvidia-smi >/dev/null 2>&1; then
+    # one process would leave half of two cores idle
+    export OMP_NUM_THREADS=$((($(nproc) + 1) / 2))
+    train=(python -m torch.distributed.run --standalone --nproc_per_node=2
+      tools/train.py --launcher pytorch)
+    options+=(train_dataloader.batch_size=4)
+  fi
   if $short; then
-    train_options+=(train_dataloader.dataset.indices=None)
+    options+=(train_dataloader.dataset.indices=None)
   else
     say 'Training takes about 10 minutes on 2 cores'
   fi
+fi
+if ((${#options[@]})); then
+  options=(--cfg-options "${options[@]}")
 fi
 train_and_test "$config" "$work_dir"
 tests=("side-tuned=$work_dir/test")

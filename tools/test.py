@@ -4,9 +4,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from m2ist_mm.datasets import iter_dataset_configs
 from m2ist_mm.engine.program import (
     add_config_arguments,
     add_run_arguments,
@@ -27,6 +29,12 @@ def parse_args() -> argparse.Namespace:
         '--out',
         metavar='FILE.json',
         help='write box, IoU and text of every expression to this file',
+    )
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help="average the boxes of several views: the config's tta_pipeline, or the "
+        'picture and its mirror image',
     )
     parser.add_argument(
         '--show', action='store_true', help='show each prediction in a window'
@@ -58,7 +66,46 @@ def main() -> None:
         config.default_hooks.visualization.update(
             show=args.show, wait_time=args.wait_time, out_dir=args.show_dir
         )
-    Runner.from_cfg(config).test()
+    if args.tta:
+        use_test_time_augmentation(config)
+    # a runner of another type: MMEngine's FlexibleRunner, for its strategies
+    build = RUNNERS.build if 'runner_type' in config else Runner.from_cfg
+    build(config).test()
+
+
+def use_test_time_augmentation(config: Config) -> None:
+    """Test several views of each picture, see ``RECTTAModel``.
+
+    Args:
+        config: Config, changed in place. Its ``tta_pipeline`` makes the views; without
+            one, each test pipeline's picture and its mirror image are taken.
+
+    Raises:
+        ValueError: There is no ``tta_pipeline``, and a test pipeline without
+            ``PadToCanvas``, before which pictures are mirrored.
+    """
+    module = config.model
+    config.model = ConfigDict(config.get('tta_model', dict(type='RECTTAModel')))
+    config.model.module = module
+    for loader, dataset in iter_dataset_configs(config):
+        if loader == 'test':
+            dataset.pipeline = config.get('tta_pipeline') or _mirrored_too(
+                dataset.pipeline
+            )
+
+
+def _mirrored_too(pipeline: list[dict]) -> list[dict]:
+    """Make a test pipeline give each picture and its mirror image."""
+    steps = [step['type'] for step in pipeline]
+    if 'PadToCanvas' not in steps:
+        raise ValueError(
+            '--tta: the test pipeline has no PadToCanvas; give the config a '
+            'tta_pipeline, see docs/composition.md'
+        )
+    place = steps.index('PadToCanvas')
+    flips = [dict(type='RECRandomFlip', prob=prob) for prob in (0, 1)]
+    rest = [[step] for step in pipeline[place:]]
+    return [*pipeline[:place], dict(type='TestTimeAug', transforms=[flips, *rest])]
 
 
 def set_result_file(config: Config, path: str) -> None:

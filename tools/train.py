@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from m2ist_mm.engine.program import (
@@ -56,7 +57,9 @@ def main() -> None:
     if args.resume is not None:
         config.resume = True
         config.load_from = None if args.resume == 'auto' else args.resume
-    Runner.from_cfg(config).train()
+    # a runner of another type: MMEngine's FlexibleRunner, for its strategies
+    build = RUNNERS.build if 'runner_type' in config else Runner.from_cfg
+    build(config).train()
 
 
 if __name__ == '__main__':

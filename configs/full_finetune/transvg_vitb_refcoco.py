@@ -3,3 +3,5 @@ _base_ = '../m2ist/m2ist_vitb_refcoco.py'
 model = dict(
     backbone=dict(freeze=False, vision_layers=[], language_layers=[]), neck=None
 )
+# DINOv2's mask token has a part in its pre-training alone
+find_unused_parameters = True

@@ -4,6 +4,7 @@ from .allocation_tracker import AllocationTracker
 from .extrapolation import extrapolate, extrapolate_peak
 from .grouping_plan import GroupingPlan, plan_groups, vision_share
 from .paired_times import PairedTimes
+from .pipeline_profile import PipelineProfile
 from .saved_activations import SavedActivations, part_of
 from .step_bytes import (
     MeasuredStep,
@@ -21,6 +22,7 @@ __all__ = [
     'GroupingPlan',
     'MeasuredStep',
     'PairedTimes',
+    'PipelineProfile',
     'SavedActivations',
     'StepBytes',
     'SyntheticInputs',

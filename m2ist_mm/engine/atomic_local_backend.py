@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
 
-from .atomic_file import write_atomically
+from ..atomic_file import write_atomically
 
 
 class AtomicLocalBackend(LocalBackend):

@@ -6,6 +6,7 @@ from .grounders import SideTunedGrounder
 from .heads import RECHead
 from .necks import M3ISA, LadderSideNetwork
 from .parameter_counts import parameter_counts
+from .test_time_augs import RECTTAModel
 from .towers import (
     BackboneTower,
     DETREncoderTower,
@@ -41,6 +42,7 @@ __all__ = [
     'PromptTuner',
     'RECDataPreprocessor',
     'RECHead',
+    'RECTTAModel',
     'SideTunedGrounder',
     'SideTuningBackbone',
     'TransformersTower',

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from m2ist_mm.engine.atomic_file import write_atomically
+from m2ist_mm.atomic_file import write_atomically
 from m2ist_mm.engine.program import run_program
 
 # step -> value

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 import m2ist_mm  # noqa: F401  registers everything
+from m2ist_mm.atomic_file import write_atomically
 from m2ist_mm.efficiency import (
     PairedTimes,
     TrainingStep,
@@ -24,7 +25,6 @@ from m2ist_mm.efficiency import (
     measure_step,
     step_flops,
 )
-from m2ist_mm.engine.atomic_file import write_atomically
 from m2ist_mm.engine.program import load_config, run_program, use_mixed_precision
 
 # Measured on the reference implementation of TransVG R-50 (fp32, 640x640, 20 tokens):
@@ -90,6 +90,13 @@ def parse_args() -> argparse.Namespace:
         help='timed runs of each config, 0 for none (default: 5)',
     )
     parser.add_argument(
+        '--only-inference',
+        action='store_true',
+        help='time predictions alone: of one config given twice, with '
+        '--expressions-per-image 1 8, what is gained by asking 8 expressions of a '
+        'picture together',
+    )
+    parser.add_argument(
         '--amp', action='store_true', help='mixed precision, as in tools/train.py'
     )
     parser.add_argument(
@@ -122,6 +129,8 @@ def check_args(args: argparse.Namespace) -> None:
     positive = (*args.expressions_per_image, *args.sizes, args.timed_images)
     if min(*positive, args.batch_size) < 1 or args.repetitions < 0:
         raise ValueError('numbers of images, expressions and runs must be positive')
+    if args.only_inference and not args.repetitions:
+        raise ValueError('--only-inference needs --repetitions above 0')
     if len(set(args.sizes)) < 3:
         raise ValueError('--sizes needs three different numbers of images')
 
@@ -202,7 +211,7 @@ def report_times(
     from the second epoch on. Predictions are of new expressions each time.
 
     Returns:
-        For each config ``training`` and ``inference``.
+        For each config ``training``, unless it is not asked for, and ``inference``.
     """
     steps = [TrainingStep(config, device) for config in configs]
     paired = list(zip(steps, args.expressions_per_image, strict=True))
@@ -221,11 +230,11 @@ def report_times(
         )
         for step, expressions in paired
     ]
+    kinds = [('inference', inference, 1)]
+    if not args.only_inference:
+        kinds.insert(0, ('training', training, args.timed_images))
     reports = [{} for _ in steps]
-    for kind, programs, images in (
-        ('training', training, args.timed_images),
-        ('inference', inference, 1),
-    ):
+    for kind, programs, images in kinds:
         times = PairedTimes(programs, args.repetitions)
         for report, seconds, median, ratio, expressions in zip(
             reports,
@@ -275,6 +284,9 @@ def make_tables(report: dict) -> list[Table]:
     reference = report['reference']
     batch = report['batch_size']
     names = [run['name'] for run in runs]
+    times = time_table(runs, names)
+    if 'peak' not in runs[0]:
+        return [times]
     memory = Table('memory', *names, title=f'a batch of {batch} expressions')
     for label, key, scale in (
         ('images', 'images', None),
@@ -323,25 +335,35 @@ def make_tables(report: dict) -> list[Table]:
                 for run in runs
             ),
         )
-    costs = Table('operations and time an expression', *names)
-    costs.add_row(
+    return [memory, parts, times]
+
+
+def time_table(runs: list[dict], names: list[str]) -> Table:
+    """Lay operations and times out, as far as they were measured."""
+    table = Table('operations and time an expression', *names)
+    table.add_row(
         'expressions an image', *(str(run['expressions_per_image']) for run in runs)
     )
     for key in ('forward', 'backward'):
-        costs.add_row(
-            f'{key}, GFLOP',
-            *(number(run['flops_per_expression'][key], 1e9) for run in runs),
-        )
+        if 'flops_per_expression' in runs[0]:
+            table.add_row(
+                f'{key}, GFLOP',
+                *(number(run['flops_per_expression'][key], 1e9) for run in runs),
+            )
     for kind in ('training', 'inference'):
         if kind not in runs[0]:
             continue
-        costs.add_row(
+        table.add_row(
             f'{kind}, ms', *(number(run[kind]['per_expression'], 1e-3) for run in runs)
         )
-        costs.add_row(
+        table.add_row(
             f'{kind}, of {names[0]}', *(f'{run[kind]["ratio"]:.1%}' for run in runs)
         )
-    return [memory, parts, costs]
+        table.add_row(
+            f'{kind}, expressions a second, times {names[0]}',
+            *(f'{1 / run[kind]["ratio"]:.2f}' for run in runs),
+        )
+    return table
 
 
 def number(value: float, scale: float | None) -> str:
@@ -373,9 +395,11 @@ def main() -> None:
                 expressions_per_image=expressions,
             )
         )
-    for run, config in zip(runs, configs, strict=True):
-        print(f'measuring {run["name"]}', file=sys.stderr)
-        run.update(report_memory(config, run['expressions_per_image'], device, args))
+    if not args.only_inference:
+        for run, config in zip(runs, configs, strict=True):
+            print(f'measuring {run["name"]}', file=sys.stderr)
+            expressions = run['expressions_per_image']
+            run.update(report_memory(config, expressions, device, args))
     if args.repetitions:
         print('timing', file=sys.stderr)
         for run, times in zip(runs, report_times(configs, device, args), strict=True):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from m2ist_mm.engine.atomic_file import write_atomically
+from m2ist_mm.atomic_file import write_atomically
 from m2ist_mm.engine.program import run_program
 
 ROOT = Path(__file__).resolve().parents[2]

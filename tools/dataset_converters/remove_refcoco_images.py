@@ -8,9 +8,9 @@ import json
 import sys
 from pathlib import Path
 
+from m2ist_mm.atomic_file import write_atomically
 from m2ist_mm.datasets import DatasetError, load_refs
 from m2ist_mm.datasets.formats import read_json, wrong_field
-from m2ist_mm.engine.atomic_file import write_atomically
 from m2ist_mm.engine.program import run_program
 
 

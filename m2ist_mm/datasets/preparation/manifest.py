@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from ...engine.atomic_file import write_atomically
+from ...atomic_file import write_atomically
 
 
 class Manifest:

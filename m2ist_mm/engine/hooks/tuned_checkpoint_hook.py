@@ -11,11 +11,13 @@ from mmdet.registry import HOOKS
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
+from torch.distributed.fsdp import FullyShardedDataParallel, StateDictType
 
+from ...atomic_file import write_atomically
 from .. import atomic_local_backend  # noqa: F401  (registers 'atomic_local')
-from ..atomic_file import write_atomically
 from ..resumable_checkpoint import RESUME_SUFFIX, resume_file, weights_crc32
 from ..tuned_state import frozen_state_keys, tower_identity, unwrap
+from .gathered_state import gathered_state
 
 
 @HOOKS.register_module()
@@ -41,15 +43,23 @@ class TunedCheckpointHook(CheckpointHook):
             )
         self.backend_args = dict(backend='atomic_local')
         self._resume_file = None
+        self._progress = {}
 
     def before_train(self, runner: Runner) -> None:
         """Set up the output folder.
 
         Raises:
-            ValueError: ``out_dir`` is not a local folder.
+            ValueError: ``out_dir`` is not a local folder, or FSDP would save in shards.
         """
         if '://' in str(self.out_dir or ''):
             raise ValueError(f'checkpoint out_dir {self.out_dir} is not a local folder')
+        if isinstance(runner.model, FullyShardedDataParallel):
+            form = FullyShardedDataParallel.get_state_dict_type(runner.model)
+            if form.state_dict_type != StateDictType.FULL_STATE_DICT:
+                raise ValueError(
+                    'TunedCheckpointHook writes whole checkpoints and no shards: set '
+                    "strategy.state_dict_cfg='full'"
+                )
         super().before_train(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -59,13 +69,17 @@ class TunedCheckpointHook(CheckpointHook):
             runner: The runner that saves.
             checkpoint: What is about to be written; changed in place.
         """
+        if not is_main_process():
+            return  # FSDP's processes come here all, and the first alone writes
+        checkpoint['meta'].update(self._progress)
         model = unwrap(runner.model)
         frozen = frozen_state_keys(model)
+        if frozen:
+            with gathered_state(runner.model, checkpoint['state_dict']):
+                checkpoint['meta']['towers'] = tower_identity(model)
         for key in frozen:
             checkpoint['state_dict'].pop(key, None)
             checkpoint.get('ema_state_dict', {}).pop(f'module.{key}', None)
-        if frozen:
-            checkpoint['meta']['towers'] = tower_identity(model)
         resume_state = {
             key: checkpoint.pop(key) for key in set(checkpoint) - {'meta', 'state_dict'}
         }
@@ -83,6 +97,9 @@ class TunedCheckpointHook(CheckpointHook):
         outdated = self._outdated_checkpoints(runner, step)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         self._resume_file = resume_file(self.last_ckpt)
+        # FlexibleRunner counts one too many in a checkpoint that is written again
+        # because it is the best
+        self._progress = {'epoch' if self.by_epoch else 'iter': step}
         try:
             runner.save_checkpoint(
                 self.out_dir,
@@ -105,6 +122,7 @@ class TunedCheckpointHook(CheckpointHook):
                 outdated.append(path)
         finally:
             self._resume_file = None
+            self._progress = {}
         for path in outdated:
             Path(path).unlink(missing_ok=True)
 

@@ -1,12 +1,16 @@
 """Loading of checkpoints that hold tuned weights alone."""
 
+from functools import partial
+
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.optim import BaseOptimWrapper
 from mmengine.runner import Runner
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from ..resumable_checkpoint import ResumableCheckpoint
 from ..tuned_state import fit_checkpoint, frozen_state_keys, unwrap
+from .gathered_state import gathered_state
 
 
 @HOOKS.register_module()
@@ -41,8 +45,27 @@ class TunedStateHook(Hook):
                 checkpoint.add_resume_state()
         trains = isinstance(runner.optim_wrapper, BaseOptimWrapper)
         model = unwrap(runner.model)
-        fit_checkpoint(model, checkpoint, partial=trains and not runner._resume)
+        with gathered_state(runner.model):
+            fit_checkpoint(model, checkpoint, partial=trains and not runner._resume)
+        if runner._resume and isinstance(runner.model, FullyShardedDataParallel):
+            runner.strategy.load_optim_state_dict = partial(
+                _load_sharded_optimizer, runner
+            )
         if 'ema_state_dict' in checkpoint:
             state, ema = checkpoint['state_dict'], checkpoint['ema_state_dict']
             for key in frozen_state_keys(model):
                 ema.setdefault(f'module.{key}', state[key])
+
+
+def _load_sharded_optimizer(runner: Runner, state_dict: dict) -> None:
+    """Load a whole optimiser state into the shards of FSDP.
+
+    MMEngine 0.10's strategy hands FSDP its arguments in the order of torch 2.0.
+    """
+    runner.optim_wrapper.load_state_dict(
+        FullyShardedDataParallel.optim_state_dict_to_load(
+            model=runner.model,
+            optim=runner.optim_wrapper.optimizer,
+            optim_state_dict=state_dict,
+        )
+    )

@@ -4,6 +4,7 @@ from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from ...models import parameter_counts
 from ..tuned_state import unwrap
@@ -14,7 +15,9 @@ class TuningSummaryHook(Hook):
     """Logs the sizes of towers, side adapters and head when a training starts."""
 
     def before_train(self, runner: Runner) -> None:
-        """Log the line; models without towers get none."""
+        """Log the line; models without towers, or in shards, get none."""
+        if isinstance(runner.model, FullyShardedDataParallel):
+            return  # a process knows the sizes of its shards alone
         model = unwrap(runner.model)
         if hasattr(getattr(model, 'backbone', None), 'frozen_state_keys'):
             runner.logger.info(tuning_summary(model))

@@ -13,7 +13,7 @@ from mmdet.structures.bbox import bbox_overlaps, get_box_tensor
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
-from ...engine.atomic_file import write_atomically
+from ...atomic_file import write_atomically
 
 
 @METRICS.register_module()

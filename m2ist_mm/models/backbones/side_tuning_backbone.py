@@ -55,11 +55,16 @@ class SideTuningBackbone(BaseModule):
             rounding.
         vision_cache: The same for images, of use where the same views come again: few
             or no augmentations, many epochs.
+        vision_channels_last: Whether the vision tower's convolutions hold images with
+            the channels last in memory. Exact but for rounding.
+        vision_compile: Arguments of ``torch.compile``, which compiles the frozen vision
+            tower when it runs first: ``dict()``, ``dict(mode='max-autotune')``.
+            ``None`` is not. Exact but for rounding.
 
     Raises:
-        ValueError: A pattern names no module (the names there are get listed), a tuner
-            or a cache is asked of towers that are tuned in full, or a cache beside a
-            tuner.
+        ValueError: A pattern names no module (the names there are get listed); a tuner,
+            a cache or a compiled tower is asked of towers that are tuned in full, or
+            one of the latter beside a tuner.
     """
 
     def __init__(
@@ -78,6 +83,8 @@ class SideTuningBackbone(BaseModule):
         vision_chunk: int | None = None,
         language_cache: dict | None = None,
         vision_cache: dict | None = None,
+        vision_channels_last: bool = False,
+        vision_compile: dict | None = None,
     ) -> None:
         super().__init__()
         self.vision = MODELS.build(vision)
@@ -89,9 +96,12 @@ class SideTuningBackbone(BaseModule):
         self.language_norms = dict(language_norms or {})
         self.freeze = freeze
         self.vision_chunk = vision_chunk
-        caches = dict(language_cache=language_cache, vision_cache=vision_cache)
-        for name, cache in caches.items():
-            if cache is not None and (not freeze or tuner is not None):
+        for name, value in dict(
+            language_cache=language_cache,
+            vision_cache=vision_cache,
+            vision_compile=vision_compile,
+        ).items():
+            if value is not None and (not freeze or tuner is not None):
                 raise ValueError(
                     f'{name} needs frozen towers (freeze=True, tuner=None)'
                 )
@@ -121,6 +131,12 @@ class SideTuningBackbone(BaseModule):
         }
         self.language_cache = self._make_cache('language', language_cache)
         self.vision_cache = self._make_cache('vision', vision_cache)
+        if vision_channels_last:
+            # convolutions give maps the layout of their weights
+            self.vision.to(memory_format=torch.channels_last)
+        if vision_compile is not None:
+            # in place: names in state_dict stay, and copies are not compiled
+            self.vision.compile(**vision_compile)
         self._tower_identity = None
         self.register_load_state_dict_post_hook(_forget_old_weights)
 

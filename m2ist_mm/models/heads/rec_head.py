@@ -3,6 +3,7 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from mmdet.models.layers import SinePositionalEncoding
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, SampleList
@@ -162,6 +163,12 @@ class RECHead(BaseModule):
                 f'{num_text}: set num_vision_tokens to the canvas size divided by the '
                 'stride, squared, and max_tokens of the preprocessor to num_text_tokens'
             )
+        # padding is attended by none: what all pictures have of it is left out
+        kept = _unpadded_first(vision_mask)
+        vision_mask = vision_mask.gather(1, kept)
+        vision_tokens = vision_tokens.gather(
+            1, kept[:, :, None].expand(-1, -1, vision_tokens.shape[2])
+        )
         vision = self.vision_proj(vision_tokens)[image_index]
         language = self.language_proj(language_tokens)
         # position tables are looked up in their own type; autocast makes vision another
@@ -175,9 +182,14 @@ class RECHead(BaseModule):
             ],
             dim=1,
         )
-        table = self.position_embedding.weight
-        position = torch.cat([table[: 1 + num_text], table[-num_vision:]])[None]
-        position = position.to(tokens.dtype)
+        table = self.position_embedding.weight.to(tokens.dtype)
+        position = torch.cat(
+            [
+                table[: 1 + num_text].expand(len(tokens), -1, -1),
+                F.embedding(kept, table[-num_vision:])[image_index],
+            ],
+            dim=1,
+        )
         if self.position_in_values:
             tokens = tokens + position
         reg, attention = self.encoder(
@@ -186,7 +198,11 @@ class RECHead(BaseModule):
         # bfloat16 has 8 bits: too coarse for the place of a box
         with torch.autocast(reg.device.type, enabled=False):
             boxes = self.bbox_mlp(reg.float()).sigmoid()
-        return boxes, None if attention is None else attention[:, -num_vision:].float()
+        if attention is not None:
+            seen = attention[:, 1 + num_text :].float()
+            attention = seen.new_zeros(len(seen), num_vision)
+            attention = attention.scatter(1, kept[image_index], seen)
+        return boxes, attention
 
     def loss(
         self,
@@ -273,6 +289,15 @@ class RECHead(BaseModule):
             labels = bboxes.new_zeros(len(bboxes), dtype=torch.long)
             results.append(InstanceData(bboxes=bboxes, labels=labels))
         return results
+
+
+def _unpadded_first(mask: Tensor) -> Tensor:
+    """Places (I, M) of the tokens of each image, M as many as the largest image has.
+
+    Images with fewer tokens get places of padding behind theirs.
+    """
+    order = mask.to(torch.uint8).argsort(dim=1, stable=True)
+    return order[:, : int((~mask).sum(dim=1).max())]
 
 
 def _projection(in_channels: int, out_channels: int, norm: bool) -> nn.Module:

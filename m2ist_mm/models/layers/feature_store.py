@@ -1,7 +1,6 @@
 """Features of frozen towers on disk, read through memory maps."""
 
 import fcntl
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,8 +8,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
+
+from ...atomic_file import write_atomically
 
 KEY_BYTES = 16
 
@@ -98,20 +99,13 @@ class FeatureStore:
         )
         tensors['keys'] = tensors['keys'].view(-1, KEY_BYTES)
         path = self.folder / f'{next(iter(entries)).hex()}.safetensors'
-        partial = path.with_suffix('.partial')
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            save_file(tensors, partial)
-            with open(partial, 'rb') as file:
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except (OSError, SafetensorError) as error:
+            write_atomically(path, save(tensors))
+        except OSError as error:
             raise OSError(
-                f'{path}: the feature cache cannot be written ({error}); free some '
-                'space or name another folder'
+                f'{path}: the feature cache cannot be written ({error.strerror}); free '
+                'some space or name another folder'
             ) from error
-        finally:
-            partial.unlink(missing_ok=True)
 
     def require_space(self, needed: int) -> None:
         """Refuse to begin what will not fit.
@@ -138,8 +132,8 @@ class FeatureStore:
         # the lock goes with the process, however it ends
         with open(self.folder / 'lock', 'w') as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            for partial in self.folder.glob('*.partial'):
-                partial.unlink()
+            for unfinished in self.folder.glob('.*.tmp'):
+                unfinished.unlink()
             for damaged in self.refresh():
                 damaged.unlink()
             yield

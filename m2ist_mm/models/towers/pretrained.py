@@ -3,11 +3,14 @@
 import argparse
 import hashlib
 import importlib.util
+import io
 import re
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from ...atomic_file import write_atomically
 
 PACKAGE_SCHEME = 'package:'
 
@@ -121,15 +124,9 @@ def save_state_file(state: dict[str, Tensor], path: str) -> None:
     Raises:
         OSError: The file cannot be written, for instance because the disk is full.
     """
-    partial = Path(f'{path}.partial')
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        torch.save(dict(state_dict=state), partial)
-        partial.replace(path)
-    except (OSError, RuntimeError) as error:
-        raise OSError(f'cannot write {path}: {error}') from error
-    finally:
-        partial.unlink(missing_ok=True)
+    content = io.BytesIO()
+    torch.save(dict(state_dict=state), content)
+    write_atomically(path, content.getvalue())
 
 
 def load_exactly(module: nn.Module, state: dict[str, Tensor], source: str) -> None:

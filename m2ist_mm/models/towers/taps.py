@@ -23,7 +23,11 @@ def resolve_modules(
     Raises:
         ValueError: A name is not in the tower; the message lists the names there are.
     """
-    modules = dict(tower.named_modules())
+    # FSDP puts a wrapper around some modules, and its name into theirs
+    modules = {
+        name.replace('_fsdp_wrapped_module.', ''): module
+        for name, module in tower.named_modules()
+    }
     missing = {}
     for one in [pattern] if isinstance(pattern, str) else pattern:
         names = [one.format(i=i) for i in layers]
@@ -63,8 +67,9 @@ def record_taps(
         form inside turns them by its method ``tap_tokens(tap, N)``.
 
     Raises:
-        ValueError: A name is not in the tower, or a tap has not as many tokens as the
-            tower's output, to which the side networks' outputs are added.
+        ValueError: A name is not in the tower, its module was passed by, or a tap has
+            not as many tokens as the tower's output, to which the side networks'
+            outputs are added.
     """
     recorded = {kind: [None] * len(layers) for kind in patterns}
     handles = []
@@ -97,6 +102,13 @@ def record_taps(
             for position, module in enumerate(resolve_modules(tower, pattern, layers)):
                 handles.append(module.register_forward_hook(recorder(kind, position)))
         yield recorded
+        for kind, taps in recorded.items():
+            if any(tap is None for tap in taps):
+                # a compiler may leave hooks out that were not there when it ran
+                raise ValueError(
+                    f'{type(tower).__name__}: the modules of tap {patterns[kind]!r} '
+                    'did not run, or were compiled without taps'
+                )
     finally:
         for handle in handles:
             handle.remove()

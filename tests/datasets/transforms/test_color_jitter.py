@@ -1,3 +1,4 @@
+import mmcv
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
@@ -25,6 +26,23 @@ def test_changes_are_those_of_pillow(img, seed):
     assert jittered.dtype == np.uint8
     assert jittered.shape == img.shape
     assert np.abs(jittered.astype(int) - expected).max() <= 3  # of 255: rounding
+
+
+@pytest.mark.parametrize('seed', range(30))
+def test_changes_are_bit_for_bit_those_of_mmcv(seed):
+    generator = np.random.default_rng(seed)
+    low = int(generator.integers(0, 200))
+    size = (*generator.integers(1, 50, 2), 3)
+    img = generator.integers(low, 256, size).astype(np.uint8)
+    np.random.seed(seed)
+    jittered = ColorJitter(0.4)(dict(img=img.copy()))['img']
+
+    np.random.seed(seed)
+    changes = (mmcv.adjust_brightness, mmcv.adjust_contrast, mmcv.adjust_color)
+    expected = img
+    for index in np.random.permutation(3):
+        expected = changes[index](expected, np.random.uniform(0.6, 1.4))
+    assert np.array_equal(jittered, expected)
 
 
 def test_order_is_random(img):

@@ -433,6 +433,74 @@ def test_chunks_change_nothing(make_model, backbone_config, chunk):
         torch.testing.assert_close(value, wanted, rtol=0, atol=1e-5)
 
 
+CHANNELS_LAST = dict(vision_channels_last=True)
+COMPILED = dict(vision_compile=dict(backend='eager', fullgraph=True))
+
+
+@pytest.fixture
+def fresh_compiler():
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    yield torch._dynamo.utils.counters['stats']
+    torch._dynamo.reset()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('option', [CHANNELS_LAST, COMPILED])
+def test_layout_and_compiler_change_nothing(
+    make_model, backbone_config, fresh_compiler, option
+):
+    plain = make_model(copy.deepcopy(backbone_config))
+    backbone_config.update(option)
+    changed = make_model(backbone_config)
+    assert_same_state(changed, plain.state_dict())
+    assert state_sha256(changed) == state_sha256(plain)
+    strides = []
+    changed.vision.backbone.layer1.register_forward_hook(
+        lambda module, inputs, output: strides.append(output.stride())
+    )
+    # taps must be those of this run, also in a graph that was compiled in another
+    for number, size in enumerate((2, 2, 3)):
+        images = torch.randn(size, 3, 64, 64) + number
+        mask = torch.zeros(size, 64, 64, dtype=torch.bool)
+        mask[0, 32 * (number % 2) :, 32:] = True
+        features = changed.extract_vision(images, mask)
+        expected = plain.extract_vision(images, mask)
+        assert torch.equal(features.mask, expected.mask)
+        for value, wanted in zip(
+            feature_tensors(features), feature_tensors(expected), strict=True
+        ):
+            torch.testing.assert_close(value, wanted, rtol=0, atol=1e-5)
+    last = [stride[1] == 1 for stride in strides]
+    assert all(last) if 'vision_channels_last' in option else not any(last)
+    compiled = 'vision_compile' in option
+    assert (fresh_compiler['unique_graphs'] > 0) == compiled
+    if compiled:
+        assert copy.deepcopy(changed).vision._compiled_call_impl is None
+
+
+def test_compiled_tower_is_trained_beside_as_the_plain_one(
+    make_model, model_config, inputs, fresh_compiler
+):
+    gradients = []
+    compiled = dict(vision_compile=dict(backend='aot_eager', fullgraph=True))
+    for option in ({}, compiled | CHANNELS_LAST):
+        model_config.backbone.update(option)
+        model = make_model(copy.deepcopy(model_config))
+        loss_of(model, inputs).backward()
+        tuned = [p for p in model.parameters() if p.requires_grad]
+        gradients.append([parameter.grad for parameter in tuned])
+    assert fresh_compiler['unique_graphs'] == 1
+    for value, wanted in zip(*gradients, strict=True):
+        torch.testing.assert_close(value, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_compiled_tower_is_a_frozen_one(backbone_config):
+    backbone_config.update(COMPILED, freeze=False)
+    with pytest.raises(ValueError, match='vision_compile needs frozen towers'):
+        MODELS.build(backbone_config)
+
+
 def test_chunks_are_for_frozen_towers(make_model, backbone_config):
     backbone_config.update(vision_chunk=1, freeze=False)
     backbone = make_model(backbone_config)

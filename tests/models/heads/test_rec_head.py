@@ -143,6 +143,34 @@ def test_padding_never_matters(make_head, tokens, side):
     assert (head(**padding) - expected).abs().amax(1).min() > 1e-3
 
 
+def test_padding_of_all_images_never_meets_the_encoder(make_head, tokens):
+    head = make_head(num_vision_tokens=16, loss_attention=1.0)
+    places = torch.tensor([3, 4, 5, 9, 11, 12, 15])  # of the second image's tokens
+    vision_mask = torch.ones(2, 16, dtype=torch.bool)
+    vision_mask[0, 6:10] = vision_mask[1, places] = False
+    tokens |= dict(vision_tokens=torch.randn(2, 16, 32).double())
+    tokens |= dict(vision_mask=vision_mask)
+    lengths = []
+    head.encoder.register_forward_pre_hook(
+        lambda module, inputs: lengths.append(inputs[0].shape[1])
+    )
+    boxes, attention = head.ground(**tokens)
+    assert lengths == [1 + 6 + 7]
+    # a third image without padding keeps all tokens in their places
+    third = dict(
+        vision_tokens=torch.cat([tokens['vision_tokens'], torch.ones(1, 16, 32)]),
+        vision_mask=torch.cat([vision_mask, torch.zeros(1, 16, dtype=torch.bool)]),
+    )
+    for part in ('language_tokens', 'language_mask'):
+        third[part] = torch.cat([tokens[part], tokens[part][:1]])
+    third['image_index'] = torch.tensor([0, 1, 1, 2])
+    whole, seen = head.ground(**third)
+    assert lengths[1] == 1 + 6 + 16
+    torch.testing.assert_close(boxes, whole[:3], rtol=0, atol=1e-6)
+    torch.testing.assert_close(attention, seen[:3], rtol=0, atol=1e-6)
+    assert (attention > 0).equal(~vision_mask[tokens['image_index']])
+
+
 def test_grouped_expressions_give_the_boxes_of_single_ones(make_head, tokens):
     head = make_head()
     assert torch.equal(head(**tokens), head(**ungrouped(tokens)))

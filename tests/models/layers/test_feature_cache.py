@@ -215,11 +215,10 @@ def test_full_disk_is_found_before_the_work(folder, monkeypatch):
 
 
 def test_disk_that_fills_up_meanwhile_leaves_no_part(folder, monkeypatch):
-    def fail(tensors, path):
-        Path(path).write_bytes(b'half')
+    def fail(source, target):
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr('m2ist_mm.models.layers.feature_store.save_file', fail)
+    monkeypatch.setattr('os.replace', fail)
     with pytest.raises(OSError, match='No space left on device.*name another folder'):
         build(make_cache(folder=folder))
     assert [path.name for path in Path(folder).rglob('*') if path.is_file()] == ['lock']
@@ -257,12 +256,12 @@ def test_a_build_that_was_killed_goes_on(folder, small_files):
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     (part,) = Path(folder).iterdir()
-    (part / 'torn.partial').write_bytes(b'torn')
+    (part / '.torn.safetensors.tmp').write_bytes(b'torn')
     before = len(make_cache(folder=folder).store)
     assert 0 < before < len(ROWS)
     assert len(build(make_cache(folder=folder))) == len(ROWS) - before
     assert look_up(make_cache(folder=folder), *ROWS)[1] == []
-    assert not (part / 'torn.partial').exists()
+    assert not (part / '.torn.safetensors.tmp').exists()
 
 
 def test_of_two_that_build_at_once_one_works(folder, small_files):

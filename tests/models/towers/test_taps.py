@@ -136,6 +136,7 @@ def test_hooks_are_gone_after_the_context():
     toy = Toy()
     with record_taps(toy, dict(scale='layers.{i}.scale'), [0, 1]):
         assert hook_count(toy) == 2 + 1  # each tap's and the tower's
+        toy(torch.zeros(1, 2))
     assert hook_count(toy) == 0
 
 
@@ -145,6 +146,16 @@ def test_hooks_are_gone_after_an_exception_of_the_tower():
     with pytest.raises(RuntimeError, match='out of memory'):
         with record_taps(toy, dict(scale='layers.{i}.scale'), [0, 1]):
             toy(torch.zeros(1, 2))
+    assert hook_count(toy) == 0
+
+
+def test_module_that_was_passed_by_is_told():
+    toy = Toy()
+    with (
+        pytest.raises(ValueError, match=r"'layers.\{i\}' did not run"),
+        record_taps(toy, dict(any='layers.{i}'), [0]),
+    ):
+        toy(torch.zeros(1, 2))
     assert hook_count(toy) == 0
 
 

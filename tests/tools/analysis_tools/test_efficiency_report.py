@@ -72,6 +72,23 @@ def test_report_compares_configs_and_becomes_a_page(
         assert f'({name}.png)' in text
 
 
+def test_inference_alone_is_timed_for_one_config_given_twice(
+    run_tool, nano_paths, tmp_path, capsys
+):
+    out = tmp_path / 'report.json'
+    runs = (f'single={nano_paths[1]}', f'together={nano_paths[1]}')
+    options = ('--only-inference', '--repetitions', 3, '--json', out)
+    assert run_tool(TOOL, *runs, '--expressions-per-image', 1, 8, *options) == 0
+    single, together = (run['inference'] for run in json.loads(out.read_text())['runs'])
+    assert len(single['seconds']) == len(together['seconds']) == 3
+    turns = zip(single['seconds'], together['seconds'], strict=True)
+    ratio = sorted(eight / 8 / one for one, eight in turns)[1]
+    assert together['ratio'] == pytest.approx(ratio)
+    output = capsys.readouterr().out
+    assert f'{1 / ratio:.2f}' in output
+    assert 'training' not in output
+
+
 def test_ratios_are_held_against_the_targets():
     rows = runpy.run_path(PAGE)['target_rows']
 
@@ -103,6 +120,7 @@ def test_ratios_are_held_against_the_targets():
         (['--expressions-per-image', 1, 2], 'has 2 numbers for 1 configs'),
         (['--sizes', 2, 2, 3], 'three different numbers'),
         (['--batch-size', 0], 'must be positive'),
+        (['--only-inference', '--repetitions', 0], 'needs --repetitions'),
     ],
 )
 def test_numbers_of_no_use_are_refused(run_tool, nano_paths, capsys, options, message):

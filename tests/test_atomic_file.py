@@ -5,7 +5,7 @@ import pytest
 from mmengine.fileio import get_file_backend
 
 import m2ist_mm  # noqa: F401
-from m2ist_mm.engine.atomic_file import write_atomically
+from m2ist_mm.atomic_file import write_atomically
 
 
 def test_folder_is_made_and_file_replaced(tmp_path):

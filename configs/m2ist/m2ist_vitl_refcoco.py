@@ -1,0 +1,7 @@
+# M²IST on ViT-L (DINOv2) and BERT-large, on RefCOCO.
+_base_ = [
+    '../_base_/models/m2ist_vitl.py',
+    '../_base_/datasets/refcoco_448.py',
+    '../_base_/schedules/schedule_90e.py',
+    '../_base_/default_runtime.py',
+]

@@ -1,0 +1,358 @@
+"""Boxes of what sentences name in pictures, without a data set."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import mmengine
+import numpy as np
+from mmdet.apis.det_inferencer import IMG_EXTENSIONS
+from mmdet.datasets.transforms import InferencerLoader
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample, SampleList
+from mmengine.config import Config, ConfigDict
+from mmengine.dataset import Compose
+from mmengine.infer import BaseInferencer
+from mmengine.registry import init_default_scope
+from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
+from mmengine.visualization import Visualizer
+from rich.progress import track
+from torch import nn
+
+from ..datasets import iter_dataset_configs
+from ..engine.tuned_state import fit_checkpoint
+from ..expressions import expressions_of
+
+Picture = str | Path | np.ndarray
+
+
+class RECInferencer(BaseInferencer):
+    """Finds what expressions name in pictures.
+
+    All expressions of a picture make one sample: the vision side runs once a picture,
+    and the boxes are those that each expression gets alone.
+
+    Args:
+        model: Config, its file, or its name in the model index
+            (``'m2ist_r50_refcoco'``).
+        weights: Checkpoint file that was trained with it. It is loaded as in a test:
+            nothing in it can run code, and other towers than its own are refused.
+        device: Where it runs; the GPU unless given, or the CPU where there is none.
+        show_progress: Whether several pictures get a progress bar.
+
+    Raises:
+        FileNotFoundError: Config, checkpoint or the weights of a tower are missing.
+        ValueError: There is no checkpoint, it does not fit, or the device is none.
+    """
+
+    visualize_kwargs = {'return_vis', 'show', 'wait_time', 'no_save_vis'}
+    postprocess_kwargs = {'return_datasamples', 'no_save_pred'}
+
+    def __init__(
+        self,
+        model: str | Path | Config,
+        weights: str | Path,
+        device: str | None = None,
+        show_progress: bool = True,
+    ) -> None:
+        init_default_scope('mmdet')
+        if isinstance(model, str | Path):
+            model = Config.fromfile(find_config(str(model)))
+        self._number = 0  # of the pictures without a name
+        super().__init__(model, weights, device, 'mmdet', show_progress)
+
+    def __call__(
+        self,
+        inputs: Picture | Sequence[Picture],
+        texts: str | Sequence[str] | Sequence[Sequence[str]],
+        batch_size: int = 1,
+        out_dir: str | Path = '',
+        **kwargs,
+    ) -> dict:
+        """Find the referents.
+
+        Args:
+            inputs: A picture, a folder of pictures, or several of both. A picture is a
+                file or an array (H, W, 3), uint8, BGR.
+            texts: The expressions: one, or several, asked of every picture; or a list
+                of lists, one for each picture.
+            batch_size: Pictures that go through the model together.
+            out_dir: Folder for ``vis/NAME.jpg`` and ``preds/NAME.json``; nothing is
+                written unless it is given.
+            **kwargs: ``return_vis``, ``show``, ``wait_time`` and ``no_save_vis`` of
+                :meth:`visualize`, ``return_datasamples`` and ``no_save_pred`` of
+                :meth:`postprocess`.
+
+        Returns:
+            ``predictions``, for each picture what :meth:`postprocess` says, and
+            ``visualization``, for each picture what :meth:`visualize` says.
+
+        Raises:
+            FileNotFoundError: A picture is missing.
+            ValueError: A picture is broken, an expression is empty, or there are not
+                as many lists of expressions as pictures.
+        """
+        *_, visualize_kwargs, postprocess_kwargs = self._dispatch_kwargs(**kwargs)
+        pictures = self._inputs_to_list(inputs)
+        queries = _texts_by_picture(texts, len(pictures))
+        batches = self.preprocess(list(zip(pictures, queries, strict=True)), batch_size)
+        if self.show_progress and len(pictures) > 1:
+            total = -(-len(pictures) // batch_size)
+            batches = track(batches, description='Inference', total=total)
+        results = dict(predictions=[], visualization=[])
+        written = set()
+        for images, batch in batches:
+            samples = self.forward(batch)
+            names = [self._name(sample, written) for sample in samples]
+            results['visualization'] += self.visualize(
+                images, samples, names, out_dir=out_dir, **visualize_kwargs
+            )
+            results['predictions'] += self.postprocess(
+                samples, names, out_dir=out_dir, **postprocess_kwargs
+            )
+        return results
+
+    def preprocess(
+        self, inputs: list[tuple[Picture, list[str]]], batch_size: int = 1
+    ) -> Iterator[tuple[list[np.ndarray], dict]]:
+        """Load pictures and run the test pipeline on them.
+
+        Args:
+            inputs: Pictures with their expressions.
+            batch_size: Pictures of a batch.
+
+        Yields:
+            The pictures of a batch (H, W, 3), uint8, BGR, and what the model's
+            ``test_step`` takes.
+        """
+        for chunk in self._get_chunk_data(map(self._prepare, inputs), batch_size):
+            images, packed = zip(*chunk, strict=True)
+            yield list(images), self.collate_fn(packed)
+
+    def visualize(
+        self,
+        inputs: list[np.ndarray],
+        preds: SampleList,
+        names: list[str],
+        return_vis: bool = False,
+        show: bool = False,
+        wait_time: float = 0,
+        no_save_vis: bool = False,
+        out_dir: str | Path = '',
+    ) -> list[np.ndarray]:
+        """Draw expressions and boxes.
+
+        Args:
+            inputs: Pictures (H, W, 3), uint8, BGR.
+            preds: The predictions.
+            names: What each is called in its file's name.
+            return_vis: Whether the drawn pictures are returned.
+            show: Whether they are shown in a window.
+            wait_time: Seconds that it stays; 0 = until a key is pressed.
+            no_save_vis: Whether ``out_dir`` gets no pictures.
+            out_dir: Folder for ``vis/NAME.jpg``; empty is none.
+
+        Returns:
+            The drawn pictures (H', W', 3), uint8, RGB, if asked for.
+        """
+        drawn = []
+        saved = out_dir and not no_save_vis
+        if not (saved or show or return_vis):
+            return drawn
+        for image, sample, name in zip(inputs, preds, names, strict=True):
+            self.visualizer.add_datasample(
+                name,
+                image[..., ::-1],
+                sample,
+                draw_gt=False,
+                show=show,
+                wait_time=wait_time,
+                out_file=str(Path(out_dir, 'vis', f'{name}.jpg')) if saved else None,
+            )
+            if return_vis:
+                drawn.append(self.visualizer.get_image())
+        return drawn
+
+    def postprocess(
+        self,
+        preds: SampleList,
+        names: list[str],
+        return_datasamples: bool = False,
+        no_save_pred: bool = False,
+        out_dir: str | Path = '',
+    ) -> list[dict] | SampleList:
+        """Turn predictions into what can be written as JSON, and write it.
+
+        Args:
+            preds: The predictions.
+            names: What each is called in its file's name.
+            return_datasamples: Whether the predictions are returned as they are.
+            no_save_pred: Whether ``out_dir`` gets none.
+            out_dir: Folder for ``preds/NAME.json``; empty is none.
+
+        Returns:
+            For each picture ``img_path`` (``None`` of an array) and, in the order of
+            its expressions, ``text`` (as the model got it), ``bboxes`` (k, 4) ``xyxy``
+            in pixels of the picture, and ``truncated``: whether the expression was
+            longer than what the model reads.
+        """
+        results = [_as_dict(sample) for sample in preds]
+        if out_dir and not no_save_pred:
+            for result, name in zip(results, names, strict=True):
+                mmengine.dump(result, str(Path(out_dir, 'preds', f'{name}.json')))
+        return preds if return_datasamples else results
+
+    def _inputs_to_list(self, inputs: Picture | Sequence[Picture]) -> list:
+        """List the pictures; folders are replaced by the pictures in them."""
+        if isinstance(inputs, str | Path | np.ndarray):
+            inputs = [inputs]
+        pictures = []
+        for one in inputs:
+            if isinstance(one, str | Path) and Path(one).is_dir():
+                found = sorted(
+                    str(path)
+                    for path in Path(one).iterdir()
+                    if path.suffix.lower() in IMG_EXTENSIONS
+                )
+                if not found:
+                    endings = ', '.join(IMG_EXTENSIONS)
+                    raise ValueError(f'no picture in the folder {one} ({endings})')
+                pictures += found
+            else:
+                pictures.append(one if isinstance(one, np.ndarray) else str(one))
+        return pictures
+
+    def _prepare(self, item: tuple[Picture, list[str]]) -> tuple[np.ndarray, dict]:
+        picture, texts = item
+        if isinstance(picture, np.ndarray):
+            if picture.dtype != np.uint8 or picture.shape[2:] != (3,):
+                raise ValueError(
+                    'a picture as an array must be (H, W, 3) uint8 BGR, got '
+                    f'{picture.shape} {picture.dtype}'
+                )
+            results = dict(img=picture)
+        else:
+            results = dict(img_path=picture)
+        try:
+            results = self._load(results)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f'there is no picture {picture}') from error
+        except Exception as error:
+            reason = f'{type(error).__name__}: {error}'
+            raise ValueError(
+                f'{picture} cannot be read as a picture ({reason})'
+            ) from error
+        if self._lowercase:
+            texts = [text.lower() for text in texts]
+        return results['img'], self.pipeline(dict(results, text=texts))
+
+    def _name(self, sample: DetDataSample, written: set[str]) -> str:
+        """Name of a picture's files, other than those ``written`` in this call."""
+        if sample.img_path is None:
+            stem = f'{self._number:08d}'
+            self._number += 1
+        else:
+            stem = Path(sample.img_path).stem
+        name, number = stem, 1
+        while name in written:
+            name, number = f'{stem}_{number}', number + 1
+        written.add(name)
+        return name
+
+    def _init_model(
+        self, cfg: Config, weights: str | Path, device: str = 'cpu'
+    ) -> nn.Module:
+        """Build the model, and load the checkpoint as a test does.
+
+        Raises:
+            ValueError: There is no checkpoint, it does not fit the model, or the device
+                is none.
+        """
+        if weights is None:
+            raise ValueError('weights: the checkpoint of a trained model is needed')
+        checkpoint = CheckpointLoader.load_checkpoint(str(weights), map_location='cpu')
+        for name in ('language_cache', 'vision_cache'):
+            # of use to trainings alone
+            cfg.model.get('backbone', {}).pop(name, None)
+        model = MODELS.build(cfg.model)
+        fit_checkpoint(model, checkpoint)
+        load_state_dict(model, checkpoint['state_dict'], strict=False)
+        try:
+            model.to(device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).partition('\n')[0]
+            raise ValueError(f'device {device!r} cannot be used: {reason}') from error
+        return model.eval()
+
+    def _init_pipeline(self, cfg: Config) -> Compose:
+        """Build what follows the loading of a picture in the test pipeline."""
+        sets = [
+            dataset for loader, dataset in iter_dataset_configs(cfg) if loader == 'test'
+        ]
+        if not sets:
+            raise ValueError('the config has no test_dataloader with a pipeline')
+        self._lowercase = sets[0].get('lowercase', True)
+        load, *steps = sets[0].pipeline
+        if load.type != 'LoadImageFromFile':
+            raise ValueError(
+                'the test pipeline must begin with LoadImageFromFile, not with '
+                f'{load.type}'
+            )
+        arguments = {key: value for key, value in load.items() if key != 'type'}
+        self._load = InferencerLoader(**arguments)
+        return Compose([step for step in steps if step.type != 'LoadAnnotations'])
+
+    def _init_visualizer(self, cfg: Config) -> Visualizer:
+        """Build the visualizer without the backends of a training's log."""
+        visualizer = cfg.get('visualizer') or dict(type='RECVisualizer')
+        visualizer = {k: v for k, v in visualizer.items() if k != 'vis_backends'}
+        return super()._init_visualizer(ConfigDict(visualizer=visualizer))
+
+
+def find_config(config: str) -> str:
+    """File of a config, which may be its name in the model index.
+
+    Raises:
+        FileNotFoundError: There is neither such a file nor such a name.
+    """
+    if Path(config).is_file():
+        return config
+    folder = BaseInferencer._get_repo_or_mim_dir('m2ist_mm')
+    for entry in BaseInferencer._get_models_from_metafile(folder):
+        if entry['Name'] == config:
+            return str(Path(folder, entry['Config']))
+    raise FileNotFoundError(
+        f'there is no config file {config}, and the model index has no such name'
+    )
+
+
+def _texts_by_picture(
+    texts: str | Sequence[str] | Sequence[Sequence[str]], pictures: int
+) -> list[list[str]]:
+    """Expressions of each picture, without blanks around."""
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    if all(isinstance(text, str) for text in texts):
+        texts = [texts] * pictures
+    elif any(isinstance(text, str) for text in texts):
+        raise ValueError(
+            'texts are expressions, or a list of expressions for each picture, not both'
+        )
+    elif len(texts) != pictures:
+        raise ValueError(
+            f'{len(texts)} lists of expressions for {pictures} pictures: give one for '
+            'each, or one list for all'
+        )
+    stripped = [[text.strip() for text in group] for group in texts]
+    for group in stripped:
+        if not group or not all(group):
+            raise ValueError('an expression is empty: say in words what to look for')
+    return stripped
+
+
+def _as_dict(sample: DetDataSample) -> dict:
+    truncated = sample.truncated
+    return dict(
+        img_path=sample.img_path,
+        text=list(expressions_of(sample)),
+        bboxes=sample.pred_instances.bboxes.tolist(),
+        truncated=list(truncated) if isinstance(truncated, tuple) else [truncated],
+    )

@@ -1,0 +1,3 @@
+from .rec_tta_model import RECTTAModel
+
+__all__ = ['RECTTAModel']

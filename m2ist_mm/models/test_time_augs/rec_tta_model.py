@@ -1,0 +1,49 @@
+"""One box an expression, from several views of its picture."""
+
+import torch
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample, SampleList
+from mmdet.structures.bbox import bbox_flip
+from mmengine.model import BaseTTAModel
+from mmengine.structures import InstanceData
+
+
+@MODELS.register_module()
+class RECTTAModel(BaseTTAModel):
+    """Test-time augmentation of a grounder: the mean of the views' boxes.
+
+    mmdet's ``DetTTAModel`` pools the views' boxes and lets those of high score suppress
+    others. REC has one box an expression and no score, so every view counts alike. A
+    mirrored view (``RECRandomFlip``, which swaps left and right in the expressions too)
+    is mirrored back first.
+
+    Args:
+        kwargs: Arguments of MMEngine's ``BaseTTAModel``: ``module``, the grounder.
+    """
+
+    def merge_preds(self, data_samples_list: list[SampleList]) -> SampleList:
+        """Merge the views of each picture.
+
+        Args:
+            data_samples_list: For each picture its views, which have
+                ``pred_instances.bboxes`` (k, 4) xyxy in original-image pixels, and
+                ``flip`` in their metainfo where they may be mirrored.
+
+        Returns:
+            For each picture one of its unmirrored views, with the mean boxes.
+        """
+        return [self._merge(views) for views in data_samples_list]
+
+    def _merge(self, views: SampleList) -> DetDataSample:
+        boxes = []
+        for view in views:
+            bboxes = view.pred_instances.bboxes
+            if view.get('flip', False):
+                bboxes = bbox_flip(bboxes, view.ori_shape)
+            boxes.append(bboxes)
+        # a mirrored view has the words of the mirrored picture
+        merged = min(views, key=lambda view: view.get('flip', False)).new()
+        merged.pred_instances = InstanceData(
+            bboxes=torch.stack(boxes).mean(dim=0), labels=merged.pred_instances.labels
+        )
+        return merged

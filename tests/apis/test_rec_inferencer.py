@@ -1,0 +1,204 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from m2ist_mm.apis import RECInferencer, find_config
+
+EXPRESSIONS = ['left block', 'pink one', 'right block', 'yellow one']
+
+
+@pytest.fixture(scope='module')
+def inferencer(nano):
+    return RECInferencer(*nano, device='cpu', show_progress=False)
+
+
+@pytest.fixture(scope='module')
+def pictures(mini_refcoco):
+    """The two pictures of val."""
+    folder = mini_refcoco / 'train2014'
+    return [str(folder / f'COCO_train2014_{number:012d}.jpg') for number in (3, 4)]
+
+
+def boxes_of(results):
+    return [torch.tensor(one['bboxes']) for one in results['predictions']]
+
+
+def close_to(image, color):
+    return np.abs(image.astype(int) - color).sum(-1) < 30
+
+
+def test_boxes_are_those_of_a_test_run(inferencer, nano, pictures, tmp_path):
+    config = Config.fromfile(nano[0])
+    config.merge_from_dict(
+        dict(
+            load_from=str(nano[1]),
+            work_dir=str(tmp_path),
+            experiment_name='inferencer',
+            test_evaluator=dict(outfile_prefix=str(tmp_path / 'results')),
+            test_dataloader=dict(batch_size=1),
+        )
+    )
+    Runner.from_cfg(config).test()
+    tested = {
+        (one['img_path'], one['text']): one['pred_bbox']
+        for one in json.loads((tmp_path / 'results.json').read_text())
+    }
+    assert len(tested) == 8
+
+    results = inferencer(pictures, EXPRESSIONS, batch_size=2)
+    for picture, result in zip(pictures, results['predictions'], strict=True):
+        assert (result['img_path'], result['text']) == (picture, EXPRESSIONS)
+        assert result['truncated'] == [False] * 4
+        expected = torch.tensor([tested[picture, text] for text in EXPRESSIONS])
+        found = torch.tensor(result['bboxes'])
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
+        # pixels of this picture, and another box for another expression
+        assert expected.std(dim=0).max() > 0.5
+        height, width = cv2.imread(picture).shape[:2]
+        assert (found <= torch.tensor([width, height] * 2)).all()
+
+
+def test_vision_tower_runs_once_a_picture(inferencer, pictures):
+    seen = []
+    handle = inferencer.model.backbone.vision.register_forward_hook(
+        lambda module, inputs, output: seen.append(len(inputs[0]))
+    )
+    try:
+        inferencer(pictures, EXPRESSIONS)
+        inferencer(pictures, [EXPRESSIONS, EXPRESSIONS[:1]], batch_size=2)
+    finally:
+        handle.remove()
+    assert seen == [1, 1, 2]
+
+
+def test_arrays_folders_and_files_give_the_same(inferencer, pictures, tmp_path):
+    expected = boxes_of(inferencer(pictures, EXPRESSIONS))
+    for number, picture in enumerate(pictures):
+        image = cv2.imread(picture)
+        cv2.imwrite(str(tmp_path / f'{number}.PNG'), image)
+    (tmp_path / 'notes.txt').write_text('no picture')
+    images = [cv2.imread(str(tmp_path / f'{number}.PNG')) for number in range(2)]
+    for inputs in (images, str(tmp_path), tmp_path, [tmp_path / '0.PNG', images[1]]):
+        for found, wanted in zip(
+            boxes_of(inferencer(inputs, EXPRESSIONS)), expected, strict=True
+        ):
+            # decoders of JPEG files differ by a grey level here and there
+            torch.testing.assert_close(found, wanted, rtol=0, atol=0.5)
+
+
+def test_expression_is_read_as_in_the_data_set(inferencer, pictures):
+    plain, loud = (
+        inferencer(pictures[0], text)['predictions'][0]
+        for text in ('left block', ' LEFT Block ')
+    )
+    assert plain == loud
+    assert plain['text'] == ['left block']
+    long = inferencer(pictures[0], ['left one ' * 5])['predictions'][0]
+    assert long['truncated'] == [True]
+
+
+def test_predictions_and_pictures_are_written(inferencer, pictures, tmp_path):
+    again = tmp_path / 'again' / 'COCO_train2014_000000000003.png'
+    again.parent.mkdir()
+    cv2.imwrite(str(again), cv2.imread(pictures[0]))
+    out = tmp_path / 'out'
+    image = np.zeros((40, 60, 3), np.uint8)
+    inputs = [pictures[0], again, image]
+    results = inferencer(inputs, EXPRESSIONS, out_dir=out, return_vis=True)
+    stem = 'COCO_train2014_000000000003'
+    (number,) = (path.stem for path in (out / 'preds').glob('0*.json'))
+    names = [stem, f'{stem}_1', number]
+    for name, result, drawn in zip(names, *results.values(), strict=True):
+        assert json.loads((out / 'preds' / f'{name}.json').read_text()) == result
+        picture = cv2.imread(str(out / 'vis' / f'{name}.jpg'))
+        assert picture.shape == drawn.shape
+        assert close_to(drawn, (255, 110, 0)).any()  # the orange of predictions
+        if result['img_path'] is not None:
+            # the right object is yellow, in RGB
+            assert close_to(drawn, (255, 255, 0)).mean() > 0.05
+    assert len(list((out / 'vis').iterdir())) == 3
+
+
+def test_what_is_not_wanted_is_not_written(inferencer, pictures, tmp_path):
+    inferencer(pictures[0], 'left block', out_dir=tmp_path / 'a', no_save_vis=True)
+    assert [path.name for path in (tmp_path / 'a').iterdir()] == ['preds']
+    results = inferencer(
+        pictures[0],
+        'left block',
+        out_dir=tmp_path / 'b',
+        no_save_pred=True,
+        return_datasamples=True,
+    )
+    assert [path.name for path in (tmp_path / 'b').iterdir()] == ['vis']
+    assert results['visualization'] == []
+    assert results['predictions'][0].pred_instances.bboxes.shape == (1, 4)
+
+
+@pytest.mark.parametrize('texts', ['', [' '], ['left one', ''], [], [['left one'], []]])
+def test_empty_expression_is_refused(inferencer, pictures, texts):
+    with pytest.raises(ValueError, match='an expression is empty'):
+        inferencer(pictures, texts)
+
+
+def test_texts_that_fit_no_picture_are_refused(inferencer, pictures):
+    with pytest.raises(ValueError, match='1 lists of expressions for 2 pictures'):
+        inferencer(pictures, [['left one']])
+    with pytest.raises(ValueError, match='not both'):
+        inferencer(pictures, ['left one', ['right one']])
+
+
+def test_missing_or_broken_picture_is_named(inferencer, pictures, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'there is no picture .*nope\.jpg'):
+        inferencer(tmp_path / 'nope.jpg', 'left one')
+    with pytest.raises(ValueError, match='no picture in the folder'):
+        inferencer(tmp_path, 'left one')
+    broken = tmp_path / 'broken.jpg'
+    with open(pictures[0], 'rb') as file:
+        whole = file.read()
+    for content in (b'', b'no picture', whole[: len(whole) // 2]):
+        broken.write_bytes(content)
+        with pytest.raises(ValueError, match=r'broken\.jpg cannot be read'):
+            inferencer(broken, 'left one')
+    with pytest.raises(ValueError, match=r'\(H, W, 3\) uint8 BGR, got \(4, 4\)'):
+        inferencer(np.zeros((4, 4), np.uint8), 'left one')
+
+
+def test_checkpoint_of_other_towers_is_refused(nano, other_towers):
+    with pytest.raises(ValueError, match='made on other towers'):
+        RECInferencer(other_towers, nano[1], device='cpu')
+
+
+def test_checkpoint_must_be_there_and_safe(nano, tmp_path):
+    with pytest.raises(FileNotFoundError, match='no checkpoint file'):
+        RECInferencer(nano[0], tmp_path / 'nope.pth', device='cpu')
+    with pytest.raises(ValueError, match='checkpoint of a trained model is needed'):
+        RECInferencer(nano[0], None, device='cpu')
+
+    class Bomb:
+        def __reduce__(self):
+            import os
+
+            return os.mkdir, (str(tmp_path / 'ran'),)
+
+    torch.save(dict(state_dict={}, meta=Bomb()), tmp_path / 'bomb.pth')
+    with pytest.raises(ValueError, match='could run code'):
+        RECInferencer(nano[0], tmp_path / 'bomb.pth', device='cpu')
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_device_that_is_not_there_is_refused(nano):
+    with pytest.raises(ValueError, match="device 'nowhere' cannot be used"):
+        RECInferencer(*nano, device='nowhere')
+
+
+def test_config_is_found_by_its_name():
+    path = find_config('m2ist_r50_refcoco')
+    assert path.endswith('configs/m2ist/m2ist_r50_refcoco.py')
+    assert find_config(path) == path
+    with pytest.raises(FileNotFoundError, match='model index has no such name'):
+        find_config('m2ist_r51_refcoco')

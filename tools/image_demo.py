@@ -1,0 +1,91 @@
+"""Find in pictures what sentences name."""
+
+import argparse
+import sys
+
+from mmengine.config import DictAction
+
+from m2ist_mm.apis import RECInferencer, find_config
+from m2ist_mm.engine.program import load_config, run_program
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description='Find in a picture what each sentence names. Prints a box for each '
+        '(x1 y1 x2 y2, in pixels of the picture), and draws them.',
+        epilog='example: python tools/image_demo.py dogs.jpg "left dog" "brown dog" '
+        '--config configs/m2ist/m2ist_r50_refcoco.py --checkpoint epoch_90.pth '
+        '--out-dir outputs',
+    )
+    parser.add_argument('inputs', help='picture, or folder of pictures')
+    parser.add_argument(
+        'texts', nargs='+', help='sentences; the picture is encoded once for all'
+    )
+    parser.add_argument(
+        '--config',
+        required=True,
+        help='config file, or its name in the model index (m2ist_r50_refcoco)',
+    )
+    parser.add_argument('--checkpoint', required=True, help='checkpoint file')
+    parser.add_argument(
+        '--out-dir',
+        default='outputs',
+        metavar='DIR',
+        help='folder for vis/NAME.jpg and preds/NAME.json (default: outputs)',
+    )
+    parser.add_argument(
+        '--no-save-vis', action='store_true', help='write no drawn pictures'
+    )
+    parser.add_argument(
+        '--no-save-pred', action='store_true', help='write no predictions'
+    )
+    parser.add_argument(
+        '--show', action='store_true', help='show each drawn picture in a window'
+    )
+    parser.add_argument(
+        '--device', help='cpu, cuda:0, ...; the GPU unless given, if there is one'
+    )
+    parser.add_argument(
+        '--batch-size',
+        type=int,
+        default=1,
+        metavar='N',
+        help='pictures that are encoded together (default: 1)',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='change settings of the config: model.backbone.language.weights=FOLDER',
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Build the inferencer, and print what it finds."""
+    args = parse_args()
+    if args.batch_size < 1:
+        raise ValueError(f'--batch-size {args.batch_size}: at least 1')
+    args.config, args.data_root = find_config(args.config), None
+    inferencer = RECInferencer(load_config(args), args.checkpoint, args.device)
+    results = inferencer(
+        args.inputs,
+        args.texts,
+        batch_size=args.batch_size,
+        out_dir=args.out_dir,
+        show=args.show,
+        no_save_vis=args.no_save_vis,
+        no_save_pred=args.no_save_pred,
+    )
+    for result in results['predictions']:
+        columns = result['text'], result['bboxes'], result['truncated']
+        for text, bbox, truncated in zip(*columns, strict=True):
+            box = ' '.join(f'{number:.1f}' for number in bbox)
+            note = ' (longer than the model reads: its end was left out)'
+            print(f'{result["img_path"]}: {text}: {box}{note if truncated else ""}')
+
+
+if __name__ == '__main__':
+    sys.exit(run_program(main))
