@@ -15,7 +15,7 @@ class ColorJitter(BaseTransform):
     are those of Pillow's ImageEnhance and torchvision: a blend of the picture
     with black, with its mean grey, and with its grey version. They are, bit for bit,
     those of mmcv's ``adjust_brightness``, ``adjust_contrast`` and ``adjust_color``,
-    in a quarter of the time.
+    faster.
 
     mmdet's PhotoMetricDistortion is a different augmentation (SSD's): it adds
     to brightness, turns the hue, flips a coin for each change, and ties the
