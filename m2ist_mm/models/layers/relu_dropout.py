@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .kept_mask import draw_kept, dropped_rate
+
 
 class ReLUDropout(nn.Dropout):
     """``dropout(relu(x))`` whose backward needs nothing but its own output.
@@ -26,12 +28,19 @@ class ReLUDropout(nn.Dropout):
 class _ReLUDropoutFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx, inputs: Tensor, p: float) -> Tensor:
-        output = F.dropout(F.relu(inputs), p)
+        output = F.relu(inputs)
+        if inputs.device.type == 'cpu':
+            ctx.scale = 1 / (1 - dropped_rate(p))
+            kept = draw_kept(inputs.shape, p)
+            output = output.mul_(kept.to(output.dtype)).mul_(ctx.scale)
+        else:
+            ctx.scale = 1 / (1 - p)
+            output = F.dropout(output, p)
         ctx.save_for_backward(output)
-        ctx.scale = 1 / (1 - p)
         return output
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
         (output,) = ctx.saved_tensors
-        return grad * (output > 0) * ctx.scale, None
+        passed = torch.ops.aten.threshold_backward(grad, output, 0)
+        return passed.mul_(ctx.scale), None

@@ -7,6 +7,8 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from .bit_dropout import BitDropout
+from .dropped_attention import dropped_attention
 from .relu_dropout import ReLUDropout
 
 
@@ -35,11 +37,12 @@ class VLEncoderLayer(BaseModule):
         self.self_attn = nn.MultiheadAttention(
             embed_dims, num_heads, dropout=dropout, batch_first=True
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = BitDropout(dropout)
         self.norm1 = nn.LayerNorm(embed_dims)
         self.ffn = FFN(embed_dims, feedforward_channels, ffn_drop=dropout)
         hidden = self.ffn.layers[0]
         hidden[1], hidden[2] = ReLUDropout(dropout), nn.Identity()
+        self.ffn.layers[2] = BitDropout(dropout)
         self.norm2 = nn.LayerNorm(embed_dims)
 
     def forward(
@@ -104,14 +107,8 @@ class VLEncoderLayer(BaseModule):
                 attention = scores.masked_fill(~visible, -torch.inf).softmax(-1)
                 attended = F.dropout(attention, dropout) @ value
                 attention = attention.mean(1)
-            elif dropout and query.device.type == 'cpu' and torch.is_grad_enabled():
-                # the fused kernel of CPUs has no dropout, and the plain one would keep
-                # its maps: recomputed, they are kept by no device
-                attended = checkpoint(
-                    F.scaled_dot_product_attention,
-                    *(query, key, value, visible, dropout),
-                    use_reentrant=False,
-                )
+            elif dropout and query.device.type == 'cpu':
+                attended = dropped_attention(query, key, value, visible, dropout)
             else:
                 attended = F.scaled_dot_product_attention(
                     query, key, value, visible, dropout

@@ -35,19 +35,20 @@ def tuned_config(model_config):
     """Builds the config of the tiny model with a tuner and without side networks."""
 
     def build(tuner, vit=False, **changes):
-        model_config.neck = None
+        config = copy.deepcopy(model_config)
+        config.neck = None
         # assigned: update() would merge
-        model_config.backbone.tuner = tuner if tuner is None else ConfigDict(tuner)
-        model_config.backbone.update(
+        config.backbone.tuner = tuner if tuner is None else ConfigDict(tuner)
+        config.backbone.update(
             vision_layers=[],
             language_layers=[],
             **copy.deepcopy(sites('vitb' if vit else 'r50')),
         )
         if vit:
-            model_config.backbone.vision = ConfigDict(VIT)
-            model_config.backbone.vision_taps = ConfigDict()
-        model_config.backbone.language.arch.num_hidden_layers = 3
-        model_config.backbone.update(changes)
-        return model_config
+            config.backbone.vision = ConfigDict(VIT)
+            config.backbone.vision_taps = ConfigDict()
+        config.backbone.language.arch.num_hidden_layers = 3
+        config.backbone.update(changes)
+        return config
 
     return build

@@ -1,6 +1,7 @@
 """What the names become is tested in tests/models/test_converters.py."""
 
 import argparse
+import errno
 import os
 
 import pytest
@@ -92,11 +93,10 @@ def test_missing_checkpoint_is_named(run_tool, tmp_path, capsys):
 def test_full_disk_leaves_nothing(run_tool, tmp_path, capsys, monkeypatch):
     torch.save(transvg_state(), tmp_path / 'src.pth')
 
-    def fail(content, target):
-        target.write_bytes(b'half')
-        raise OSError('no space left on device')
+    def fail(source, target):
+        raise OSError(errno.ENOSPC, 'No space left on device')
 
-    monkeypatch.setattr(torch, 'save', fail)
+    monkeypatch.setattr(os, 'replace', fail)
     assert run_tool(TOOL, tmp_path / 'src.pth', tmp_path / 'dst.pth') == 1
-    assert 'no space left on device' in capsys.readouterr().err
+    assert 'No space left on device' in capsys.readouterr().err
     assert os.listdir(tmp_path) == ['src.pth']
