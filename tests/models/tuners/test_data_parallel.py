@@ -134,7 +134,11 @@ def test_two_processes_tune_like_one(make_model, shrink, inputs, tmp_path):
         start = torch.load(tmp_path / f'{name}.pth', weights_only=True)
         train(model, lambda m=model: torch.cat([m._forward(part) for part in parts]))
         expected = model.state_dict()
-        assert any(not torch.equal(start[key], expected[key]) for key in start)
+        tuned = {key for key, p in model.named_parameters() if p.requires_grad}
+        moved = {key for key in start if not torch.equal(start[key], expected[key])}
+        assert moved <= tuned, name
+        towers = {key for key in moved if key.startswith(('backbone.', 'neck.'))}
+        assert bool(towers) == ('frozen' not in name), name
         for rank in range(2):
             found = torch.load(tmp_path / f'{name}_{rank}.pth', weights_only=True)
             assert found.keys() == expected.keys()
