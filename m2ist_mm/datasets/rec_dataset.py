@@ -166,12 +166,15 @@ class RECDataset(BaseDetDataset):
         for split in self.splits:
             if self.expected_count.get(split, found[split]) != found[split]:
                 faults.append(
-                    f'{self.source}: split {split!r} has {found[split]} expressions, '
-                    f'not the {self.expected_count[split]} it should have; get the '
-                    'original file, or set expected_count=None if a subset is meant'
+                    f'{self.source(split)}: split {split!r} has {found[split]} '
+                    f'expressions, not the {self.expected_count[split]} it should '
+                    'have; get the original file, or set expected_count=None if a '
+                    'subset is meant'
                 )
-            if not left[split]:
-                faults.append(f'{self.source}: no sound expression in split {split!r}')
+            if not left[split] and (sound or not faults):
+                faults.append(
+                    f'{self.source(split)}: no sound expression in split {split!r}'
+                )
         skip_faulty = (self.filter_cfg or {}).get('skip_faulty', False)
         if faults and not (skip_faulty and sound):
             raise DatasetError(
@@ -198,10 +201,9 @@ class RECDataset(BaseDetDataset):
         """What the log calls this data set."""
         return f'{self.name or type(self).__name__} {", ".join(self.splits)}'
 
-    @property
-    def source(self) -> str:
-        """The file that messages about the whole split name."""
-        return self.ann_file
+    def source(self, split: str) -> str:
+        """The file that messages about a whole split name."""
+        return self.ann_file.replace('{split}', split)
 
     def _check_splits(self, known: Iterable[str]) -> None:
         """Refuse splits that the files do not have.
@@ -213,7 +215,7 @@ class RECDataset(BaseDetDataset):
             if split not in known:
                 raise DatasetError(
                     [
-                        f'{self.source}: no split {split!r}; there are '
+                        f'{self.source(split)}: no split {split!r}; there are '
                         f'{", ".join(sorted(known))}'
                     ]
                 )

@@ -82,7 +82,7 @@ class RECFileDataset(RECDataset):
         if '{split}' in self.ann_file:
             expressions, faults = [], []
             for split in self.splits:
-                found, wrong = self._read(self.ann_file.replace('{split}', split))
+                found, wrong = self._read(self.source(split))
                 expressions += [{**expression, 'split': split} for expression in found]
                 faults += wrong
         else:

@@ -49,8 +49,7 @@ class ReferDataset(RECDataset):
         )
         super()._join_prefix()
 
-    @property
-    def source(self) -> str:
+    def source(self, split: str) -> str:
         """The file of the expressions."""
         return self.refs_file
 
@@ -81,13 +80,15 @@ class ReferDataset(RECDataset):
             if ref['image_id'] in held_out:
                 continue
             entry = f'{self.refs_file}: ref_id {ref["ref_id"]}'
-            annotation = annotations.get(ref['ann_id'])
-            image = images.get(ref['image_id'])
-            if annotation is None:
+            annotation = annotations.get(ref['ann_id'], {})
+            image = images.get(ref['image_id'], {})
+            if annotation is None or image is None:
+                continue  # faulty, and told as that
+            if not annotation:
                 faults.append(
                     f'{entry}: its annotation {ref["ann_id"]} is not in {self.ann_file}'
                 )
-            elif image is None:
+            elif not image:
                 faults.append(
                     f'{entry}: its image {ref["image_id"]} is not in {self.ann_file}'
                 )

@@ -264,10 +264,25 @@ def test_missing_file_is_one_line(folder):
     assert fault.startswith(f'{folder.path()}: no such file')
 
 
+@pytest.mark.parametrize('name', ['rows', 'row_lines', 'odvg', 'mdetr'])
+def test_file_of_brackets_alone_is_one_line(make_folder, name):
+    folder = make_folder(name)
+    folder.path().write_text(100_000 * '[')
+    (fault,) = folder.faults()
+    assert 'not a complete JSON' in fault
+
+
+@pytest.mark.parametrize('name', ['rows', 'row_lines', 'odvg', 'mdetr'])
+def test_byte_order_mark_is_passed_over(make_folder, name):
+    folder = make_folder(name)
+    folder.path().write_bytes(b'\xef\xbb\xbf' + folder.path().read_bytes())
+    assert len(folder.build()) == 3
+
+
 def test_empty_file_is_an_error(folder):
     folder.write(folder.path(), [])
     (fault,) = folder.faults()
-    assert "no sound expression in split 'train'" in fault
+    assert fault == f"{folder.path()}: no sound expression in split 'train'"
 
 
 def test_broken_picture_is_one_line(folder):
@@ -298,12 +313,22 @@ def test_wrong_key_is_named(make_folder, name):
     folder = make_folder(name)
     right, wrong, message = WRONG_KEYS[name]
     folder.change_text(lambda text: text.replace(right, wrong, 1))
-    with pytest.raises(DatasetError, match=message):
-        folder.build()
+    (fault,) = folder.faults()
+    assert fault.startswith(f'{folder.path()}: {message}')
+
+
+@pytest.mark.parametrize('name', WRONG_KEYS)
+def test_faults_of_all_entries_are_not_told_twice(make_folder, name):
+    folder = make_folder(name)
+    right, wrong, _ = WRONG_KEYS[name]
+    folder.change_text(lambda text: text.replace(right, wrong))
+    assert len(folder.faults()) == 3
 
 
 WRONG_VALUES = {
     'text_box': ('rows', '[10, 20, 50, 60]', '[10, 20, "50", 60]', 'not four numbers'),
+    'truth': ('rows', '[10, 20, 50, 60]', '[true, 20, 50, 60]', 'not four numbers'),
+    'digits': ('rows', '[10, 20, ', f'[1{400 * "0"}, 20, ', 'not four numbers'),
     'three': ('rows', '[10, 20, 50, 60]', '[10, 20, 50]', 'not four numbers'),
     'number': ('rows', '"Left dog"', '5', "'expression' is 5, not a str"),
     'row': ('row_lines', '{"image": "a.jpg"', '5\n{"image": "a.jpg"', 'is a int, not'),
@@ -312,7 +337,9 @@ WRONG_VALUES = {
     'no_list': ('mdetr', '"images"', '"pictures"', "has no list 'images'"),
     'unboxed': ('mdetr', '"image_id": 40', '"image_id": 41', 'has 0 annotations'),
     'stray': ('mdetr', '"image_id": 40', '"image_id": 99', 'id 99: has annotations a'),
+    'no_box': ('mdetr', '"bbox"', '"box"', "annotations entry 0: has no 'bbox'"),
     'ids': ('mdetr', '"id": 41', '"id": 40', 'images id 40 occurs 2 times'),
+    'box_ids': ('mdetr', '"id": 91', '"id": 90', 'annotations id 90 occurs 2 times'),
 }
 
 
@@ -325,6 +352,9 @@ def test_wrong_value_is_named(make_folder, case):
     with pytest.raises(DatasetError, match=message) as caught:
         folder.build()
     assert str(folder.path()) in caught.value.faults[0]
+    # an annotation of another picture is one too many there and one too few here
+    two_ends = case in ('unboxed', 'stray')
+    assert len(caught.value.faults) == 1 + two_ends
 
 
 @pytest.mark.parametrize(

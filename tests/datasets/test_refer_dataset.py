@@ -195,6 +195,10 @@ FAULTS = {
         instances_change(lambda i: i['images'][2].pop('width')),
         "images entry 2: has no 'width'",
     ),
+    'no_box': (
+        instances_change(lambda i: i['annotations'][1].pop('bbox')),
+        "annotations entry 1: has no 'bbox'",
+    ),
     'no_table': (instances_change(lambda i: i.pop('images')), "has no list 'images'"),
     'refs_file': (lambda f: f.refs_path.unlink(), r'refs\(unc\).p: no such file'),
     'ann_file': (lambda f: f.instances_path.unlink(), 'instances.json: no such file'),
@@ -220,6 +224,9 @@ def test_fault_is_one_error_with_its_place(refer_folder, build_refer, name):
     with pytest.raises(DatasetError, match=message) as caught:
         build_refer(refer_folder.root)
     assert str(refer_folder.root) in str(caught.value)
+    # both expressions of an object have its box
+    box = name in ('no_area', 'nan', 'outside', 'far')
+    assert len(caught.value.faults) == 1 + box
 
 
 def test_all_faults_are_collected(refer_folder, build_refer):

@@ -22,7 +22,8 @@ def read_coco_tables(
 
     Returns:
         tuple[dict, dict, list[str]]: ``images`` and ``annotations`` by their ``id``,
-        in the order of the file, and the faults found.
+        in the order of the file, ``None`` in the place of a faulty one, and the faults
+        found.
 
     Raises:
         DatasetError: The file is missing, incomplete or not in COCO's layout.
@@ -38,13 +39,14 @@ def read_coco_tables(
             raise DatasetError(
                 [f'{path}: has no list {name!r}; it must be a COCO file']
             )
-        sound = []
+        table, ids = {}, []
         for number, row in enumerate(rows):
             wrong = wrong_field(row, fields)
             if wrong:
                 faults.append(f'{path}: {name} entry {number}: {wrong}')
-            else:
-                sound.append(row)
-        faults += duplicates(path, f'{name} id', (row['id'] for row in sound))
-        tables.append({row['id']: row for row in sound})
+            if not wrong_field(row, dict(id=int)):
+                ids.append(row['id'])
+                table[row['id']] = None if wrong else row
+        faults += duplicates(path, f'{name} id', ids)
+        tables.append(table)
     return *tables, faults

@@ -22,7 +22,7 @@ def wrong_field(row: Any, fields: dict[str, type]) -> str | None:
     for name, kind in fields.items():
         if name not in row:
             return f'has no {name!r}; its keys are {", ".join(map(str, row))}'
-        if not isinstance(row[name], kind):
+        if not isinstance(row[name], kind) or isinstance(row[name], bool):
             return f'its {name!r} is {row[name]!r}, not a {kind.__name__}'
     if 'bbox' in fields:
         return wrong_bbox(row['bbox'])
@@ -31,13 +31,14 @@ def wrong_field(row: Any, fields: dict[str, type]) -> str | None:
 
 def wrong_bbox(bbox: Any) -> str | None:
     """Say it if a box is not a list of four numbers."""
-    if (
-        not isinstance(bbox, list)
-        or len(bbox) != 4
-        or not all(isinstance(value, (int, float)) for value in bbox)
-    ):
+    if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_number, bbox)):
         return f"its 'bbox' is {bbox!r}, not four numbers"
     return None
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number that a float can hold."""
+    return isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
 
 
 def duplicates(path: str | Path, name: str, ids: Iterable) -> list[str]:

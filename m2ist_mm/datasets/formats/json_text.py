@@ -32,7 +32,7 @@ def read_json(path: str | Path) -> Any:
     content = read_bytes(path)
     try:
         return json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DatasetError(
             [f'{path}: not a complete JSON file: {error}; get the original file again']
         ) from error
@@ -53,7 +53,7 @@ def read_json_lines(path: str | Path) -> list[tuple[str, Any]]:
             continue
         try:
             rows.append((f'{path}: line {number}', json.loads(line)))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DatasetError(
                 [
                     f'{path}: line {number} is not a complete JSON value: {error}; get '

@@ -26,15 +26,15 @@ def read_mdetr(path: str | Path) -> tuple[list[dict], list[str]]:
     """
     images, annotations, faults = read_coco_tables(path, dict(caption=str))
     boxes = defaultdict(list)
-    for annotation in annotations.values():
+    for annotation in filter(None, annotations.values()):
         boxes[annotation['image_id']].append(annotation['bbox'])
 
-    expressions = []
-    for image in images.values():
+    expressions, unpaired = [], []
+    for image in filter(None, images.values()):
         entry = f'{path}: images id {image["id"]}'
         found = boxes.pop(image['id'], [])
         if len(found) != 1:
-            faults.append(f'{entry}: has {len(found)} annotations, not one')
+            unpaired.append(f'{entry}: has {len(found)} annotations, not one')
             continue
         expressions.append(
             dict(
@@ -49,5 +49,6 @@ def read_mdetr(path: str | Path) -> tuple[list[dict], list[str]]:
                 entry=entry,
             )
         )
-    faults += [f'{path}: images id {key}: has annotations alone' for key in boxes]
-    return expressions, faults
+    unpaired += [f'{path}: images id {key}: has annotations alone' for key in boxes]
+    # where entries are faulty, others lack their pair for that reason
+    return expressions, faults or unpaired

@@ -1,5 +1,6 @@
 """The format for data of one's own."""
 
+import codecs
 from pathlib import Path
 
 from .fields import to_xyxy, wrong_field
@@ -29,7 +30,8 @@ def read_rows(
     Raises:
         DatasetError: The file is missing or incomplete.
     """
-    if read_bytes(path).lstrip().startswith(b'['):
+    content = read_bytes(path).removeprefix(codecs.BOM_UTF8)
+    if content.lstrip().startswith(b'['):
         rows = [(f'{path}: entry {n}', row) for n, row in enumerate(read_json(path))]
     else:
         rows = read_json_lines(path)
