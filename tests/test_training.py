@@ -44,6 +44,14 @@ class LossHook(Hook):
         expressions = sum(len(s.gt_instances) for s in data_batch['data_samples'])
         with open(f'{runner.work_dir}/loss_{runner.rank}.txt', 'a') as file:
             file.write(f'{outputs["loss"].item()!r} {expressions}\\n')
+
+
+@HOOKS.register_module()
+class DrawnHook(Hook):
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        with open(f'{runner.work_dir}/drawn_{runner.rank}.txt', 'a') as file:
+            for sample in data_batch['data_samples']:
+                file.write(f'{runner.epoch} {sample.dataset} {sample.sent_id}\\n')
 """
 
 
@@ -64,7 +72,9 @@ def nano(tmp_path_factory, mini_refcoco):
     path = write(folder, mini_refcoco)
     (folder / 'nano_test_hooks.py').write_text(TEST_HOOKS)
     hooks = dict(
-        kill="dict(type='KillHook', iteration=4)", loss="dict(type='LossHook')"
+        kill="dict(type='KillHook', iteration=4)",
+        loss="dict(type='LossHook')",
+        drawn="dict(type='DrawnHook')",
     )
     for name, hook in hooks.items():
         (folder / f'nano_{name}.py').write_text(
@@ -154,6 +164,32 @@ def test_killed_and_resumed_training_ends_with_the_same_weights(
     )
 
 
+def assert_saved(path, model):
+    """What another number of processes has saved is what this model is."""
+    saved = torch.load(path, weights_only=True)['state_dict']
+    state = model.state_dict()
+    assert len(saved) > 50
+    for name, value in saved.items():
+        expected = state[name]
+        if name.endswith('in_proj_bias'):
+            # softmax does not feel the keys' bias: its gradient is rounding noise, of
+            # which AdamW makes steps of full length
+            value, expected = (torch.cat(x.chunk(3)[::2]) for x in (value, expected))
+        torch.testing.assert_close(value, expected, rtol=0, atol=1e-6, msg=name)
+
+
+def start_two(config_path, work_dir, **options):
+    """Run tools/train.py in two processes."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    command = [
+        *('-m', 'torch.distributed.run', '--nproc_per_node=2'),
+        *(f'--master_port={port}', 'tools/train.py', '--launcher', 'pytorch'),
+    ]
+    return start(command, config_path, work_dir, **options)
+
+
 @pytest.mark.parametrize(('group_size', 'batch_size'), [(1, 4), (3, 2)])
 def test_two_processes_train_like_one(
     nano, tmp_path, monkeypatch, group_size, batch_size
@@ -167,30 +203,13 @@ def test_two_processes_train_like_one(
     records_losses = nano.with_name('nano_loss.py')
     name = f'one{group_size}'
     one, _ = train(records_losses, tmp_path / 'one', **settings(name, **exact))
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
-    done = start(
-        [
-            *('-m', 'torch.distributed.run', '--nproc_per_node=2'),
-            f'--master_port={port}',
-            *('tools/train.py', '--launcher', 'pytorch'),
-        ],
+    done = start_two(
         records_losses,
         tmp_path / 'two',
         **settings('two', **exact | {'train_dataloader.batch_size': batch_size // 2}),
     )
     assert done.returncode == 0, done.stderr
-    checkpoint = torch.load(tmp_path / 'two/epoch_3.pth', weights_only=True)
-    state = one.model.state_dict()
-    assert len(checkpoint['state_dict']) > 50
-    for name, value in checkpoint['state_dict'].items():
-        expected = state[name]
-        if name.endswith('in_proj_bias'):
-            # softmax does not feel the keys' bias: its gradient is rounding noise, of
-            # which AdamW makes steps of full length
-            value, expected = (torch.cat(x.chunk(3)[::2]) for x in (value, expected))
-        torch.testing.assert_close(value, expected, rtol=0, atol=1e-6, msg=name)
+    assert_saved(tmp_path / 'two/epoch_3.pth', one.model)
 
     single, *ranks = (
         [list(map(float, line.split())) for line in path.read_text().splitlines()]
@@ -205,6 +224,49 @@ def test_two_processes_train_like_one(
     # two ranks, whose groups are of one and of three expressions
     uneven = [a[1] != b[1] for a, b in zip(*ranks, strict=True)]
     assert any(uneven) == (group_size > 1)
+
+
+MIXED = """
+_base_ = './nano_drawn.py'
+data = dict(_delete_=True, type='ConcatDataset', datasets=[
+    {**_base_.train_dataset, 'name': 'often', 'split': 'val'},
+    {**_base_.train_dataset, 'name': 'seldom'},
+])
+train_dataloader = dict(
+    dataset=data,
+    sampler=dict(_delete_=True, type='MultiDataSampler', dataset_ratio=[4, 1]))
+model = dict(bbox_head=dict(dropout=0.0))
+"""
+
+
+def drawn(path):
+    return [tuple(line.split()) for line in path.read_text().splitlines()]
+
+
+def test_weighted_mixture_is_drawn_alike_by_two_processes_and_after_a_resume(
+    nano, tmp_path, monkeypatch
+):
+    mixed = nano.with_name('mixed.py')
+    mixed.write_text(MIXED)
+    monkeypatch.syspath_prepend(nano.parent)
+    one, _ = train(mixed, tmp_path / 'one', **settings('mixed'))
+    options = {'train_dataloader.batch_size': 2, 'resume': True}
+    for epochs in (2, 3):
+        options['train_cfg.max_epochs'] = epochs
+        done = start_two(mixed, tmp_path / 'two', **settings('two', **options))
+        assert done.returncode == 0, done.stderr
+    assert_saved(tmp_path / 'two/epoch_3.pth', one.model)
+
+    single = drawn(tmp_path / 'one/drawn_0.txt')
+    ranks = [drawn(tmp_path / f'two/drawn_{rank}.txt') for rank in range(2)]
+    assert len(single) == 3 * 20  # 8 expressions and 12
+    # the ranks take turns within a batch of four
+    shared = [s for pair in zip(*ranks, strict=True) for s in pair]
+    assert shared == single
+    epochs = [[s[1:] for s in single if s[0] == str(epoch)] for epoch in range(3)]
+    assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
+    often = sum(name == 'often' for _, name, _ in single)
+    assert often / len(single) == pytest.approx(0.8, abs=0.1)
 
 
 def logged(work_dir, key):
