@@ -1,5 +1,8 @@
 import json
+import re
+from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[3]
 TOOL = 'tools/analysis_tools/tuning_report.py'
 # channels, layers and FFN width of the two towers
 SIZES = dict(
@@ -69,6 +72,11 @@ BIASES = dict(
     # patch embedding and last LayerNorm; BERT has the LayerNorm of its embeddings
     vitb=2 * 768 + 12 * (4 * 768 + 3072 + 768 + 2 * 768) + BERT_BIASES,
 )
+# what full fine-tuning leaves: all BatchNorms, the stem and the first stage's weights
+FROZEN = dict(
+    r50=2 * 26_560 + 3 * 64 * 49 + 3 * (9 * 64 * 64 + 64 * 256) + 64 * (64 + 3 * 256),
+    vitb=0,
+)
 
 
 def report(run_tool, tmp_path, config, *options):
@@ -137,12 +145,24 @@ def test_table_of_all_methods_is_that_of_the_formulas(run_tool, tmp_path, capsys
             assert counts['builds_graph'] == graph, method
         bitfit = rows[f'bitfit_{tower}_refcoco']
         assert bitfit['tuned_tower_params'] == BIASES[tower]
-        assert bitfit['adapter_params'] == 0
+        full = rows[f'transvg_{tower}_refcoco']
+        assert full['tuned_tower_params'] == TOWERS[tower] - FROZEN[tower]
+        assert bitfit['adapter_params'] == full['adapter_params'] == 0
+        assert bitfit['builds_graph'] and full['builds_graph']
     (lora,) = (line for line in lines if line.startswith('lora_r50_refcoco '))
     assert lora.split() == [
         *('lora_r50_refcoco', '140,814,656', '688,128', '0.49%', '9,081,860', '36.3'),
         'yes',
     ]
+
+
+def test_page_has_the_table_that_is_printed(run_tool, capsys):
+    assert run_tool(TOOL, '--all') == 0
+    _, *lines = capsys.readouterr().out.splitlines()
+    page = (ROOT / 'docs/tuning_methods.md').read_text(encoding='utf-8')
+    rows = re.findall(r'^\| `.*_refcoco` \|.*%.*$', page, re.MULTILINE)
+    documented = [row.replace('`', '').replace('|', '').split() for row in rows]
+    assert documented == [line.split()[:6] for line in lines]
 
 
 def test_several_configs_make_a_table(run_tool, capsys):
