@@ -415,8 +415,19 @@ def test_metafile_lists_what_there_is(metafile):
         assert model['Metadata']['Status']
 
 
+# TransVG's model zoo: tower and data set to Precision@0.5
+PUBLISHED = {
+    ('r50', 'refcoco'): dict(val=80.5, testA=83.2, testB=75.2),
+    ('r50', 'refcoco+'): dict(val=66.4, testA=70.5, testB=57.7),
+    ('r50', 'refcocog-google'): dict(val=66.4),
+    ('r50', 'refcocog-umd'): dict(val=67.9, test=67.4),
+    ('r50', 'referit'): dict(val=71.6, test=69.3),
+    ('r101', 'refcoco'): dict(val=80.8, testA=83.4, testB=76.9),
+}
+
+
 @pytest.mark.parametrize('path', GROUNDERS, ids=name_of)
-def test_target_has_the_splits_that_the_config_tests(path):
+def test_target_is_published_and_of_the_splits_that_the_config_tests(path):
     family = path.relative_to(ROOT / 'configs').parts[0]
     models = read_yaml(ROOT / 'configs' / family / 'metafile.yml')['Models']
     (model,) = (m for m in models if m['Config'] == str(path.relative_to(ROOT)))
@@ -426,3 +437,6 @@ def test_target_has_the_splits_that_the_config_tests(path):
     *_, (_, test) = iter_dataset_configs(load(path))
     splits = test.split if isinstance(test.split, list) else [test.split]
     assert list(target['Precision@0.5']) == splits
+    _, tower, data, _ = split_name(path)
+    assert target['Precision@0.5'] == PUBLISHED[tower, data]
+    assert target['Model'] == f'TransVG R-{RESNETS[tower]}, full fine-tuning'
