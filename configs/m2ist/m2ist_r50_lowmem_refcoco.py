@@ -1,4 +1,4 @@
-# Every exact saving of memory on: grouped, few pictures at a time in the vision tower,
+# Every exact saving of memory on: grouped, one picture at a time in the vision tower,
 # V-L layers recomputed in backward.
 _base_ = './m2ist_r50_grouped_refcoco.py'
-model = dict(backbone=dict(vision_chunk=2), bbox_head=dict(recompute=True))
+model = dict(backbone=dict(vision_chunk=1), bbox_head=dict(recompute=True))

@@ -6,6 +6,7 @@ model = dict(
         vision=dict(
             # from a DETR with this backbone: tools/model_converters/detr_to_m2ist.py
             weights='checkpoints/detr_swin-t_tower.pth',
+            fold_norms=False,  # it has no BatchNorm
             backbone=dict(
                 _delete_=True,
                 type='SwinTransformer',

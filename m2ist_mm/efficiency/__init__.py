@@ -5,6 +5,7 @@ from .extrapolation import extrapolate, extrapolate_peak
 from .grouping_plan import GroupingPlan, plan_groups, vision_share
 from .paired_times import PairedTimes
 from .pipeline_profile import PipelineProfile
+from .reference_step import ReferenceStep
 from .saved_activations import SavedActivations, part_of
 from .step_bytes import (
     MeasuredStep,
@@ -23,6 +24,7 @@ __all__ = [
     'MeasuredStep',
     'PairedTimes',
     'PipelineProfile',
+    'ReferenceStep',
     'SavedActivations',
     'StepBytes',
     'SyntheticInputs',

@@ -48,10 +48,21 @@ class TrainingStep:
         level = logger.level
         logger.setLevel(logging.WARNING)  # MMEngine logs a line a parameter
         try:
-            self.model = _build_model(config).to(self.device)
+            self.model = self.build_model(config).to(self.device)
             self.optim_wrapper = build_optim_wrapper(self.model, config.optim_wrapper)
         finally:
             logger.setLevel(level)
+
+    def build_model(self, config: Config) -> BaseModel:
+        """Build the model, with a tokenizer that knows the synthetic expressions."""
+        with TemporaryDirectory() as folder:
+            write_tokenizer(folder)
+            config.model.data_preprocessor.tokenizer = folder
+            model = MODELS.build(config.model)
+            # it is read when it is asked for first
+            assert model.data_preprocessor.tokenizer is not None
+        model.init_weights()
+        return model
 
     def train(self, batch: dict) -> None:
         """Run forward, backward and the optimiser's step on a batch."""
@@ -75,17 +86,6 @@ class TrainingStep:
         """Wait until a GPU has done what was asked of it."""
         if self.device.type == 'cuda':
             torch.cuda.synchronize(self.device)
-
-
-def _build_model(config: Config) -> BaseModel:
-    with TemporaryDirectory() as folder:
-        write_tokenizer(folder)
-        config.model.data_preprocessor.tokenizer = folder
-        model = MODELS.build(config.model)
-        # it is read when it is asked for first
-        assert model.data_preprocessor.tokenizer is not None
-    model.init_weights()
-    return model
 
 
 def use_random_towers(config: Config) -> None:

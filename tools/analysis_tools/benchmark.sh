@@ -28,6 +28,6 @@ for run in "${runs[@]}"; do
   expressions+=("$number")
 done
 python tools/analysis_tools/efficiency_report.py "${configs[@]}" \
-  --expressions-per-image "${expressions[@]}" --json "$out/efficiency.json" "$@"
+  --expressions-per-image "${expressions[@]}" --with-reference --json "$out/efficiency.json" "$@"
 python tools/analysis_tools/benchmark_page.py "$out/efficiency.json" --out "$out" \
   --command "bash tools/analysis_tools/benchmark.sh${*:+ $*}"

@@ -19,6 +19,8 @@ import m2ist_mm  # noqa: F401  registers everything
 from m2ist_mm.atomic_file import write_atomically
 from m2ist_mm.efficiency import (
     PairedTimes,
+    ReferenceStep,
+    SavedActivations,
     TrainingStep,
     cuda_peak,
     extrapolate_step,
@@ -97,6 +99,12 @@ def parse_args() -> argparse.Namespace:
         'picture together',
     )
     parser.add_argument(
+        '--with-reference',
+        action='store_true',
+        help='time the training step of the first config, which must be full '
+        "fine-tuning, in the form of TransVG's public code as well",
+    )
+    parser.add_argument(
         '--amp', action='store_true', help='mixed precision, as in tools/train.py'
     )
     parser.add_argument(
@@ -129,8 +137,12 @@ def check_args(args: argparse.Namespace) -> None:
     positive = (*args.expressions_per_image, *args.sizes, args.timed_images)
     if min(*positive, args.batch_size) < 1 or args.repetitions < 0:
         raise ValueError('numbers of images, expressions and runs must be positive')
-    if args.only_inference and not args.repetitions:
-        raise ValueError('--only-inference needs --repetitions above 0')
+    for option in ('only_inference', 'with_reference'):
+        if getattr(args, option) and not args.repetitions:
+            name = option.replace('_', '-')
+            raise ValueError(f'--{name} needs --repetitions above 0')
+    if args.with_reference and args.only_inference:
+        raise ValueError('--with-reference is of training, not with --only-inference')
     if len(set(args.sizes)) < 3:
         raise ValueError('--sizes needs three different numbers of images')
 
@@ -211,13 +223,19 @@ def report_times(
     from the second epoch on. Predictions are of new expressions each time.
 
     Returns:
-        For each config ``training``, unless it is not asked for, and ``inference``.
+        For each config ``training``, unless it is not asked for, and ``inference``; at
+        the end, if it is asked for, ``training`` of the reference.
     """
     steps = [TrainingStep(config, device) for config in configs]
     paired = list(zip(steps, args.expressions_per_image, strict=True))
+    expressions_per_image = list(args.expressions_per_image)
+    trained = list(paired)
+    if args.with_reference:
+        expressions_per_image.append(expressions_per_image[0])
+        trained.append((ReferenceStep(configs[0], device), expressions_per_image[0]))
     training = [
         in_turn(step, step.train, [step.inputs.batch(args.timed_images, expressions)])
-        for step, expressions in paired
+        for step, expressions in trained
     ]
     inference = [
         in_turn(
@@ -233,7 +251,7 @@ def report_times(
     kinds = [('inference', inference, 1)]
     if not args.only_inference:
         kinds.insert(0, ('training', training, args.timed_images))
-    reports = [{} for _ in steps]
+    reports = [{} for _ in trained]
     for kind, programs, images in kinds:
         times = PairedTimes(programs, args.repetitions)
         for report, seconds, median, ratio, expressions in zip(
@@ -241,8 +259,8 @@ def report_times(
             times.seconds,
             times.medians(),
             times.ratios(),
-            args.expressions_per_image,
-            strict=True,
+            expressions_per_image,
+            strict=False,  # the reference is not asked to predict
         ):
             report[kind] = dict(
                 images=images,
@@ -278,13 +296,21 @@ def reference_figures(batch_size: int) -> dict:
     )
 
 
+def reference_saved(config: Config, device: str, images: int) -> float:
+    """Bytes of saved activations an expression in the form of TransVG's code."""
+    step = ReferenceStep(config, device)
+    with SavedActivations(step.model) as saved:
+        step.train(step.inputs.batch(images, 1))
+    return saved.total / images
+
+
 def make_tables(report: dict) -> list[Table]:
     """Lay the figures out, a column a run."""
     runs = report['runs']
     reference = report['reference']
     batch = report['batch_size']
     names = [run['name'] for run in runs]
-    times = time_table(runs, names)
+    times = time_table(runs, names, reference)
     if 'peak' not in runs[0]:
         return [times]
     memory = Table('memory', *names, title=f'a batch of {batch} expressions')
@@ -338,7 +364,7 @@ def make_tables(report: dict) -> list[Table]:
     return [memory, parts, times]
 
 
-def time_table(runs: list[dict], names: list[str]) -> Table:
+def time_table(runs: list[dict], names: list[str], reference: dict) -> Table:
     """Lay operations and times out, as far as they were measured."""
     table = Table('operations and time an expression', *names)
     table.add_row(
@@ -362,6 +388,14 @@ def time_table(runs: list[dict], names: list[str]) -> Table:
         table.add_row(
             f'{kind}, expressions a second, times {names[0]}',
             *(f'{1 / run[kind]["ratio"]:.2f}' for run in runs),
+        )
+    if 'training' in reference:
+        table.add_row(
+            f"training, of the reference's {names[0]}",
+            *(
+                f'{run["training"]["ratio"] / reference["training"]["ratio"]:.1%}'
+                for run in runs
+            ),
         )
     return table
 
@@ -402,8 +436,15 @@ def main() -> None:
             run.update(report_memory(config, expressions, device, args))
     if args.repetitions:
         print('timing', file=sys.stderr)
-        for run, times in zip(runs, report_times(configs, device, args), strict=True):
-            run.update(times)
+        times = report_times(configs, device, args)
+        for run, of_run in zip(runs, times, strict=False):
+            run.update(of_run)
+    reference = reference_figures(args.batch_size)
+    if args.with_reference:
+        reference.update(
+            times[-1],
+            saved_by_its_form=reference_saved(configs[0], device, args.sizes[0]),
+        )
     report = dict(
         batch_size=args.batch_size,
         sizes=args.sizes,
@@ -413,7 +454,7 @@ def main() -> None:
         device_name=torch.cuda.get_device_name() if device == 'cuda' else 'CPU',
         threads=torch.get_num_threads(),
         torch=torch.__version__,
-        reference=reference_figures(args.batch_size),
+        reference=reference,
         runs=runs,
     )
     for table in make_tables(report):

@@ -17,6 +17,7 @@ model = dict(
             # from a DETR that was trained without RefCOCO's val and test images:
             # tools/model_converters/detr_to_m2ist.py
             weights='checkpoints/detr_r50_tower.pth',
+            fold_norms=True,
             backbone=dict(
                 type='ResNet',
                 depth=50,
@@ -50,6 +51,7 @@ model = dict(
             arch=dict(model_type='bert'),
             weights='bert-base-uncased',
         ),
+        vision_channels_last=True,
         vision_taps=dict(
             attention='encoder.layers.{i}.self_attn.proj_drop',
             ffn='encoder.layers.{i}.ffn.layers',

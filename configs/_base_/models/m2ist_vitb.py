@@ -11,6 +11,7 @@ model = dict(
             arch=dict(model_type='dinov2', image_size=518, patch_size=14),
             weights='facebook/dinov2-base',
         ),
+        vision_channels_last=False,
         # what each sublayer adds to its residual stream
         vision_taps=dict(
             attention='model.encoder.layer.{i}.layer_scale1',

@@ -8,7 +8,7 @@ optim_wrapper = dict(
     type='OptimWrapper',
     constructor='TunedOptimWrapperConstructor',
     # V-L encoder, projections, embeddings and head
-    optimizer=dict(type='AdamW', lr=1e-4, weight_decay=1e-4),
+    optimizer=dict(type='AdamW', lr=1e-4, weight_decay=1e-4, fused=True),
     paramwise_cfg=dict(
         custom_keys={
             'neck': dict(lr_mult=0.1),  # side adapters

@@ -25,6 +25,7 @@ class MuonAdamW(Optimizer):
         muon_lr_mult: Muon's learning rate in terms of ``lr``.
         weight_decay: Weight decay of both.
         betas: AdamW's.
+        fused: Whether AdamW goes through its weights in one pass.
 
     Raises:
         ImportError: torch has no Muon (before 2.9).
@@ -37,6 +38,7 @@ class MuonAdamW(Optimizer):
         muon_lr_mult: float = 1.0,
         weight_decay: float = 1e-4,
         betas: tuple[float, float] = (0.9, 0.999),
+        fused: bool = False,
     ) -> None:
         try:
             from torch.optim import Muon
@@ -66,7 +68,8 @@ class MuonAdamW(Optimizer):
                     )
         self._parts: list[Optimizer] = []
         if others:
-            self._parts.append(AdamW(others, lr, betas, weight_decay=weight_decay))
+            adamw = AdamW(others, lr, betas, weight_decay=weight_decay, fused=fused)
+            self._parts.append(adamw)
         if matrices:
             muon = Muon(
                 matrices,

@@ -30,5 +30,5 @@ class _BitDropoutFunction(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
-        kept = unpack_bits(*ctx.saved_tensors, grad.shape)
+        kept = unpack_bits(*ctx.saved_tensors, grad.shape[-1])
         return kept.to(grad.dtype).mul_(grad).mul_(ctx.scale), None

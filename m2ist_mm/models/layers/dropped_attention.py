@@ -59,21 +59,24 @@ class _DroppedAttentionFunction(torch.autograd.Function):
         grads = tuple(_by_token(tensor) for tensor in (query, key, value))
         for part, kept in zip(_parts(query, key), bits, strict=True):
             weights = _softmax(query[part], key[part], bias[part])
-            kept = unpack_bits(kept, weights.shape).to(weights.dtype)
+            dropped = unpack_bits(kept, key.shape[2]).to(weights.dtype).mul_(weights)
             above = grad[part] * ctx.scale
-            grads[2][part] = (weights * kept).mT @ above
+            grads[2][part] = dropped.mT @ above
             # softmax's backward; the sum over a map's row is one over channels
             along = (grad[part] * output[part]).sum(-1, keepdim=True)
-            scores = (above @ value[part].mT).mul_(kept).sub_(along).mul_(weights)
-            scores.mul_(query.shape[-1] ** -0.5)
-            grads[0][part] = scores @ key[part]
-            grads[1][part] = scores.mT @ query[part]
+            scores = (above @ value[part].mT).mul_(dropped)
+            scores.addcmul_(weights, along, value=-1)
+            scale = query.shape[-1] ** -0.5
+            grads[0][part] = scores @ (key[part] * scale)
+            grads[1][part] = scores.mT @ (query[part] * scale)
         return *grads, None, None
 
 
 def _softmax(query: Tensor, key: Tensor, bias: Tensor) -> Tensor:
     scores = (query * query.shape[-1] ** -0.5) @ key.mT
-    return scores.add_(bias).softmax(-1)
+    if bias.any():
+        scores.add_(bias)
+    return scores.softmax(-1)
 
 
 def _by_token(like: Tensor) -> Tensor:

@@ -29,18 +29,18 @@ def draw_kept(shape: Sequence[int], p: float) -> Tensor:
     """
     count = math.prod(shape)
     words = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)
-    draws = words.view(torch.int16)[:count]
-    threshold = round(dropped_rate(p) * _LEVELS) - _LEVELS // 2
-    return (draws >= threshold).view(torch.uint8).view(tuple(shape))
+    # numpy compares ten times as fast as torch
+    draws = words.numpy().view(np.int16)[:count]
+    kept = draws >= np.int16(round(dropped_rate(p) * _LEVELS) - _LEVELS // 2)
+    return torch.from_numpy(kept.view(np.uint8)).view(tuple(shape))
 
 
 def pack_bits(kept: Tensor) -> Tensor:
-    """What :func:`draw_kept` gave as bits, uint8 of an eighth of the elements."""
+    """What :func:`draw_kept` gave as bits: uint8 (..., ⌈N / 8⌉) of (..., N)."""
     # a copy, as what numpy allocates is hidden from who counts torch's memory
-    return torch.from_numpy(np.packbits(kept.numpy())).clone()
+    return torch.from_numpy(np.packbits(kept.numpy(), axis=-1)).clone()
 
 
-def unpack_bits(bits: Tensor, shape: Sequence[int]) -> Tensor:
-    """The inverse of :func:`pack_bits`."""
-    kept = np.unpackbits(bits.numpy(), count=math.prod(shape))
-    return torch.from_numpy(kept).view(tuple(shape))
+def unpack_bits(bits: Tensor, num_last: int) -> Tensor:
+    """The inverse of :func:`pack_bits`; ``num_last`` is N."""
+    return torch.from_numpy(np.unpackbits(bits.numpy(), axis=-1, count=num_last))

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from .kept_mask import draw_kept, dropped_rate
 
+_PART = 2**21
+
 
 class ReLUDropout(nn.Dropout):
     """``dropout(relu(x))`` whose backward needs nothing but its own output.
@@ -28,14 +30,16 @@ class ReLUDropout(nn.Dropout):
 class _ReLUDropoutFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx, inputs: Tensor, p: float) -> Tensor:
-        output = F.relu(inputs)
         if inputs.device.type == 'cpu':
             ctx.scale = 1 / (1 - dropped_rate(p))
-            kept = draw_kept(inputs.shape, p)
-            output = output.mul_(kept.to(output.dtype)).mul_(ctx.scale)
+            output = torch.empty_like(inputs, memory_format=torch.contiguous_format)
+            parts = zip(_parts(inputs.contiguous()), _parts(output), strict=True)
+            for part, dropped in parts:
+                kept = draw_kept(part.shape, p).to(part.dtype)
+                torch.mul(part.relu().mul_(kept), ctx.scale, out=dropped)
         else:
             ctx.scale = 1 / (1 - p)
-            output = F.dropout(output, p)
+            output = F.dropout(F.relu(inputs), p)
         ctx.save_for_backward(output)
         return output
 
@@ -44,3 +48,8 @@ class _ReLUDropoutFunction(torch.autograd.Function):
         (output,) = ctx.saved_tensors
         passed = torch.ops.aten.threshold_backward(grad, output, 0)
         return passed.mul_(ctx.scale), None
+
+
+def _parts(tensor: Tensor) -> tuple[Tensor, ...]:
+    """Parts of a contiguous tensor that a processor's cache has room for."""
+    return tensor.view(-1).split(_PART)

@@ -5,6 +5,7 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule, xavier_init
 from torch import Tensor, nn
 
+from .folded_norm import fold_frozen_norms
 from .padding import map_padding
 from .pretrained import load_exactly, load_state_file
 from .tower_features import TowerFeatures
@@ -34,9 +35,12 @@ class DETREncoderTower(BaseModule):
         encoder: dict,
         positional_encoding: dict,
         weights: str | None = None,
+        fold_norms: bool = False,
     ) -> None:
         super().__init__()
         self.backbone = MODELS.build(backbone)
+        if fold_norms:
+            fold_frozen_norms(self.backbone)
         self.encoder = DetrTransformerEncoder(**encoder)
         self.embed_dims = self.encoder.embed_dims
         self.input_proj = nn.Conv2d(in_channels, self.embed_dims, kernel_size=1)

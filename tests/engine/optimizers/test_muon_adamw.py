@@ -94,3 +94,13 @@ def test_old_torch(model, monkeypatch):
     monkeypatch.delattr(torch.optim, 'Muon')
     with pytest.raises(ImportError, match='MuonAdamW needs torch >= 2.9'):
         MuonAdamW(model.parameters())
+
+
+def test_one_pass_gives_the_same_but_for_rounding(model):
+    other = copy.deepcopy(model)
+    train(model, MuonAdamW(groups(model), lr=0.01), 3)
+    fused = MuonAdamW(groups(other), lr=0.01, fused=True)
+    train(other, fused, 3)
+    assert [group.get('fused') for group in fused.param_groups] == [True, True, None]
+    for value, expected in zip(other.parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(value, expected, rtol=1e-5, atol=1e-6)

@@ -26,6 +26,14 @@ def test_same_as_the_two_modules(p, dtype):
     torch.testing.assert_close(grad, expected[1], rtol=1e-6, atol=0)
 
 
+def test_parts_make_no_difference(monkeypatch):
+    inputs = torch.randn(5, 7, 16)
+    expected = run(ReLUDropout(0.4), inputs)
+    monkeypatch.setattr('m2ist_mm.models.layers.relu_dropout._PART', 64)
+    for value, other in zip(run(ReLUDropout(0.4), inputs), expected, strict=True):
+        assert torch.equal(value, other)
+
+
 def test_rate_zero_is_the_relu():
     inputs = torch.randn(4, 8)
     assert torch.equal(ReLUDropout(0.0)(inputs), F.relu(inputs))

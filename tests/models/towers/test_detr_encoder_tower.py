@@ -114,3 +114,14 @@ def test_weights_of_another_tower_are_refused(vision_config, tmp_path):
     vision_config.encoder.num_layers = 3
     with pytest.raises(ValueError, match=r'tower\.pth.*12 missing \(encoder.layers.2'):
         MODELS.build(vision_config)
+
+
+@torch.no_grad()
+def test_folded_norms_change_nothing_but_rounding(vision_config, images):
+    tower = MODELS.build(vision_config).eval()
+    folded = MODELS.build(dict(vision_config, fold_norms=True)).eval()
+    folded.load_state_dict(tower.state_dict())
+    assert type(folded.backbone.bn1) is not type(tower.backbone.bn1)
+    torch.testing.assert_close(
+        folded(*images).tokens, tower(*images).tokens, rtol=0, atol=1e-4
+    )

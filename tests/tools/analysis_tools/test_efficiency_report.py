@@ -89,6 +89,34 @@ def test_inference_alone_is_timed_for_one_config_given_twice(
     assert 'training' not in output
 
 
+def test_reference_is_timed_beside_full_fine_tuning(
+    run_tool, nano_paths, tmp_path, capsys
+):
+    config = tmp_path / 'full.py'
+    config.write_text(
+        f'_base_ = {str(nano_paths[0])!r}\n'
+        'model = dict(backbone=dict(vision=dict(fold_norms=True), '
+        'language=dict(weights=None, arch=dict(\n'
+        "    model_type='bert', vocab_size=12, hidden_size=24, num_hidden_layers=2,\n"
+        '    num_attention_heads=2, intermediate_size=32))))\n'
+    )
+    out = tmp_path / 'report.json'
+    options = ('--with-reference', '--repetitions', 1, '--json', out)
+    assert run_tool(TOOL, f'full={config}', *options) == 0
+    report = json.loads(out.read_text())
+    reference, full = report['reference'], report['runs'][0]
+    assert 'inference' in full and 'inference' not in reference
+    seconds = reference['training']['seconds'][0]
+    assert reference['training']['ratio'] == pytest.approx(
+        seconds / full['training']['seconds'][0]
+    )
+    assert reference['saved_by_its_form'] > full['saved_per_expression']
+    assert f'{1 / reference["training"]["ratio"]:.1%}' in capsys.readouterr().out
+    page = ('--out', tmp_path / 'page', '--command', 'bash benchmark.sh')
+    assert run_tool(PAGE, out, *page) == 0
+    assert "Reference's step" in (tmp_path / 'page' / 'efficiency.md').read_text()
+
+
 def test_ratios_are_held_against_the_targets():
     rows = runpy.run_path(PAGE)['target_rows']
 
@@ -97,7 +125,7 @@ def test_ratios_are_held_against_the_targets():
         return dict(name=name, peak=peak, **times)
 
     report = dict(
-        reference=dict(peak=40),
+        reference=dict(peak=40, training=dict(ratio=1.25)),
         runs=[
             run('full', 44, 1, 1.0),
             run('default', 10, 0.3, 0.8),
@@ -110,6 +138,7 @@ def test_ratios_are_held_against_the_targets():
         ['15.0%', '**missed**'],
         ['30.0%', 'met'],
         ['20.0%', '**missed**'],
+        ['80.0%', 'met'],
         ['12.5%', 'met'],
     ]
 
@@ -121,6 +150,9 @@ def test_ratios_are_held_against_the_targets():
         (['--sizes', 2, 2, 3], 'three different numbers'),
         (['--batch-size', 0], 'must be positive'),
         (['--only-inference', '--repetitions', 0], 'needs --repetitions'),
+        (['--with-reference', '--repetitions', 0], 'needs --repetitions'),
+        (['--with-reference', '--only-inference'], 'is of training'),
+        (['--with-reference', '--repetitions', 1], 'has frozen towers'),
     ],
 )
 def test_numbers_of_no_use_are_refused(run_tool, nano_paths, capsys, options, message):
