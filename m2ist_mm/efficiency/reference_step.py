@@ -37,12 +37,22 @@ class ReferenceStep(TrainingStep):
         _freeze_norms(model.backbone.vision)
         head = model.bbox_head
         first = head.encoder.layers[0]
+        dropout, width = first.self_attn.dropout, first.self_attn.embed_dim
         head.encoder = _AllTokensEncoder(
             num_layers=len(head.encoder.layers),
-            embed_dims=first.self_attn.embed_dim,
-            num_heads=first.self_attn.num_heads,
-            feedforward_channels=first.ffn.feedforward_channels,
-            dropout=first.self_attn.dropout,
+            layer_cfg=dict(
+                self_attn_cfg=dict(
+                    embed_dims=width,
+                    num_heads=first.self_attn.num_heads,
+                    dropout=dropout,
+                    batch_first=True,
+                ),
+                ffn_cfg=dict(
+                    embed_dims=width,
+                    feedforward_channels=first.ffn.feedforward_channels,
+                    ffn_drop=dropout,
+                ),
+            ),
         )
         return model
 
@@ -63,31 +73,9 @@ class _FrozenBatchNorm2d(nn.Module):
 class _AllTokensEncoder(nn.Module):
     """DETR's encoder with the interface of ``VLEncoder``."""
 
-    def __init__(
-        self,
-        num_layers: int,
-        embed_dims: int,
-        num_heads: int,
-        feedforward_channels: int,
-        dropout: float,
-    ) -> None:
+    def __init__(self, **encoder) -> None:
         super().__init__()
-        self.encoder = DetrTransformerEncoder(
-            num_layers=num_layers,
-            layer_cfg=dict(
-                self_attn_cfg=dict(
-                    embed_dims=embed_dims,
-                    num_heads=num_heads,
-                    dropout=dropout,
-                    batch_first=True,
-                ),
-                ffn_cfg=dict(
-                    embed_dims=embed_dims,
-                    feedforward_channels=feedforward_channels,
-                    ffn_drop=dropout,
-                ),
-            ),
-        )
+        self.encoder = DetrTransformerEncoder(**encoder)
 
     def forward(
         self, tokens: Tensor, position: Tensor, mask: Tensor, with_attention: bool
