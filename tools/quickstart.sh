@@ -8,7 +8,10 @@ on it, tests it, prints a table and writes pictures of predictions. Steps that a
 are skipped, a stopped training goes on where it was.
 
 usage: bash tools/quickstart.sh [options]
-  --compare        train and test the same model without its side networks as well
+  --compare NAME   train and test m2ist_tiny_refshapes_NAME.py as well: no-side is the same
+                   model without its side networks, ungrouped has each expression alone;
+                   may be given again
+  --seed N         seed of the weights and of the order of the data (0)
   --data-root DIR  use a data set in RefCOCO's format (DIR/train2014,
                    DIR/refcoco/instances.json, DIR/refcoco/refs(unc).p) instead
   --short          a little data and one epoch: shows that all works, learns nothing
@@ -21,12 +24,23 @@ die() {
   exit 2
 }
 
-compare=false
+compare=()
+seed=
 short=false
 data_root=
 while (($#)); do
   case $1 in
-    --compare) compare=true ;;
+    --compare)
+      [[ "${2:-}" =~ ^(no-side|ungrouped)$ ]] ||
+        die "--compare takes no-side or ungrouped, not '${2:-}'"
+      compare+=("$2")
+      shift
+      ;;
+    --seed)
+      [[ "${2:-}" =~ ^[0-9]+$ ]] || die "--seed needs a number, not '${2:-}'"
+      seed=$2
+      shift
+      ;;
     --short) short=true ;;
     --data-root)
       [[ -d "${2:-}" ]] || die "--data-root needs a folder, not '${2:-}'"
@@ -41,7 +55,7 @@ while (($#)); do
   esac
   shift
 done
-if $compare && [[ -n "$data_root" ]]; then
+if ((${#compare[@]})) && [[ -n "$data_root" ]]; then
   die '--compare is for RefShapes, it cannot be used with --data-root'
 fi
 
@@ -60,12 +74,14 @@ fi
 
 suffix=
 train=(python tools/train.py)
-options=()
+processes=1
+batch_size=8 # samples, of all processes together
+options=("randomness.seed=${seed:-0}")
 make_options=()
 picture_interval=50
 if $short; then
   suffix=-short
-  options=(train_cfg.max_epochs=1 train_cfg.val_interval=1 default_hooks.logger.interval=10)
+  options+=(train_cfg.max_epochs=1 train_cfg.val_interval=1 default_hooks.logger.interval=10)
   make_options=(--train-images 48 --val-images 16 --test-images 16)
   picture_interval=10
 fi
@@ -82,7 +98,8 @@ train_and_test() {
   else
     say "Training $config, log and checkpoints in $work_dir"
     "${train[@]}" "$config" --data-root "$data_root" --work-dir "$work_dir" \
-      --resume "${precision[@]}" "${options[@]}"
+      --resume "${precision[@]}" --cfg-options "${options[@]}" \
+      train_dataloader.batch_size=$((batch_size / processes))
     python tools/analysis_tools/analyze_logs.py "$work_dir" --out "$work_dir/curves.png"
     touch "$work_dir/trained"
   fi
@@ -110,9 +127,9 @@ else
   if ! nvidia-smi >/dev/null 2>&1; then
     # one process would leave half of two cores idle
     export OMP_NUM_THREADS=$((($(nproc) + 1) / 2))
-    train=(python -m torch.distributed.run --standalone --nproc_per_node=2
+    processes=2
+    train=(python -m torch.distributed.run --standalone --nproc_per_node="$processes"
       tools/train.py --launcher pytorch)
-    options+=(train_dataloader.batch_size=4)
   fi
   if $short; then
     options+=(train_dataloader.dataset.indices=None)
@@ -120,16 +137,15 @@ else
     say 'Training takes about 10 minutes on 2 cores'
   fi
 fi
-if ((${#options[@]})); then
-  options=(--cfg-options "${options[@]}")
-fi
+work_dir+=${seed:+-seed$seed}
 train_and_test "$config" "$work_dir"
 tests=("side-tuned=$work_dir/test")
-
-if $compare; then
-  train_and_test "${config%.py}_no-side.py" "$work_dir-no-side"
-  tests+=("no side networks=$work_dir-no-side/test")
-fi
+for name in "${compare[@]}"; do
+  # samples of one expression, where the others have up to ten
+  [[ $name != ungrouped ]] || batch_size=76
+  train_and_test "${config%.py}_$name.py" "$work_dir-$name"
+  tests+=("$name=$work_dir-$name/test")
+done
 
 say 'Results: precision in percent (P@0.5: IoU of at least 0.5) and mean IoU'
 python tools/analysis_tools/results_table.py "${tests[@]}" | tee "$work_dir/table.md"

@@ -4,6 +4,7 @@ import argparse
 import io
 import json
 import math
+import statistics
 import sys
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         description='Draw the curves of losses and metrics of one or more trainings, '
-        'and print the last and best value of each.'
+        'and print the last, the best and the median value of each.'
     )
     parser.add_argument(
         'logs',
@@ -133,8 +134,12 @@ def main() -> None:
         for key in keys:
             if key in curves:
                 curve = curves[key]
-                best = (min if 'loss' in key else max)(curve.values())
-                print(f'  {key:20} last {curve[max(curve)]:10.4g}  best {best:10.4g}')
+                least_is_best = 'loss' in key or 'time' in key or 'memory' in key
+                best = (min if least_is_best else max)(curve.values())
+                print(
+                    f'  {key:20} last {curve[max(curve)]:10.4g}  best {best:10.4g}'
+                    f'  median {statistics.median(curve.values()):10.4g}'
+                )
     first = Path(args.logs[0])
     out = Path(args.out or (first if first.is_dir() else first.parent) / 'curves.png')
     if out.suffix != '.png':

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import statistics
 import sys
 from pathlib import Path
 
@@ -18,7 +19,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         nargs='+',
         metavar='[NAME=]PATH',
         help='work dir of tools/test.py (its newest test is taken) or a JSON file '
-        'written there; NAME is what the table calls it',
+        'written there; NAME is what the table calls it. Tests of the same NAME, for '
+        'instance of trainings with several seeds, become mean and standard deviation',
     )
     return parser.parse_args(argv)
 
@@ -62,15 +64,39 @@ def is_test_log(file: Path) -> bool:
     return file.stem == file.parent.name
 
 
+def gather_figures(name: str, runs: list[dict[str, float]]) -> dict[str, list[float]]:
+    """Put the figures of several tests of the same data together.
+
+    Args:
+        name (str): What the table calls them, for the error.
+        runs (list[dict]): What :func:`read_metrics` returns, of each test.
+
+    Returns:
+        dict[str, list[float]]: The tests' values by key.
+
+    Raises:
+        ValueError: The tests are not of the same expressions.
+    """
+    gathered = {key: [run.get(key) for run in runs] for key in runs[0]}
+    for key, values in gathered.items():
+        counts = key.rpartition('/')[2] == 'expressions'
+        if None in values or (counts and len(set(values)) > 1):
+            raise ValueError(
+                f'{name}: the tests differ in {key} ({values}); give the same name to '
+                'tests of the same expressions only'
+            )
+    return gathered
+
+
 def split_figures(
-    figures: dict[str, float],
-) -> dict[str, tuple[dict[str, float], dict[str, float]]]:
+    figures: dict[str, list[float]],
+) -> dict[str, tuple[dict[str, list[float]], dict[str, list[float]]]]:
     """Sort figures by split.
 
     A split is what has a mean IoU; a kind of expression has precisions alone.
 
     Args:
-        figures (dict): What :func:`read_metrics` returns.
+        figures (dict): What :func:`gather_figures` returns.
 
     Returns:
         dict: For each split a pair: its own figures by metric, and ``P@0.5`` by kind.
@@ -92,11 +118,11 @@ def split_figures(
     return {split or 'all': parts for split, parts in splits.items()}
 
 
-def format_tables(tests: dict[str, dict[str, float]]) -> str:
+def format_tables(tests: dict[str, dict[str, list[float]]]) -> str:
     """Markdown of the figures of each test.
 
     Args:
-        tests (dict): Figures of :func:`read_metrics` by the test's name.
+        tests (dict): Figures of :func:`gather_figures` by the test's name.
 
     Returns:
         str: One table of splits, and one of kinds where there are any.
@@ -124,11 +150,17 @@ def format_tables(tests: dict[str, dict[str, float]]) -> str:
     return '\n\n'.join(tables)
 
 
-def format_figure(metric: str, value: float | None) -> str:
-    """A count, a percentage with one digit, or nothing for what was not tested."""
-    if value is None:
+def format_figure(metric: str, values: list[float] | None) -> str:
+    """A count, a percentage with one digit, or nothing for what was not tested.
+
+    Of several tests it is the mean and the standard deviation of a sample.
+    """
+    if values is None:
         return ''
-    return f'{value:,.0f}' if metric == 'expressions' else f'{value:.1f}'
+    if metric == 'expressions':
+        return f'{values[0]:,.0f}'
+    spread = f' ± {statistics.stdev(values):.1f}' if len(values) > 1 else ''
+    return f'{statistics.mean(values):.1f}{spread}'
 
 
 def format_rows(rows: list[list[str]]) -> str:
@@ -146,11 +178,12 @@ def format_rows(rows: list[list[str]]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
-    tests = {}
+    runs = {}
     try:
         for item in args.tests:
             name, _, path = item.rpartition('=')
-            tests[name or path] = read_metrics(Path(path))
+            runs.setdefault(name or path, []).append(read_metrics(Path(path)))
+        tests = {name: gather_figures(name, several) for name, several in runs.items()}
     except (OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1

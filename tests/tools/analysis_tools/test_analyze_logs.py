@@ -31,8 +31,8 @@ def work_dir(tmp_path):
 def test_logs_of_a_work_dir_are_joined(run_tool, work_dir, capsys):
     assert run_tool(TOOL, work_dir) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ['loss', 'last', '6.5', 'best', '6'] in lines
-    assert ['rec/P@0.5', 'last', '60', 'best', '60'] in lines
+    assert ['loss', 'last', '6.5', 'best', '6', 'median', '6.75'] in lines
+    assert ['rec/P@0.5', 'last', '60', 'best', '60', 'median', '50'] in lines
     assert not [line for line in lines if line[0] in ('lr', 'rec/mIoU')]
     image = cv2.imread(str(work_dir / 'curves.png'))
     assert image.shape == (350, 1200, 3)  # two panels
@@ -50,6 +50,13 @@ def test_keys_logs_and_file_can_be_chosen(run_tool, work_dir, tmp_path, capsys):
     assert image.shape == (350, 600, 3)
     colours = {tuple(colour) for colour in image.reshape(-1, 3)}
     assert len({c for c in colours if max(c) - min(c) > 120}) >= 2  # two lines
+
+
+def test_the_shortest_time_is_the_best(run_tool, tmp_path, capsys):
+    log = write_log(tmp_path, 'x', [{'time': t, 'step': 1 + t} for t in (1, 3, 2)])
+    run_tool(TOOL, log, '--keys', 'time', '--out', tmp_path / 'a.png')
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ['time', 'last', '3', 'best', '1', 'median', '2'] in lines
 
 
 def test_curve_shows_the_values(work_dir):

@@ -87,6 +87,32 @@ def test_several_tests_are_compared_in_one_table(tmp_path, capsys):
     ]
 
 
+def test_tests_of_one_name_become_mean_and_standard_deviation(tmp_path, capsys):
+    for name, precision in (('a', 80.0), ('b', 83.0), ('c', 86.0)):
+        metrics = {'rec/P@0.5': precision, 'rec/mIoU': 50.0, 'rec/expressions': 1200}
+        write_test(tmp_path / name, '1', metrics | {'rec/order/P@0.5': precision / 2})
+
+    results_table.main([f'seeds={tmp_path / name}' for name in 'abc'])
+
+    assert cells_of(capsys.readouterr().out) == [
+        ['test', 'split', 'expressions', 'P@0.5', 'mIoU'],
+        ['seeds', 'all', '1,200', '83.0 ± 3.0', '50.0 ± 0.0'],
+        ['P@0.5 by kind', '', 'order'],
+        ['seeds', 'all', '41.5 ± 1.5'],
+    ]
+
+
+@pytest.mark.parametrize('other', [{'rec/expressions': 8}, {'rec/order/P@0.5': None}])
+def test_tests_of_other_expressions_have_no_common_name(tmp_path, capsys, other):
+    metrics = {'rec/P@0.5': 1.0, 'rec/mIoU': 1.0, 'rec/expressions': 9}
+    write_test(tmp_path / 'a', '1', metrics | {'rec/order/P@0.5': 1.0})
+    write_test(tmp_path / 'b', '1', metrics | {'rec/order/P@0.5': 1.0} | other)
+
+    assert results_table.main([f'x={tmp_path / name}' for name in 'ab']) == 1
+
+    assert 'x: the tests differ in' in capsys.readouterr().err
+
+
 def test_newest_finished_test_of_a_work_dir_is_taken(tmp_path):
     write_test(tmp_path, '20260101_000000', {'rec/P@0.5': 1.0, 'rec/mIoU': 1.0})
     write_test(tmp_path, '20260102_000000', {'rec/P@0.5': 2.0, 'rec/mIoU': 2.0})
