@@ -75,7 +75,6 @@ fi
 suffix=
 train=(python tools/train.py)
 processes=1
-batch_size=8 # samples, of all processes together
 options=("randomness.seed=${seed:-0}")
 make_options=()
 picture_interval=50
@@ -88,7 +87,9 @@ fi
 
 # train_and_test CONFIG WORK_DIR: leaves results.json, test/ and pictures/ in WORK_DIR.
 train_and_test() {
-  local config=$1 work_dir=$2 checkpoint
+  local config=$1 work_dir=$2 batch_size=8 checkpoint
+  # of all processes together; samples of one expression, or of up to ten
+  [[ $config != *_ungrouped.py ]] || batch_size=76
   mkdir -p "$work_dir"
   [[ -f "$work_dir/data_root" ]] || echo "$data_root" >"$work_dir/data_root"
   [[ "$(<"$work_dir/data_root")" == "$data_root" ]] ||
@@ -141,8 +142,6 @@ work_dir+=${seed:+-seed$seed}
 train_and_test "$config" "$work_dir"
 tests=("side-tuned=$work_dir/test")
 for name in "${compare[@]}"; do
-  # samples of one expression, where the others have up to ten
-  [[ $name != ungrouped ]] || batch_size=76
   train_and_test "${config%.py}_$name.py" "$work_dir-$name"
   tests+=("$name=$work_dir-$name/test")
 done

@@ -5,8 +5,8 @@ usage() {
   cat <<'END'
 Trains and tests the quickstart's model, the same without side networks and the same with
 ungrouped expressions, each with several seeds, and writes docs/benchmarks/refshapes.md:
-mean and standard deviation of the figures, and the time of a step. Takes about half an
-hour a seed on 2 cores; what is trained already is not trained again.
+mean and standard deviation of the figures, and the time of a step. Takes about 35 minutes
+a seed on 2 cores; what is trained already is not trained again.
 
 usage: bash tools/analysis_tools/refshapes_seeds.sh [SEED ...]   (0 1 2 unless given)
 END
@@ -41,6 +41,7 @@ times=$(python tools/analysis_tools/analyze_logs.py "${logs[@]}" --keys time \
   --out work_dirs/quickstart-step-times.png)
 
 page=docs/benchmarks/refshapes.md
+trap 'rm -f "$page.part"' EXIT
 cat >"$page.part" <<END
 # RefShapes
 
@@ -49,13 +50,15 @@ Written by
     bash tools/analysis_tools/refshapes_seeds.sh ${seeds[*]}
 
 Mean and standard deviation over ${#seeds[@]} seeds (${seeds[*]}), in percent. *grouped* is
-the quickstart's \`m2ist_tiny_refshapes.py\`; *ungrouped* (\`..._ungrouped.py\`) trains on the
-same expressions in as large batches, each with a picture of its own; *no-side*
-(\`..._no-side.py\`) is *grouped* without side networks. All are tested in the same way.
+the quickstart's \`m2ist_tiny_refshapes.py\`: a sample is a picture with up to ten of its
+expressions. *ungrouped* (\`m2ist_tiny_refshapes_ungrouped.py\`) trains on the same
+expressions in batches of as many, each a sample of its own. *no-side*
+(\`m2ist_tiny_refshapes_no-side.py\`) is *grouped* without side networks. Tests are the same.
 
 $table
 
-Seconds a step in each training, $(nproc) CPU cores, one after the other:
+Seconds a step in each training, two processes on $(nproc) CPU cores, the trainings one
+after the other:
 
 $(printf '%s\n' "$times" | grep -v '^curves' | sed 's/^/    /')
 END
