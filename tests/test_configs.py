@@ -81,6 +81,7 @@ OPTIONS = {
         c.model.backbone.language_cache.folder
         and c.train_dataloader.dataset.max_expressions_per_sample > 1
     ),
+    'ungrouped': lambda c: c.train_dataloader.dataset.max_expressions_per_sample == 1,
     'lowmem': lambda c: c.model.bbox_head.recompute,
     'fsdp': lambda c: c.strategy.type == 'FSDPStrategy',
     'deepspeed': lambda c: c.strategy.type == 'DeepSpeedStrategy',

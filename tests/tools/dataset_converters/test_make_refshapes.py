@@ -13,6 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from mmdet.registry import DATASETS
+from mmengine import Config
 
 ROOT = Path(__file__).resolve().parents[3]
 TOOL = ROOT / 'tools' / 'dataset_converters' / 'make_refshapes.py'
@@ -529,3 +531,21 @@ def test_command_line_passes_options_and_fails_in_one_line(tmp_path):
     assert max(len(r['sentences']) for r in refs) == 2
     with pytest.raises(SystemExit, match='make_refshapes: .*--overwrite'):
         tool.main([str(out)])
+
+
+def test_the_ungrouped_config_has_the_expressions_of_the_grouped(tmp_path, monkeypatch):
+    few = dict(train_images=2500, val_images=1, test_images=1)
+    tool.make_refshapes(tmp_path / 'data', **few)
+    monkeypatch.setenv('REFSHAPES_ROOT', f'{tmp_path}/data/')
+    expressions, steps = [], []
+    for name in ('m2ist_tiny_refshapes.py', 'm2ist_tiny_refshapes_ungrouped.py'):
+        loader = Config.fromfile(ROOT / 'configs' / 'm2ist' / name).train_dataloader
+        dataset = DATASETS.build(loader.dataset)
+        samples = [dataset.get_data_info(index) for index in range(len(dataset))]
+        expressions.append(
+            {(s['img_id'], number) for s in samples for number in s['sent_id']}
+        )
+        steps.append(len(dataset) / loader.batch_size)
+    assert expressions[0] == expressions[1]
+    assert len(expressions[0]) == 46907
+    assert steps[1] == pytest.approx(steps[0], rel=0.02)
