@@ -33,7 +33,7 @@ for name in grouped ungrouped no-side; do
     work_dir=work_dirs/quickstart-seed$seed
     [[ $name == grouped ]] || work_dir+=-$name
     tests+=("$name=$work_dir/test")
-    logs+=("$work_dir")
+    [[ $name == no-side ]] || logs+=("$work_dir")
   done
 done
 table=$(python tools/analysis_tools/results_table.py "${tests[@]}")
@@ -57,8 +57,9 @@ expressions in batches of as many, each a sample of its own. *no-side*
 
 $table
 
-Seconds a step in each training, two processes on $(nproc) CPU cores, the trainings one
-after the other:
+Seconds a step with grouped and with ungrouped expressions, two processes on $(nproc) CPU
+cores, a seed's trainings one after the other; in both no tower runs, since the features of
+all inputs are cached:
 
 $(printf '%s\n' "$times" | grep -v '^curves' | sed 's/^/    /')
 END
