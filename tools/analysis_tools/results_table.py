@@ -77,7 +77,8 @@ def gather_figures(name: str, runs: list[dict[str, float]]) -> dict[str, list[fl
     Raises:
         ValueError: The tests are not of the same expressions.
     """
-    gathered = {key: [run.get(key) for run in runs] for key in runs[0]}
+    keys = dict.fromkeys(key for run in runs for key in run)
+    gathered = {key: [run.get(key) for run in runs] for key in keys}
     for key, values in gathered.items():
         counts = key.rpartition('/')[2] == 'expressions'
         if None in values or (counts and len(set(values)) > 1):

@@ -102,13 +102,14 @@ def test_tests_of_one_name_become_mean_and_standard_deviation(tmp_path, capsys):
     ]
 
 
+@pytest.mark.parametrize('order', ['ab', 'ba'])
 @pytest.mark.parametrize('other', [{'rec/expressions': 8}, {'rec/order/P@0.5': None}])
-def test_tests_of_other_expressions_have_no_common_name(tmp_path, capsys, other):
+def test_tests_of_other_expressions_have_no_common_name(tmp_path, capsys, other, order):
     metrics = {'rec/P@0.5': 1.0, 'rec/mIoU': 1.0, 'rec/expressions': 9}
     write_test(tmp_path / 'a', '1', metrics | {'rec/order/P@0.5': 1.0})
     write_test(tmp_path / 'b', '1', metrics | {'rec/order/P@0.5': 1.0} | other)
 
-    assert results_table.main([f'x={tmp_path / name}' for name in 'ab']) == 1
+    assert results_table.main([f'x={tmp_path / name}' for name in order]) == 1
 
     assert 'x: the tests differ in' in capsys.readouterr().err
 
