@@ -12,7 +12,7 @@ usage: bash tools/analysis_tools/refshapes_seeds.sh [SEED ...]   (0 1 2 unless g
 END
 }
 
-if [[ "${1:-}" == -* ]]; then
+if [[ "${1:-}" =~ ^(--help|-h)$ ]]; then
   usage
   exit
 fi
