@@ -26,13 +26,27 @@ SUPPORTED_VERSIONS = (
 for _name, _wanted, _install in SUPPORTED_VERSIONS:
     check_version(_name, _wanted, _install)
 
-from . import datasets, engine, evaluation, models, visualization  # noqa: E402
+from . import (  # noqa: E402
+    checkpoints,
+    datasets,
+    engine,
+    evaluation,
+    feature_cache,
+    models,
+    structures,
+    visualization,
+)
+from .checkpoints import hooks  # noqa: E402, F401  (registers them)
+from .feature_cache import feature_cache_hook  # noqa: E402, F401
 
 __all__ = [
     '__version__',
+    'checkpoints',
     'datasets',
     'engine',
     'evaluation',
+    'feature_cache',
     'models',
+    'structures',
     'visualization',
 ]

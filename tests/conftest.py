@@ -1,4 +1,4 @@
-"""A tiny data set in REFER's layout, and what all tests need."""
+"""A tiny dataset in REFER's layout, and what all tests need."""
 
 import json
 import pickle
@@ -40,7 +40,7 @@ def run_tool(monkeypatch):
 
 
 def write_refer(root):
-    """Write 7 pictures with 2 objects each and 2 expressions an object."""
+    """Write 7 images with 2 objects each and 2 expressions an object."""
     (root / 'refcoco').mkdir(parents=True)
     (root / 'train2014').mkdir()
     generator = np.random.default_rng(0)

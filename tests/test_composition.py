@@ -208,12 +208,12 @@ def test_hooks_of_mmdet_and_mmengine_run_on_ours(nano, tmp_path):
     ]
     drawn = list(tmp_path.glob('*/vis_data/vis_image/val_img_*.png'))
     assert drawn
-    picture = cv2.imread(str(drawn[0]))[..., ::-1]
+    image = cv2.imread(str(drawn[0]))[..., ::-1]
     for color in ((0, 170, 0), (255, 110, 0)):  # the true box and the predicted one
-        assert (abs(picture.astype(int) - color).max(axis=-1) < 40).sum() > 20
+        assert (abs(image.astype(int) - color).max(axis=-1) < 40).sum() > 20
 
 
-# -- wrappers of data sets -------------------------------------------------
+# -- wrappers of datasets -------------------------------------------------
 
 
 def test_repetitions_within_an_epoch_are_the_same_and_over_epochs_are_not(nano):
@@ -245,7 +245,7 @@ def test_class_balance_changes_nothing(nano):
 # -- test-time augmentation ------------------------------------------------
 
 
-def test_tta_averages_each_picture_s_box_with_its_mirror_image_s(
+def test_tta_averages_each_image_s_box_with_its_mirror_image_s(
     nano, tmp_path, run_tool
 ):
     checkpoint = tmp_path / 'start.pth'
@@ -364,7 +364,7 @@ def test_two_processes_with_shards_train_and_resume_like_one_without(nano, tmp_p
 def test_shards_are_refused_as_checkpoints(nano, monkeypatch):
     from torch.distributed.fsdp import FullyShardedDataParallel
 
-    from m2ist_mm.engine import TunedCheckpointHook
+    from m2ist_mm.checkpoints.hooks import TunedCheckpointHook
 
     class Sharded(FullyShardedDataParallel):
         def __init__(self):

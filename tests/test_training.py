@@ -14,7 +14,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from m2ist_mm.engine.program import use_mixed_precision
+from m2ist_mm.config import use_mixed_precision
 
 ROOT = Path(__file__).resolve().parents[1]
 TOWERS = 'backbone.'

@@ -1,4 +1,4 @@
-"""Find in pictures what sentences name."""
+"""Find in images what sentences name."""
 
 import argparse
 import sys
@@ -6,21 +6,22 @@ import sys
 from mmengine.config import DictAction
 
 from m2ist_mm.apis import RECInferencer, find_config
-from m2ist_mm.engine.program import load_config, run_program
+from m2ist_mm.config import load_config
+from m2ist_mm.engine.program import run_program
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Find in a picture what each sentence names. Prints a box for each '
-        '(x1 y1 x2 y2, in pixels of the picture), and draws them.',
+        description='Find in an image what each sentence names. Prints a box for each '
+        '(x1 y1 x2 y2, in pixels of the image), and draws them.',
         epilog='example: python tools/image_demo.py dogs.jpg "left dog" "brown dog" '
         '--config configs/m2ist/m2ist_r50_refcoco.py --checkpoint epoch_90.pth '
         '--out-dir outputs',
     )
-    parser.add_argument('inputs', help='picture, or folder of pictures')
+    parser.add_argument('inputs', help='image, or folder of images')
     parser.add_argument(
-        'texts', nargs='+', help='sentences; the picture is encoded once for all'
+        'texts', nargs='+', help='sentences; the image is encoded once for all'
     )
     parser.add_argument(
         '--config',
@@ -35,13 +36,13 @@ def parse_args() -> argparse.Namespace:
         help='folder for vis/NAME.jpg and preds/NAME.json (default: outputs)',
     )
     parser.add_argument(
-        '--no-save-vis', action='store_true', help='write no drawn pictures'
+        '--no-save-vis', action='store_true', help='write no drawn images'
     )
     parser.add_argument(
         '--no-save-pred', action='store_true', help='write no predictions'
     )
     parser.add_argument(
-        '--show', action='store_true', help='show each drawn picture in a window'
+        '--show', action='store_true', help='show each drawn image in a window'
     )
     parser.add_argument(
         '--device', help='cpu, cuda:0, ...; the GPU unless given, if there is one'
@@ -51,7 +52,7 @@ def parse_args() -> argparse.Namespace:
         type=int,
         default=1,
         metavar='N',
-        help='pictures that are encoded together (default: 1)',
+        help='images that are encoded together (default: 1)',
     )
     parser.add_argument(
         '--cfg-options',

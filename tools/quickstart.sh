@@ -3,8 +3,8 @@ set -euo pipefail
 
 usage() {
   cat <<'END'
-Sets up what is missing, makes the RefShapes data set, trains the small side-tuned model
-on it, tests it, prints a table and writes pictures of predictions. Steps that are done
+Sets up what is missing, makes the RefShapes dataset, trains the small side-tuned model
+on it, tests it, prints a table and writes images of predictions. Steps that are done
 are skipped, a stopped training goes on where it was.
 
 usage: bash tools/quickstart.sh [options]
@@ -12,7 +12,7 @@ usage: bash tools/quickstart.sh [options]
                    model without its side networks, ungrouped has each expression alone;
                    may be given again
   --seed N         seed of the weights and of the order of the data (0)
-  --data-root DIR  use a data set in RefCOCO's format (DIR/train2014,
+  --data-root DIR  use a dataset in RefCOCO's format (DIR/train2014,
                    DIR/refcoco/instances.json, DIR/refcoco/refs(unc).p) instead
   --short          a little data and one epoch: shows that all works, learns nothing
   --help           print this
@@ -77,15 +77,15 @@ train=(python tools/train.py)
 processes=1
 options=("randomness.seed=${seed:-0}")
 make_options=()
-picture_interval=50
+image_interval=50
 if $short; then
   suffix=-short
   options+=(train_cfg.max_epochs=1 train_cfg.val_interval=1 default_hooks.logger.interval=10)
   make_options=(--train-images 48 --val-images 16 --test-images 16)
-  picture_interval=10
+  image_interval=10
 fi
 
-# train_and_test CONFIG WORK_DIR: leaves results.json, test/ and pictures/ in WORK_DIR.
+# train_and_test CONFIG WORK_DIR: leaves results.json, test/ and images/ in WORK_DIR.
 train_and_test() {
   local config=$1 work_dir=$2 batch_size=8 checkpoint
   # of all processes together; samples of one expression, or of up to ten
@@ -112,8 +112,8 @@ train_and_test() {
   say "Testing $checkpoint on val, testA and testB"
   python tools/test.py "$config" "$checkpoint" --data-root "$data_root" \
     --work-dir "$work_dir/test" --out "$work_dir/results.json" \
-    --show-dir "$work_dir/pictures" \
-    --cfg-options default_hooks.visualization.interval=$picture_interval
+    --show-dir "$work_dir/images" \
+    --cfg-options default_hooks.visualization.interval=$image_interval
 }
 
 if [[ -n "$data_root" ]]; then
@@ -151,7 +151,7 @@ python tools/analysis_tools/results_table.py "${tests[@]}" | tee "$work_dir/tabl
 
 say "Where everything is:
   data         $data_root
-  pictures     $work_dir/pictures (predictions and true boxes)
+  images     $work_dir/images (predictions and true boxes)
   table        $work_dir/table.md
   curves       $work_dir/curves.png (losses and precision during training)
   expressions  $work_dir/results.json (box, IoU and text of each)

@@ -8,13 +8,8 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from m2ist_mm.datasets import iter_dataset_configs
-from m2ist_mm.engine.program import (
-    add_config_arguments,
-    add_run_arguments,
-    load_config,
-    run_program,
-)
+from m2ist_mm.config import iter_dataset_configs, load_config
+from m2ist_mm.engine.program import add_config_arguments, add_run_arguments, run_program
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,20 +29,20 @@ def parse_args() -> argparse.Namespace:
         '--tta',
         action='store_true',
         help="average the boxes of several views: the config's tta_pipeline, or the "
-        'picture and its mirror image',
+        'image and its mirror image',
     )
     parser.add_argument(
         '--show', action='store_true', help='show each prediction in a window'
     )
     parser.add_argument(
-        '--show-dir', metavar='DIR', help='write a picture of each prediction to DIR'
+        '--show-dir', metavar='DIR', help='write an image of each prediction to DIR'
     )
     parser.add_argument(
         '--wait-time',
         type=float,
         default=2,
         metavar='S',
-        help='seconds that --show leaves a picture; 0 = until a key is pressed',
+        help='seconds that --show leaves an image; 0 = until a key is pressed',
     )
     return parser.parse_args()
 
@@ -74,15 +69,15 @@ def main() -> None:
 
 
 def use_test_time_augmentation(config: Config) -> None:
-    """Test several views of each picture, see ``RECTTAModel``.
+    """Test several views of each image, see ``RECTTAModel``.
 
     Args:
         config: Config, changed in place. Its ``tta_pipeline`` makes the views; without
-            one, each test pipeline's picture and its mirror image are taken.
+            one, each test pipeline's image and its mirror image are taken.
 
     Raises:
         ValueError: There is no ``tta_pipeline``, and a test pipeline without
-            ``PadToCanvas``, before which pictures are mirrored.
+            ``PadToCanvas``, before which images are mirrored.
     """
     module = config.model
     config.model = ConfigDict(config.get('tta_model', dict(type='RECTTAModel')))
@@ -95,7 +90,7 @@ def use_test_time_augmentation(config: Config) -> None:
 
 
 def _mirrored_too(pipeline: list[dict]) -> list[dict]:
-    """Make a test pipeline give each picture and its mirror image."""
+    """Make a test pipeline give each image and its mirror image."""
     steps = [step['type'] for step in pipeline]
     if 'PadToCanvas' not in steps:
         raise ValueError(

@@ -6,13 +6,8 @@ import sys
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from m2ist_mm.engine.program import (
-    add_config_arguments,
-    add_run_arguments,
-    load_config,
-    run_program,
-    use_mixed_precision,
-)
+from m2ist_mm.config import load_config, use_mixed_precision
+from m2ist_mm.engine.program import add_config_arguments, add_run_arguments, run_program
 
 
 def parse_args() -> argparse.Namespace:

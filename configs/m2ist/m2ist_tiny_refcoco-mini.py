@@ -1,4 +1,4 @@
-# The tiny model memorises the 32 first expressions of a RefCOCO-format data set of real
+# The tiny model memorises the 32 first expressions of a RefCOCO-format dataset of real
 # photographs: a test of the whole path, not a model to ground with. The test reports
 # them as split 'train', beside the splits that it never saw.
 _base_ = [

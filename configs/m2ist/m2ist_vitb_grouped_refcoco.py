@@ -1,4 +1,4 @@
-# ViT-B and BERT; a picture goes through the vision side once for its expressions.
+# ViT-B and BERT; an image goes through the vision side once for its expressions.
 # Each expression is augmented as often as alone, see docs/efficiency.md.
 _base_ = './m2ist_vitb_refcoco.py'
 # 64 expressions in the mean: on RefCOCO's val list a group has 2.8 of them

@@ -1,4 +1,4 @@
-# mmdet's DETR R-50 on COCO's train2017 without the pictures that RefCOCO, RefCOCO+ and
+# mmdet's DETR R-50 on COCO's train2017 without the images that RefCOCO, RefCOCO+ and
 # RefCOCOg validate and test with: the vision tower of the R-50 models, without leak.
 # tools/dataset_converters/remove_refcoco_images.py writes the annotations; docs/data.md
 # has the commands. 150 epochs; mmdet's 500: --cfg-options train_cfg.max_epochs=500

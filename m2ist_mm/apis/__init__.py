@@ -1,4 +1,4 @@
-"""The model on pictures and sentences of one's own."""
+"""The model on images and sentences of one's own."""
 
 from .rec_inferencer import RECInferencer, find_config
 

@@ -1,4 +1,4 @@
-"""Boxes of what sentences name in pictures, without a data set."""
+"""Boxes of what sentences name in images, without a dataset."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,17 +18,17 @@ from mmengine.visualization import Visualizer
 from rich.progress import track
 from torch import nn
 
-from ..datasets import iter_dataset_configs
-from ..engine.tuned_state import fit_checkpoint
-from ..expressions import expressions_of
+from ..checkpoints.tuned_state import fit_checkpoint
+from ..config import iter_dataset_configs
+from ..structures import expressions_of
 
-Picture = str | Path | np.ndarray
+Image = str | Path | np.ndarray
 
 
 class RECInferencer(BaseInferencer):
-    """Finds what expressions name in pictures.
+    """Finds what expressions name in images.
 
-    All expressions of a picture make one sample: the vision side runs once a picture,
+    All expressions of an image make one sample: the vision side runs once an image,
     and the boxes are those that each expression gets alone.
 
     Args:
@@ -37,7 +37,7 @@ class RECInferencer(BaseInferencer):
         weights: Checkpoint file that was trained with it. It is loaded as in a test:
             nothing in it can run code, and other towers than its own are refused.
         device: Where it runs; the GPU unless given, or the CPU where there is none.
-        show_progress: Whether several pictures get a progress bar.
+        show_progress: Whether several images get a progress bar.
 
     Raises:
         FileNotFoundError: Config, checkpoint or the weights of a tower are missing.
@@ -57,12 +57,12 @@ class RECInferencer(BaseInferencer):
         init_default_scope('mmdet')
         if isinstance(model, str | Path):
             model = Config.fromfile(find_config(str(model)))
-        self._number = 0  # of the pictures without a name
+        self._number = 0  # of the images without a name
         super().__init__(model, weights, device, 'mmdet', show_progress)
 
     def __call__(
         self,
-        inputs: Picture | Sequence[Picture],
+        inputs: Image | Sequence[Image],
         texts: str | Sequence[str] | Sequence[Sequence[str]],
         batch_size: int = 1,
         out_dir: str | Path = '',
@@ -71,11 +71,11 @@ class RECInferencer(BaseInferencer):
         """Find the referents.
 
         Args:
-            inputs: A picture, a folder of pictures, or several of both. A picture is a
+            inputs: An image, a folder of images, or several of both. An image is a
                 file or an array (H, W, 3), uint8, BGR.
-            texts: The expressions: one, or several, asked of every picture; or a list
-                of lists, one for each picture.
-            batch_size: Pictures that go through the model together.
+            texts: The expressions: one, or several, asked of every image; or a list
+                of lists, one for each image.
+            batch_size: Images that go through the model together.
             out_dir: Folder for ``vis/NAME.jpg`` and ``preds/NAME.json``; nothing is
                 written unless it is given.
             **kwargs: ``return_vis``, ``show``, ``wait_time`` and ``no_save_vis`` of
@@ -83,20 +83,20 @@ class RECInferencer(BaseInferencer):
                 :meth:`postprocess`.
 
         Returns:
-            ``predictions``, for each picture what :meth:`postprocess` says, and
-            ``visualization``, for each picture what :meth:`visualize` says.
+            ``predictions``, for each image what :meth:`postprocess` says, and
+            ``visualization``, for each image what :meth:`visualize` says.
 
         Raises:
-            FileNotFoundError: A picture is missing.
-            ValueError: A picture is broken, an expression is empty, or there are not
-                as many lists of expressions as pictures.
+            FileNotFoundError: An image is missing.
+            ValueError: An image is broken, an expression is empty, or there are not
+                as many lists of expressions as images.
         """
         *_, visualize_kwargs, postprocess_kwargs = self._dispatch_kwargs(**kwargs)
-        pictures = self._inputs_to_list(inputs)
-        queries = _texts_by_picture(texts, len(pictures))
-        batches = self.preprocess(list(zip(pictures, queries, strict=True)), batch_size)
-        if self.show_progress and len(pictures) > 1:
-            total = -(-len(pictures) // batch_size)
+        images = self._inputs_to_list(inputs)
+        queries = _texts_by_image(texts, len(images))
+        batches = self.preprocess(list(zip(images, queries, strict=True)), batch_size)
+        if self.show_progress and len(images) > 1:
+            total = -(-len(images) // batch_size)
             batches = track(batches, description='Inference', total=total)
         results = dict(predictions=[], visualization=[])
         written = set()
@@ -112,16 +112,16 @@ class RECInferencer(BaseInferencer):
         return results
 
     def preprocess(
-        self, inputs: list[tuple[Picture, list[str]]], batch_size: int = 1
+        self, inputs: list[tuple[Image, list[str]]], batch_size: int = 1
     ) -> Iterator[tuple[list[np.ndarray], dict]]:
-        """Load pictures and run the test pipeline on them.
+        """Load images and run the test pipeline on them.
 
         Args:
-            inputs: Pictures with their expressions.
-            batch_size: Pictures of a batch.
+            inputs: Images with their expressions.
+            batch_size: Images of a batch.
 
         Yields:
-            The pictures of a batch (H, W, 3), uint8, BGR, and what the model's
+            The images of a batch (H, W, 3), uint8, BGR, and what the model's
             ``test_step`` takes.
         """
         for chunk in self._get_chunk_data(map(self._prepare, inputs), batch_size):
@@ -142,17 +142,17 @@ class RECInferencer(BaseInferencer):
         """Draw expressions and boxes.
 
         Args:
-            inputs: Pictures (H, W, 3), uint8, BGR.
+            inputs: Images (H, W, 3), uint8, BGR.
             preds: The predictions.
             names: What each is called in its file's name.
-            return_vis: Whether the drawn pictures are returned.
+            return_vis: Whether the drawn images are returned.
             show: Whether they are shown in a window.
             wait_time: Seconds that it stays; 0 = until a key is pressed.
-            no_save_vis: Whether ``out_dir`` gets no pictures.
+            no_save_vis: Whether ``out_dir`` gets no images.
             out_dir: Folder for ``vis/NAME.jpg``; empty is none.
 
         Returns:
-            The drawn pictures (H', W', 3), uint8, RGB, if asked for.
+            The drawn images (H', W', 3), uint8, RGB, if asked for.
         """
         drawn = []
         saved = out_dir and not no_save_vis
@@ -190,9 +190,9 @@ class RECInferencer(BaseInferencer):
             out_dir: Folder for ``preds/NAME.json``; empty is none.
 
         Returns:
-            For each picture ``img_path`` (``None`` of an array) and, in the order of
+            For each image ``img_path`` (``None`` of an array) and, in the order of
             its expressions, ``text`` (as the model got it), ``bboxes`` (k, 4) ``xyxy``
-            in pixels of the picture, and ``truncated``: whether the expression was
+            in pixels of the image, and ``truncated``: whether the expression was
             longer than what the model reads.
         """
         results = [_as_dict(sample) for sample in preds]
@@ -201,11 +201,11 @@ class RECInferencer(BaseInferencer):
                 mmengine.dump(result, str(Path(out_dir, 'preds', f'{name}.json')))
         return preds if return_datasamples else results
 
-    def _inputs_to_list(self, inputs: Picture | Sequence[Picture]) -> list:
-        """List the pictures; folders are replaced by the pictures in them."""
+    def _inputs_to_list(self, inputs: Image | Sequence[Image]) -> list:
+        """List the images; folders are replaced by the images in them."""
         if isinstance(inputs, str | Path | np.ndarray):
             inputs = [inputs]
-        pictures = []
+        images = []
         for one in inputs:
             if isinstance(one, str | Path) and Path(one).is_dir():
                 found = sorted(
@@ -215,38 +215,38 @@ class RECInferencer(BaseInferencer):
                 )
                 if not found:
                     endings = ', '.join(IMG_EXTENSIONS)
-                    raise ValueError(f'no picture in the folder {one} ({endings})')
-                pictures += found
+                    raise ValueError(f'no image in the folder {one} ({endings})')
+                images += found
             else:
-                pictures.append(one if isinstance(one, np.ndarray) else str(one))
-        return pictures
+                images.append(one if isinstance(one, np.ndarray) else str(one))
+        return images
 
-    def _prepare(self, item: tuple[Picture, list[str]]) -> tuple[np.ndarray, dict]:
-        picture, texts = item
-        if isinstance(picture, np.ndarray):
-            if picture.dtype != np.uint8 or picture.shape[2:] != (3,):
+    def _prepare(self, item: tuple[Image, list[str]]) -> tuple[np.ndarray, dict]:
+        image, texts = item
+        if isinstance(image, np.ndarray):
+            if image.dtype != np.uint8 or image.shape[2:] != (3,):
                 raise ValueError(
-                    'a picture as an array must be (H, W, 3) uint8 BGR, got '
-                    f'{picture.shape} {picture.dtype}'
+                    'an image as an array must be (H, W, 3) uint8 BGR, got '
+                    f'{image.shape} {image.dtype}'
                 )
-            results = dict(img=picture)
+            results = dict(img=image)
         else:
-            results = dict(img_path=picture)
+            results = dict(img_path=image)
         try:
             results = self._load(results)
         except FileNotFoundError as error:
-            raise FileNotFoundError(f'there is no picture {picture}') from error
+            raise FileNotFoundError(f'there is no image {image}') from error
         except Exception as error:
             reason = f'{type(error).__name__}: {error}'
             raise ValueError(
-                f'{picture} cannot be read as a picture ({reason})'
+                f'{image} cannot be read as an image ({reason})'
             ) from error
         if self._lowercase:
             texts = [text.lower() for text in texts]
         return results['img'], self.pipeline(dict(results, text=texts))
 
     def _name(self, sample: DetDataSample, written: set[str]) -> str:
-        """Name of a picture's files, other than those ``written`` in this call."""
+        """Name of an image's files, other than those ``written`` in this call."""
         if sample.img_path is None:
             stem = f'{self._number:08d}'
             self._number += 1
@@ -284,7 +284,7 @@ class RECInferencer(BaseInferencer):
         return model.eval()
 
     def _init_pipeline(self, cfg: Config) -> Compose:
-        """Build what follows the loading of a picture in the test pipeline."""
+        """Build what follows the loading of an image in the test pipeline."""
         sets = [
             dataset for loader, dataset in iter_dataset_configs(cfg) if loader == 'test'
         ]
@@ -325,20 +325,20 @@ def find_config(config: str) -> str:
     )
 
 
-def _texts_by_picture(
-    texts: str | Sequence[str] | Sequence[Sequence[str]], pictures: int
+def _texts_by_image(
+    texts: str | Sequence[str] | Sequence[Sequence[str]], images: int
 ) -> list[list[str]]:
-    """Expressions of each picture, without blanks around."""
+    """Expressions of each image, without blanks around."""
     texts = [texts] if isinstance(texts, str) else list(texts)
     if all(isinstance(text, str) for text in texts):
-        texts = [texts] * pictures
+        texts = [texts] * images
     elif any(isinstance(text, str) for text in texts):
         raise ValueError(
-            'texts are expressions, or a list of expressions for each picture, not both'
+            'texts are expressions, or a list of expressions for each image, not both'
         )
-    elif len(texts) != pictures:
+    elif len(texts) != images:
         raise ValueError(
-            f'{len(texts)} lists of expressions for {pictures} pictures: give one for '
+            f'{len(texts)} lists of expressions for {images} images: give one for '
             'each, or one list for all'
         )
     stripped = [[text.strip() for text in group] for group in texts]

@@ -1,6 +1,5 @@
-"""Data sets and transforms of referring expression comprehension."""
+"""Datasets and transforms of referring expression comprehension."""
 
-from .dataset_configs import iter_dataset_configs, set_data_root
 from .dataset_error import DatasetError
 from .dataset_report import DatasetReport, report_dataset
 from .published_counts import PUBLISHED_COUNTS
@@ -30,8 +29,6 @@ __all__ = [
     'RECRandomFlip',
     'ReferDataset',
     'ReferentCrop',
-    'iter_dataset_configs',
     'load_refs',
     'report_dataset',
-    'set_data_root',
 ]

@@ -1,11 +1,11 @@
-"""The error that a faulty data set raises."""
+"""The error that a faulty dataset raises."""
 
 
 class DatasetError(ValueError):
-    """Faults found in a data set's files, each naming its file and entry.
+    """Faults found in a dataset's files, each naming its file and entry.
 
     Args:
-        faults (list[str] | str): One line a fault, in the order of the file; or
+        faults (list[str] | str): One line per fault, in the order of the file; or
             the text of a traceback that ends with such an error, which is what
             torch rebuilds an exception of a data loader's worker from.
         remedy (str): What to do about them all; the message's last line.

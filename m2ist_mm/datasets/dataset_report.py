@@ -1,4 +1,4 @@
-"""Counts and faults of a data set."""
+"""Counts and faults of a dataset."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,10 +13,10 @@ from .rec_dataset import RECDataset
 
 @dataclass
 class DatasetReport:
-    """What was found in one split of a data set.
+    """What was found in one split of a dataset.
 
     Attributes:
-        faults (list[str]): One line a fault, naming file and entry.
+        faults (list[str]): One line per fault, naming file and entry.
         counts (dict): Number of images, referents, expressions, ... by name;
             empty where nothing could be read.
     """
@@ -30,7 +30,7 @@ def report_dataset(
     count_tokens: Callable[[list[str]], list[int]] | None = None,
     max_tokens: int | None = None,
 ) -> DatasetReport:
-    """Read a split completely, every picture included.
+    """Read a split completely, every image included.
 
     Args:
         dataset_cfg (ConfigDict): Config of a RECDataset.
@@ -81,4 +81,4 @@ def report_dataset(
         counts[f'over {max_tokens} tokens'] = sum(
             length > max_tokens for length in lengths
         )
-    return DatasetReport(dataset.faults + dataset.check_pictures(), counts)
+    return DatasetReport(dataset.faults + dataset.check_decoding(), counts)

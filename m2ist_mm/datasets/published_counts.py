@@ -1,6 +1,6 @@
 """Numbers of expressions as published."""
 
-# data set and who split it: split: expressions
+# dataset and who split it: split: expressions
 PUBLISHED_COUNTS = {
     'refcoco_unc': dict(train=120624, val=10834, testA=5657, testB=5095),
     'refcoco+_unc': dict(train=120191, val=10758, testA=5726, testB=4889),
@@ -31,7 +31,7 @@ def resolve_expected_count(
     if isinstance(expected_count, str):
         if expected_count not in PUBLISHED_COUNTS:
             raise ValueError(
-                f'expected_count={expected_count!r} is no published data set; '
+                f'expected_count={expected_count!r} is no published dataset; '
                 f'there are {", ".join(PUBLISHED_COUNTS)}'
             )
         return PUBLISHED_COUNTS[expected_count]

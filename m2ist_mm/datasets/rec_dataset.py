@@ -1,4 +1,4 @@
-"""Base of all data sets for referring expression comprehension."""
+"""Base of all datasets for referring expression comprehension."""
 
 import logging
 import math
@@ -17,7 +17,7 @@ from mmengine.logging import print_log
 from rich.progress import track
 
 from .dataset_error import DatasetError
-from .picture_size import read_picture_size
+from .image_size import read_image_size
 from .published_counts import resolve_expected_count
 from .transforms import ApplyUnlessDirection, has_direction_word
 
@@ -46,14 +46,14 @@ def _random_numbers_from(*key: int) -> Iterator[None]:
 
 
 class RECDataset(BaseDetDataset):
-    """Pictures with expressions that name one box each.
+    """Images with expressions that name one box each.
 
     A subclass reads its files in :meth:`load_expressions`; everything else is
     here: checks, grouping, random numbers, errors.
 
     A sample before its pipeline is a dict with ``img_path``, ``img_id``,
     ``height`` and ``width`` (pixels), ``split``, ``dataset`` (where it has a name),
-    the aligned lists ``text``, ``sent_id`` and (where the data set has it)
+    the aligned lists ``text``, ``sent_id`` and (where the dataset has it)
     ``kind``, and ``instances``: mmdet's, one for each expression, all of class 0,
     'referent'.
 
@@ -65,27 +65,27 @@ class RECDataset(BaseDetDataset):
     Args:
         split (str | Sequence[str]): Name of the split, or of several, which are
             read one after the other.
-        name (str, optional): The data set's name, under which the metric reports it
+        name (str, optional): The dataset's name, under which the metric reports it
             where several are tested together.
         lowercase (bool): Put expressions in lower case. Defaults to True.
         max_expressions_per_sample (int): Up to so many expressions of the same
-            picture make one sample; k = 1, the default, is one sample an
-            expression. Larger ones let the model see a picture once for k
+            image make one sample; k = 1, the default, is one sample an
+            expression. Larger ones let the model see an image once for k
             expressions. Which ones go together is drawn once, from ``seed``; where
             the pipeline has ``ApplyUnlessDirection``, expressions without direction
             words go together only with those of the same object, so that the crop
             is to each of them what it is alone.
         seed (int): Seed of grouping and of augmentation. Defaults to 0.
-        check_images (bool): Look for each picture's file when the data set is
+        check_images (bool): Look for each image's file when the dataset is
             built, and where the annotations have no sizes, read them from the
-            pictures. Defaults to True. Without it such samples have no size, and
+            images. Defaults to True. Without it such samples have no size, and
             only the boxes' order is checked.
         expected_count (str | dict | int, optional): Number of expressions that
             the split must have: itself, by split, or as the name of a published
-            data set, one of ``PUBLISHED_COUNTS``. Defaults to None: not
-            checked, for data sets of your own and subsets.
+            dataset, one of ``PUBLISHED_COUNTS``. Defaults to None: not
+            checked, for datasets of your own and subsets.
         filter_cfg (dict, optional): ``dict(skip_faulty=True)`` leaves faulty
-            entries out, with a warning, instead of refusing the data set.
+            entries out, with a warning, instead of refusing the dataset.
         **kwargs: mmdet's arguments: ``data_root``, ``ann_file``,
             ``data_prefix=dict(img=...)``, ``pipeline``, ``indices``,
             ``test_mode``, ``lazy_init``, ``backend_args`` ...
@@ -129,7 +129,7 @@ class RECDataset(BaseDetDataset):
     # -- reading -----------------------------------------------------------
 
     def load_expressions(self) -> tuple[list[dict], list[str]]:
-        """Read the expressions of ``self.splits`` from the data set's files.
+        """Read the expressions of ``self.splits`` from the dataset's files.
 
         Returns:
             tuple[list[dict], list[str]]: The expressions, split by split in the
@@ -137,8 +137,8 @@ class RECDataset(BaseDetDataset):
             dict with ``text`` (str), ``split`` (str), ``sent_id`` (int, unique in
             its split), ``img_path`` (str), ``bbox`` (xyxy pixels), ``entry`` (where
             it stands, for messages) and optionally ``img_id`` (int, one for each
-            picture unless given), ``width`` and ``height`` (pixels, read from the
-            picture unless given), ``kind`` (str) and ``dataset`` (str; ``name``
+            image unless given), ``width`` and ``height`` (pixels, read from the
+            image unless given), ``kind`` (str) and ``dataset`` (str; ``name``
             goes before it).
 
         Raises:
@@ -180,7 +180,7 @@ class RECDataset(BaseDetDataset):
             raise DatasetError(
                 faults,
                 'mend the files, or leave faulty entries out by '
-                "the data set's filter_cfg=dict(skip_faulty=True)",
+                "the dataset's filter_cfg=dict(skip_faulty=True)",
             )
         if faults:
             print_log(
@@ -198,7 +198,7 @@ class RECDataset(BaseDetDataset):
 
     @property
     def _label(self) -> str:
-        """What the log calls this data set."""
+        """What the log calls this dataset."""
         return f'{self.name or type(self).__name__} {", ".join(self.splits)}'
 
     def source(self, split: str) -> str:
@@ -225,7 +225,7 @@ class RECDataset(BaseDetDataset):
     ) -> list[dict]:
         """Append what is wrong to ``faults``; return what is right.
 
-        Boxes that leave the picture by at most one pixel, as rounding makes
+        Boxes that leave the image by at most one pixel, as rounding makes
         them, are clipped and counted in the log.
         """
         unusable = self._missing_images(expressions, faults)
@@ -254,8 +254,7 @@ class RECDataset(BaseDetDataset):
                 or inside[1] >= inside[3]
             ):
                 problems.append(
-                    f'its box {bbox} (xyxy) leaves the picture of {width}x{height} '
-                    'pixels'
+                    f'its box {bbox} (xyxy) leaves the image of {width}x{height} pixels'
                 )
             faults += [f'{expression["entry"]}: {problem}' for problem in problems]
             if not problems and expression['img_path'] not in unusable:
@@ -264,19 +263,19 @@ class RECDataset(BaseDetDataset):
         if clipped:
             print_log(
                 f'{self._label}: clipped the boxes of {clipped} '
-                'expressions that left their picture by up to one pixel',
+                'expressions that left their image by up to one pixel',
                 logger='current',
             )
         return sound
 
     def _missing_images(self, expressions: list[dict], faults: list[str]) -> set[str]:
-        """Look for each picture once; a fault for each that is not there."""
+        """Look for each image once; a fault for each that is not there."""
         if not self.check_images:
             return set()
         folder = self.data_prefix['img']
         if not exists(folder, backend_args=self.backend_args):
             raise DatasetError(
-                [f'{folder}: no such picture folder; check data_root and data_prefix']
+                [f'{folder}: no such image folder; check data_root and data_prefix']
             )
         first_entry = {}
         for expression in expressions:
@@ -287,8 +286,8 @@ class RECDataset(BaseDetDataset):
             if not exists(path, backend_args=self.backend_args)
         }
         faults += [
-            f'{path}: no such picture, named by {entry}; check data_root and '
-            f'data_prefix ({len(missing)} of {len(first_entry)} pictures are missing)'
+            f'{path}: no such image, named by {entry}; check data_root and '
+            f'data_prefix ({len(missing)} of {len(first_entry)} images are missing)'
             for path, entry in missing.items()
         ]
         return set(missing)
@@ -304,16 +303,16 @@ class RECDataset(BaseDetDataset):
                 continue
             if path not in sizes:
                 try:
-                    sizes[path] = read_picture_size(path, self.backend_args)
+                    sizes[path] = read_image_size(path, self.backend_args)
                 except Exception as error:
                     broken.add(path)
-                    faults.append(f'{path}: broken picture: {error}')
+                    faults.append(f'{path}: broken image: {error}')
                     continue
             expression['width'], expression['height'] = sizes[path]
         return broken
 
     def _group(self, expressions: list[dict]) -> list[list[dict]]:
-        """Group expressions of one picture and split, at most the allowed number.
+        """Group expressions of one image and split, at most the allowed number.
 
         A group shares its augmentation. So that each expression is cropped as often
         and as closely as alone, those that a crop spares stay apart from the others,
@@ -347,7 +346,7 @@ class RECDataset(BaseDetDataset):
         return groups
 
     def _build_sample(self, group: list[dict]) -> dict:
-        """Turn expressions of one picture into mmdet's form of a sample."""
+        """Turn expressions of one image into mmdet's form of a sample."""
         first = group[0]
         sample = {
             key: first[key]
@@ -409,7 +408,7 @@ class RECDataset(BaseDetDataset):
             raise DatasetError(
                 [
                     f'{place} cannot be prepared: {type(error).__name__}: {error}; '
-                    'tools/misc/check_dataset.py finds all broken pictures'
+                    'tools/misc/check_dataset.py finds all broken images'
                 ]
             ) from error
         if packed is None:
@@ -418,11 +417,11 @@ class RECDataset(BaseDetDataset):
 
     # -- checking ----------------------------------------------------------
 
-    def check_pictures(self) -> list[str]:
-        """Decode every picture once, with a progress bar.
+    def check_decoding(self) -> list[str]:
+        """Decode every image once, with a progress bar.
 
         Returns:
-            list[str]: A fault for each picture that is broken, or whose size
+            list[str]: A fault for each image that is broken, or whose size
             is not the one in the annotations.
         """
         sizes = {}
@@ -430,18 +429,18 @@ class RECDataset(BaseDetDataset):
             sample = self.get_data_info(index)
             sizes[sample['img_path']] = sample.get('width'), sample.get('height')
         faults = []
-        for path, (width, height) in track(sizes.items(), 'decoding the pictures'):
+        for path, (width, height) in track(sizes.items(), 'decoding the images'):
             try:
                 # Unlike some versions of OpenCV, Pillow refuses a truncated file.
-                picture = mmcv.imfrombytes(
+                image = mmcv.imfrombytes(
                     get(path, backend_args=self.backend_args), backend='pillow'
                 )
             except Exception as error:
-                faults.append(f'{path}: broken picture: {error}')
+                faults.append(f'{path}: broken image: {error}')
             else:
-                if width is not None and picture.shape[:2] != (height, width):
+                if width is not None and image.shape[:2] != (height, width):
                     faults.append(
-                        f'{path}: is {picture.shape[1]}x{picture.shape[0]} pixels, '
+                        f'{path}: is {image.shape[1]}x{image.shape[0]} pixels, '
                         f'and {width}x{height} in the annotations'
                     )
         return faults

@@ -1,4 +1,4 @@
-"""Data sets whose pictures, expressions and boxes stand in one file a split."""
+"""Datasets whose images, expressions and boxes stand in one file per split."""
 
 from functools import partial
 
@@ -18,7 +18,7 @@ class RECFileDataset(RECDataset):
     """Expressions in one of four file formats.
 
     ======== ====================================================================
-    rows     data of one's own: one JSON row an expression, see :func:`read_rows`
+    rows     data of one's own: one JSON row per expression, see :func:`read_rows`
     odvg     output of mmdet's ``refcoco2odvg.py``, see :func:`read_odvg`
     mdetr    MDETR's COCO files, see :func:`read_mdetr`
     transvg  TransVG's ``.pth`` lists, see :func:`read_transvg`
@@ -27,11 +27,11 @@ class RECFileDataset(RECDataset):
     Args:
         file_format (str): The format.
         ann_file (str): The file, below ``data_root``. ``{split}`` in it stands for the
-            split's name: one file a split. Without it, the rows must name their
+            split's name: one file per split. Without it, the rows must name their
             splits, which the format 'rows' alone can.
         bbox_form (str, optional): 'xyxy' or 'xywh', in pixels, for the formats 'rows'
             (where xyxy is the default) and 'transvg' (where it must be given).
-        data_prefix (dict): ``img`` is the picture folder below ``data_root``. Defaults
+        data_prefix (dict): ``img`` is the image folder below ``data_root``. Defaults
             to ``data_root`` itself.
         **kwargs: See :class:`RECDataset`.
 
@@ -68,7 +68,7 @@ class RECFileDataset(RECDataset):
     def load_expressions(self) -> tuple[list[dict], list[str]]:
         """Read the splits' files, or the one file and its rows of these splits.
 
-        Readers give dicts with ``text``, ``sent_id``, ``image`` (path below the picture
+        Readers give dicts with ``text``, ``sent_id``, ``image`` (path below the image
         folder), ``bbox`` (xyxy pixels), ``entry`` and, where the file has them,
         ``split``, ``img_id``, ``width`` and ``height``, ``kind`` and ``dataset``.
 
@@ -106,7 +106,7 @@ class RECFileDataset(RECDataset):
         if expressions and len(without) == len(expressions):
             raise DatasetError(
                 [
-                    f'{self.ann_file}: says nothing of splits; write one file a split '
+                    f'{self.ann_file}: names no splits; write one file per split '
                     "and name them by ann_file='NAME_{split}.EXTENSION', or give each "
                     "row of the format 'rows' its 'split'"
                 ]

@@ -1,4 +1,4 @@
-"""Data sets in REFER's layout: RefCOCO, RefCOCO+, RefCOCOg, ReferItGame."""
+"""Datasets in REFER's layout: RefCOCO, RefCOCO+, RefCOCOg, ReferItGame."""
 
 from collections.abc import Sequence
 
@@ -20,14 +20,14 @@ class ReferDataset(RECDataset):
 
     Args:
         refs_file (str): The referents, ``refs(*).p``, below ``data_root``.
-        ann_file (str): Pictures and boxes, ``instances.json``, below
+        ann_file (str): Images and boxes, ``instances.json``, below
             ``data_root``.
         split (str | Sequence[str]): 'train', 'val', 'testA', 'testB' or 'test',
             whichever the file has; or several.
         held_out_by (Sequence[str]): Other files like ``refs_file``, below
-            ``data_root``. Pictures of their splits other than 'train' are left out:
-            RefCOCO, RefCOCO+ and RefCOCOg share pictures, and one's training split
-            has test pictures of the others. ``expected_count`` counts what is left.
+            ``data_root``. Images of their splits other than 'train' are left out:
+            RefCOCO, RefCOCO+ and RefCOCOg share images, and one's training split
+            has test images of the others. ``expected_count`` counts what is left.
             Defaults to none.
         **kwargs: See :class:`RECDataset`.
     """

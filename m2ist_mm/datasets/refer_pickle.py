@@ -66,7 +66,7 @@ def _read_fields(entry: Any, fields: dict[str, type]) -> dict:
 
 
 def load_refs(path: str | Path) -> list[dict]:
-    """Read the referents of a REFER data set.
+    """Read the referents of a REFER dataset.
 
     The files are Python 2 pickles of protocol 0 or 2 with byte strings (UTF-8,
     or Latin-1 where that fails); files written by Python 3 are read as well.
@@ -75,7 +75,7 @@ def load_refs(path: str | Path) -> list[dict]:
         path (str | Path): A ``refs(*).p``.
 
     Returns:
-        list[dict]: One dict a referent, in the order of the file, with at
+        list[dict]: One dict per referent, in the order of the file, with at
         least ``ref_id``, ``ann_id``, ``image_id`` (int), ``split`` (str) and
         ``sentences``: a list of dicts with at least ``sent_id`` (int) and
         ``sent`` (str).
@@ -88,7 +88,7 @@ def load_refs(path: str | Path) -> list[dict]:
     if not path.is_file():
         raise DatasetError(
             [
-                f'{path}: no such file; it comes with the data set, so '
+                f'{path}: no such file; it comes with the dataset, so '
                 'check data_root and refs_file'
             ]
         )

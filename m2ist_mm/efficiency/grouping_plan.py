@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class GroupingPlan:
-    """Counts of a data set whose expressions are grouped by image.
+    """Counts of a dataset whose expressions are grouped by image.
 
     Attributes:
         group_size: Most expressions of a group.
@@ -35,7 +35,7 @@ class GroupingPlan:
         return expressions / self.expressions_per_group
 
     def relative_cost(self, vision_share: float) -> float:
-        """Time an expression as a share of the ungrouped one.
+        """Time per expression as a share of the ungrouped one.
 
         ``vision_share`` of the ungrouped time goes by image, the rest by expression:
         ``vision_share / expressions_per_group + 1 - vision_share``.
@@ -71,8 +71,8 @@ def vision_share(ungrouped: float, grouped: float, group_size: int) -> float:
     """Share of the ungrouped time that goes by image, from two measured times.
 
     Args:
-        ungrouped: Time an expression where each has an image of its own.
-        grouped: Time an expression in groups.
+        ungrouped: Time per expression where each has an image of its own.
+        grouped: Time per expression in groups.
         group_size: Expressions of each of those groups, at least 2.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Inputs of a config's size without a data set."""
+"""Inputs of a config's size without a dataset."""
 
 import json
 from collections.abc import Iterator

@@ -46,7 +46,7 @@ class TrainingStep:
         torch.manual_seed(0)
         logger = MMLogger.get_current_instance()
         level = logger.level
-        logger.setLevel(logging.WARNING)  # MMEngine logs a line a parameter
+        logger.setLevel(logging.WARNING)  # MMEngine logs a line per parameter
         try:
             self.model = self.build_model(config).to(self.device)
             self.optim_wrapper = build_optim_wrapper(self.model, config.optim_wrapper)

@@ -1,12 +1,8 @@
-"""Checkpoints, hooks, optimisers and the start of programs."""
+"""Hooks, optimisers and the start of programs."""
 
-from . import checkpoint_loader  # noqa: F401  (registers the loaders that run no code)
 from .hooks import (
     EpochSeedHook,
-    FeatureCacheHook,
     RECVisualizationHook,
-    TunedCheckpointHook,
-    TunedStateHook,
     TuningSummaryHook,
 )
 from .optimizers import (
@@ -18,11 +14,8 @@ from .optimizers import (
 __all__ = [
     'AutocastOptimWrapper',
     'EpochSeedHook',
-    'FeatureCacheHook',
     'MuonAdamW',
     'RECVisualizationHook',
-    'TunedCheckpointHook',
     'TunedOptimWrapperConstructor',
-    'TunedStateHook',
     'TuningSummaryHook',
 ]

@@ -3,16 +3,12 @@
 import argparse
 import gc
 import logging
-import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import DictAction
 from mmengine.logging import MMLogger
-
-from ..datasets import set_data_root
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +17,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--data-root',
         metavar='DIR',
-        help='folder of the data set, instead of the one in the config',
+        help='folder of the dataset, instead of the one in the config',
     )
     parser.add_argument(
         '--cfg-options',
@@ -50,65 +46,6 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS
     )
-
-
-def load_config(args: argparse.Namespace) -> Config:
-    """Read the config file and apply the options.
-
-    Args:
-        args: Parsed options of :func:`add_config_arguments` and, where the program
-            has them, :func:`add_run_arguments`.
-
-    Raises:
-        FileNotFoundError: There is no such config.
-    """
-    if not Path(args.config).is_file():
-        raise FileNotFoundError(f'there is no config file {args.config}')
-    config = Config.fromfile(args.config)
-    if args.data_root is not None:
-        set_data_root(config, args.data_root)
-    if args.cfg_options is not None:
-        config.merge_from_dict(args.cfg_options)
-    if 'launcher' in args:
-        if args.work_dir is not None:
-            config.work_dir = args.work_dir
-        elif config.get('work_dir') is None:
-            config.work_dir = str(Path('work_dirs', Path(args.config).stem))
-        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-        _set_launcher(config, args.launcher)
-    return config
-
-
-def _set_launcher(config: Config, launcher: str) -> None:
-    """Set the launcher; without a GPU, start the processes' group by gloo."""
-    config.launcher = launcher
-    if launcher == 'none' or torch.cuda.is_available():
-        return
-    if launcher != 'pytorch':
-        raise ValueError(
-            f'--launcher {launcher} needs GPUs, and torch sees none here; several '
-            'processes on CPUs are started by tools/dist_train.sh (--launcher pytorch)'
-        )
-    # MMEngine would select a CUDA device before it starts the group, and hand that
-    # device to the data-parallel wrapper
-    torch.distributed.init_process_group('gloo')
-    config.model_wrapper_cfg = ConfigDict(
-        type='MMDistributedDataParallel',
-        device_ids=None,
-        find_unused_parameters=config.get('find_unused_parameters', False),
-    )
-
-
-def use_mixed_precision(config: Config) -> None:
-    """Train in bfloat16 where the device can, else in float16 with loss scaling."""
-    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported(
-        including_emulation=False
-    ):
-        config.optim_wrapper.type = 'AmpOptimWrapper'
-        config.optim_wrapper.dtype = 'float16'
-        config.optim_wrapper.loss_scale = 'dynamic'
-    else:
-        config.optim_wrapper.type = 'AutocastOptimWrapper'
 
 
 def run_program(main: Callable[[], int | None]) -> int:

@@ -1,4 +1,4 @@
-"""Pictures of expressions and their boxes."""
+"""Images of expressions and their boxes."""
 
 from .rec_visualizer import RECVisualizer
 

@@ -1,4 +1,4 @@
-"""Pictures of expressions with their true and predicted boxes."""
+"""Images of expressions with their true and predicted boxes."""
 
 import math
 import textwrap
@@ -14,20 +14,20 @@ from mmdet.structures.bbox import bbox_overlaps, get_box_tensor
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.dist import master_only
 
-from ..expressions import expressions_of
+from ..structures import expressions_of
 
 
 @VISUALIZERS.register_module()
 class RECVisualizer(DetLocalVisualizer):
-    """Draw the expression below the picture, and its boxes in one picture.
+    """Draw the expression below the image, and its boxes in one image.
 
     True boxes are green, predicted ones orange. Where a sample has several
-    expressions, numbers tell which box is whose. Small pictures are enlarged
+    expressions, numbers tell which box is whose. Small images are enlarged
     so that lines and letters stay readable.
 
     Args:
         name (str): Name of the instance.
-        min_size (int): A picture whose longer side has fewer pixels is enlarged
+        min_size (int): An image whose longer side has fewer pixels is enlarged
             by the smallest whole factor that reaches it. Defaults to 480.
         **kwargs: See mmdet's DetLocalVisualizer.
     """
@@ -59,7 +59,7 @@ class RECVisualizer(DetLocalVisualizer):
         """Draw a sample and show it, write it, or hand it to the backends.
 
         Args:
-            name (str): Name of the picture.
+            name (str): Name of the image.
             image (np.ndarray): (H, W, 3) uint8, RGB.
             data_sample (DetDataSample, optional): With ``text`` and, as far as
                 they are to be drawn, ``gt_instances`` and ``pred_instances``
@@ -69,11 +69,11 @@ class RECVisualizer(DetLocalVisualizer):
             show (bool): Open a window. Defaults to False.
             wait_time (float): Seconds that the window stays. Defaults to 0:
                 until a key is pressed.
-            out_file (str, optional): Write the picture here, and not to the
+            out_file (str, optional): Write the image here, and not to the
                 backends.
             pred_score_thr (float): Ignored, mmdet's hook passes it: an
                 expression's only box is drawn whatever its score.
-            step (int): Step under which backends store the picture.
+            step (int): Step under which backends store the image.
         """
         image = image.clip(0, 255).astype(np.uint8)
         expressions, boxes = (), {}
@@ -113,7 +113,7 @@ class RECVisualizer(DetLocalVisualizer):
         height, width = image.shape[:2]
         scale = max(1, math.ceil(self.min_size / max(height, width)))
         height, width = height * scale, width * scale
-        # A narrow picture gets a margin: the caption needs room for words.
+        # A narrow image gets a margin: the caption needs room for words.
         canvas_width = max(width, self.min_size * 2 // 3)
         caption = self._caption(expressions, boxes, canvas_width)
         line_height = int(1.5 * self.font_pixels)

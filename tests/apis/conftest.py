@@ -9,7 +9,7 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from m2ist_mm.engine.tuned_state import frozen_state_keys, tower_identity
+from m2ist_mm.checkpoints.tuned_state import frozen_state_keys, tower_identity
 
 write_nano_config = runpy.run_path(
     str(Path(__file__).resolve().parents[1] / 'nano_config.py')

@@ -18,8 +18,8 @@ def inferencer(nano):
 
 
 @pytest.fixture(scope='module')
-def pictures(mini_refcoco):
-    """The two pictures of val."""
+def images(mini_refcoco):
+    """The two images of val."""
     folder = mini_refcoco / 'train2014'
     return [str(folder / f'COCO_train2014_{number:012d}.jpg') for number in (3, 4)]
 
@@ -32,7 +32,7 @@ def close_to(image, color):
     return np.abs(image.astype(int) - color).sum(-1) < 30
 
 
-def test_boxes_are_those_of_a_test_run(inferencer, nano, pictures, tmp_path):
+def test_boxes_are_those_of_a_test_run(inferencer, nano, images, tmp_path):
     config = Config.fromfile(nano[0])
     config.merge_from_dict(
         dict(
@@ -50,38 +50,38 @@ def test_boxes_are_those_of_a_test_run(inferencer, nano, pictures, tmp_path):
     }
     assert len(tested) == 8
 
-    results = inferencer(pictures, EXPRESSIONS, batch_size=2)
-    for picture, result in zip(pictures, results['predictions'], strict=True):
-        assert (result['img_path'], result['text']) == (picture, EXPRESSIONS)
+    results = inferencer(images, EXPRESSIONS, batch_size=2)
+    for image, result in zip(images, results['predictions'], strict=True):
+        assert (result['img_path'], result['text']) == (image, EXPRESSIONS)
         assert result['truncated'] == [False] * 4
-        expected = torch.tensor([tested[picture, text] for text in EXPRESSIONS])
+        expected = torch.tensor([tested[image, text] for text in EXPRESSIONS])
         found = torch.tensor(result['bboxes'])
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
-        # pixels of this picture, and another box for another expression
+        # pixels of this image, and another box for another expression
         assert expected.std(dim=0).max() > 0.5
-        height, width = cv2.imread(picture).shape[:2]
+        height, width = cv2.imread(image).shape[:2]
         assert (found <= torch.tensor([width, height] * 2)).all()
 
 
-def test_vision_tower_runs_once_a_picture(inferencer, pictures):
+def test_vision_tower_runs_once_a_image(inferencer, images):
     seen = []
     handle = inferencer.model.backbone.vision.register_forward_hook(
         lambda module, inputs, output: seen.append(len(inputs[0]))
     )
     try:
-        inferencer(pictures, EXPRESSIONS)
-        inferencer(pictures, [EXPRESSIONS, EXPRESSIONS[:1]], batch_size=2)
+        inferencer(images, EXPRESSIONS)
+        inferencer(images, [EXPRESSIONS, EXPRESSIONS[:1]], batch_size=2)
     finally:
         handle.remove()
     assert seen == [1, 1, 2]
 
 
-def test_arrays_folders_and_files_give_the_same(inferencer, pictures, tmp_path):
-    expected = boxes_of(inferencer(pictures, EXPRESSIONS))
-    for number, picture in enumerate(pictures):
-        image = cv2.imread(picture)
+def test_arrays_folders_and_files_give_the_same(inferencer, images, tmp_path):
+    expected = boxes_of(inferencer(images, EXPRESSIONS))
+    for number, image in enumerate(images):
+        image = cv2.imread(image)
         cv2.imwrite(str(tmp_path / f'{number}.PNG'), image)
-    (tmp_path / 'notes.txt').write_text('no picture')
+    (tmp_path / 'notes.txt').write_text('no image')
     images = [cv2.imread(str(tmp_path / f'{number}.PNG')) for number in range(2)]
     for inputs in (images, str(tmp_path), tmp_path, [tmp_path / '0.PNG', images[1]]):
         for found, wanted in zip(
@@ -91,32 +91,32 @@ def test_arrays_folders_and_files_give_the_same(inferencer, pictures, tmp_path):
             torch.testing.assert_close(found, wanted, rtol=0, atol=0.5)
 
 
-def test_expression_is_read_as_in_the_data_set(inferencer, pictures):
+def test_expression_is_read_as_in_the_data_set(inferencer, images):
     plain, loud = (
-        inferencer(pictures[0], text)['predictions'][0]
+        inferencer(images[0], text)['predictions'][0]
         for text in ('left block', ' LEFT Block ')
     )
     assert plain == loud
     assert plain['text'] == ['left block']
-    long = inferencer(pictures[0], ['left one ' * 5])['predictions'][0]
+    long = inferencer(images[0], ['left one ' * 5])['predictions'][0]
     assert long['truncated'] == [True]
 
 
-def test_predictions_and_pictures_are_written(inferencer, pictures, tmp_path):
+def test_predictions_and_images_are_written(inferencer, images, tmp_path):
     again = tmp_path / 'again' / 'COCO_train2014_000000000003.png'
     again.parent.mkdir()
-    cv2.imwrite(str(again), cv2.imread(pictures[0]))
+    cv2.imwrite(str(again), cv2.imread(images[0]))
     out = tmp_path / 'out'
     image = np.zeros((40, 60, 3), np.uint8)
-    inputs = [pictures[0], again, image]
+    inputs = [images[0], again, image]
     results = inferencer(inputs, EXPRESSIONS, out_dir=out, return_vis=True)
     stem = 'COCO_train2014_000000000003'
     (number,) = (path.stem for path in (out / 'preds').glob('0*.json'))
     names = [stem, f'{stem}_1', number]
     for name, result, drawn in zip(names, *results.values(), strict=True):
         assert json.loads((out / 'preds' / f'{name}.json').read_text()) == result
-        picture = cv2.imread(str(out / 'vis' / f'{name}.jpg'))
-        assert picture.shape == drawn.shape
+        image = cv2.imread(str(out / 'vis' / f'{name}.jpg'))
+        assert image.shape == drawn.shape
         assert close_to(drawn, (255, 110, 0)).any()  # the orange of predictions
         if result['img_path'] is not None:
             # the right object is yellow, in RGB
@@ -124,11 +124,11 @@ def test_predictions_and_pictures_are_written(inferencer, pictures, tmp_path):
     assert len(list((out / 'vis').iterdir())) == 3
 
 
-def test_what_is_not_wanted_is_not_written(inferencer, pictures, tmp_path):
-    inferencer(pictures[0], 'left block', out_dir=tmp_path / 'a', no_save_vis=True)
+def test_what_is_not_wanted_is_not_written(inferencer, images, tmp_path):
+    inferencer(images[0], 'left block', out_dir=tmp_path / 'a', no_save_vis=True)
     assert [path.name for path in (tmp_path / 'a').iterdir()] == ['preds']
     results = inferencer(
-        pictures[0],
+        images[0],
         'left block',
         out_dir=tmp_path / 'b',
         no_save_pred=True,
@@ -140,27 +140,27 @@ def test_what_is_not_wanted_is_not_written(inferencer, pictures, tmp_path):
 
 
 @pytest.mark.parametrize('texts', ['', [' '], ['left one', ''], [], [['left one'], []]])
-def test_empty_expression_is_refused(inferencer, pictures, texts):
+def test_empty_expression_is_refused(inferencer, images, texts):
     with pytest.raises(ValueError, match='an expression is empty'):
-        inferencer(pictures, texts)
+        inferencer(images, texts)
 
 
-def test_texts_that_fit_no_picture_are_refused(inferencer, pictures):
-    with pytest.raises(ValueError, match='1 lists of expressions for 2 pictures'):
-        inferencer(pictures, [['left one']])
+def test_texts_that_fit_no_image_are_refused(inferencer, images):
+    with pytest.raises(ValueError, match='1 lists of expressions for 2 images'):
+        inferencer(images, [['left one']])
     with pytest.raises(ValueError, match='not both'):
-        inferencer(pictures, ['left one', ['right one']])
+        inferencer(images, ['left one', ['right one']])
 
 
-def test_missing_or_broken_picture_is_named(inferencer, pictures, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r'there is no picture .*nope\.jpg'):
+def test_missing_or_broken_image_is_named(inferencer, images, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'there is no image .*nope\.jpg'):
         inferencer(tmp_path / 'nope.jpg', 'left one')
-    with pytest.raises(ValueError, match='no picture in the folder'):
+    with pytest.raises(ValueError, match='no image in the folder'):
         inferencer(tmp_path, 'left one')
     broken = tmp_path / 'broken.jpg'
-    with open(pictures[0], 'rb') as file:
+    with open(images[0], 'rb') as file:
         whole = file.read()
-    for content in (b'', b'no picture', whole[: len(whole) // 2]):
+    for content in (b'', b'no image', whole[: len(whole) // 2]):
         broken.write_bytes(content)
         with pytest.raises(ValueError, match=r'broken\.jpg cannot be read'):
             inferencer(broken, 'left one')

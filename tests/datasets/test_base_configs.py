@@ -15,7 +15,8 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch.utils.data import ConcatDataset
 
-from m2ist_mm.datasets import PUBLISHED_COUNTS, iter_dataset_configs, set_data_root
+from m2ist_mm.config import iter_dataset_configs, set_data_root
+from m2ist_mm.datasets import PUBLISHED_COUNTS
 from m2ist_mm.datasets.transforms import swap_left_right
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / '_base_' / 'datasets'
@@ -37,8 +38,8 @@ def train_pipelines():
 
 
 @st.composite
-def painted_pictures(draw, largest, smallest):
-    """A black picture with one white rectangle, which is the referent's box."""
+def painted_images(draw, largest, smallest):
+    """A black image with one white rectangle, which is the referent's box."""
     width = draw(st.integers(smallest, largest))
     height = draw(st.integers(smallest, largest))
     x1 = draw(st.integers(0, width - 20))
@@ -71,9 +72,9 @@ def check_consistency(pipeline, results, canvas, seed):
     outside[top : top + height, left : left + width] = 0
     assert outside.abs().max() == 0
 
-    picture = image[top : top + height, left : left + width]
-    bright = picture > (picture.max() + picture.min()) / 2
-    if picture.max() > picture.min():  # else the referent fills the crop
+    image = image[top : top + height, left : left + width]
+    bright = image > (image.max() + image.min()) / 2
+    if image.max() > image.min():  # else the referent fills the crop
         rows, columns = bright.nonzero().T
         painted = torch.stack(
             [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
@@ -85,17 +86,17 @@ def check_consistency(pipeline, results, canvas, seed):
 
 # Not smaller: enlarged, the blur of an edge that the colour jitter then brightens is
 # wider than the tolerance.
-@given(painted_pictures(640, 256), st.integers(0, 2**31))
+@given(painted_images(640, 256), st.integers(0, 2**31))
 @settings(deadline=None, max_examples=60)
-def test_refcoco_training_keeps_picture_box_and_words_together(
+def test_refcoco_training_keeps_image_box_and_words_together(
     train_pipelines, results, seed
 ):
     check_consistency(train_pipelines['refcoco'], results, (640, 640), seed)
 
 
-@given(painted_pictures(640, 180), st.integers(0, 2**31))
+@given(painted_images(640, 180), st.integers(0, 2**31))
 @settings(deadline=None, max_examples=20)
-def test_smaller_canvas_keeps_picture_box_and_words_together(
+def test_smaller_canvas_keeps_image_box_and_words_together(
     train_pipelines, results, seed
 ):
     check_consistency(train_pipelines['refcoco_448'], results, (448, 448), seed)
@@ -117,24 +118,24 @@ def test_canvas_scales_every_length():
     assert [side for side, _ in small[3].scales] == [314, 336, 358, 381, 403, 426, 448]
 
 
-@given(painted_pictures(640, 128), st.integers(0, 2**31))
+@given(painted_images(640, 128), st.integers(0, 2**31))
 @settings(deadline=None, max_examples=40)
-def test_refcoco_mini_training_keeps_picture_box_and_words_together(
+def test_refcoco_mini_training_keeps_image_box_and_words_together(
     train_pipelines, results, seed
 ):
     check_consistency(train_pipelines['refcoco-mini'], results, (320, 320), seed)
 
 
-@given(painted_pictures(160, 64), st.integers(0, 2**31))
+@given(painted_images(160, 64), st.integers(0, 2**31))
 @settings(deadline=None, max_examples=40)
-def test_refshapes_training_keeps_picture_box_and_words_together(
+def test_refshapes_training_keeps_image_box_and_words_together(
     train_pipelines, results, seed
 ):
     check_consistency(train_pipelines['refshapes'], results, (160, 160), seed)
 
 
 def use_folder(cfg, root):
-    """Read the little data set whatever the config's file names are."""
+    """Read the little dataset whatever the config's file names are."""
     set_data_root(cfg, str(root))
     for _, dataset in iter_dataset_configs(cfg):
         dataset.refs_file = 'refcoco/refs(unc).p'
@@ -166,7 +167,7 @@ def test_truth_of_a_test_sample_stays_in_pixels_of_the_original(mini_refcoco, na
 def test_data_loaders_build_and_the_test_set_has_three_splits(mini_refcoco, name):
     cfg = load(name)
     use_folder(cfg, mini_refcoco)
-    if name == 'refshapes':  # its pictures fit the canvas, these may not
+    if name == 'refshapes':  # its images fit the canvas, these may not
         for _, dataset in iter_dataset_configs(cfg):
             for step in dataset.pipeline:
                 if step['type'] == 'PadToCanvas':
@@ -229,7 +230,7 @@ def test_published_splits_are_read_and_counted(name, test_splits, counts, canvas
 
 
 def test_mixed_training_leaves_out_what_any_of_them_tests_with(refer_folder):
-    # In this folder all three files are RefCOCO's; picture 2 is RefCOCO+'s val.
+    # In this folder all three files are RefCOCO's; image 2 is RefCOCO+'s val.
     root, original = refer_folder.root, refer_folder.refs_path.read_bytes()
     refer_folder.change_refs(
         lambda refs: [ref.update(split='val') for ref in refs if ref['image_id'] == 2]
@@ -256,7 +257,7 @@ def test_mixed_training_leaves_out_what_any_of_them_tests_with(refer_folder):
     names = ('refcoco', 'refcoco+', 'refcocog-umd')
     assert {number for _, number in paths} == {'0', '1'}
     assert {name for name, _ in paths} == set(names)
-    # two pictures of four expressions each
+    # two images of four expressions each
     assert [len(dataset) for dataset in loader.dataset.datasets] == [8, 8, 8]
 
 

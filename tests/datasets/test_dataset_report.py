@@ -42,15 +42,15 @@ def test_every_fault_is_reported_beside_the_counts_of_the_rest(refer_folder):
 
     refer_folder.change_refs(spoil)
     refer_folder.image_path(1).unlink()
-    refer_folder.image_path(2).write_bytes(b'no picture')
+    refer_folder.image_path(2).write_bytes(b'no image')
     report = report_dataset(refer_config(refer_folder.root, expected_count=12))
     assert len(report.faults) == 5
     for place in (
         'ref_id 0: its annotation 999',
         'ref_id 1, sent_id 2: the expression is empty',
         'has 10 expressions, not the 12',
-        f'{refer_folder.image_path(1)}: no such picture',
-        f'{refer_folder.image_path(2)}: broken picture',
+        f'{refer_folder.image_path(1)}: no such image',
+        f'{refer_folder.image_path(2)}: broken image',
     ):
         assert any(place in fault for fault in report.faults), place
     assert report.counts['expressions'] == 5

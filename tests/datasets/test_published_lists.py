@@ -8,7 +8,7 @@ import pytest
 from m2ist_mm.datasets import PUBLISHED_COUNTS, DatasetError, RECFileDataset
 
 FOLDER = os.environ.get('TRANSVG_LISTS_ROOT')
-# prefix: form of the boxes, name of the counts, longest side of the pictures
+# prefix: form of the boxes, name of the counts, longest side of the images
 LISTS = {
     'unc': ('xywh', 'refcoco_unc', 640),
     'referit': ('xyxy', 'referit_berkeley', 480),
@@ -46,7 +46,7 @@ def test_list_has_the_published_count_and_its_boxes_their_form(path):
     if form == 'xywh':  # read as corners, the size is left of the corner or above it
         with pytest.raises(DatasetError, match='has no area'):
             build(path, 'xyxy')
-    else:  # read as a size, the corner leaves every picture
+    else:  # read as a size, the corner leaves every image
         other = build(path, 'xywh')
         infos = map(other.get_data_info, range(len(other)))
         assert max(max(i['instances'][0]['bbox']) for i in infos) > 1.5 * side

@@ -94,7 +94,7 @@ def test_subset_follows_its_own_epoch(numbers):
 
 
 @pytest.mark.parametrize('test_mode', [False, True])
-def test_broken_picture_is_an_error_that_names_it(refer_folder, build_refer, test_mode):
+def test_broken_image_is_an_error_that_names_it(refer_folder, build_refer, test_mode):
     path = refer_folder.image_path(1)
     path.write_bytes(path.read_bytes()[:-200])
     dataset = build_refer(refer_folder.root, pipeline=LOAD, test_mode=test_mode)
@@ -105,8 +105,8 @@ def test_broken_picture_is_an_error_that_names_it(refer_folder, build_refer, tes
     assert 'truncated' in str(caught.value)
 
 
-def test_broken_picture_in_a_worker_is_one_line(refer_folder, build_refer):
-    refer_folder.image_path(0).write_bytes(b'no picture')
+def test_broken_image_in_a_worker_is_one_line(refer_folder, build_refer):
+    refer_folder.image_path(0).write_bytes(b'no image')
     dataset = build_refer(refer_folder.root, pipeline=LOAD)
     batches = iter(DataLoader(dataset, num_workers=1))
     with pytest.raises(DatasetError) as caught:
@@ -131,7 +131,7 @@ def test_grouping_keeps_every_expression_once(mini_refcoco, build_refer, size):
         for sample in (single.get_data_info(i) for i in range(len(single)))
     }
     groups = [dataset.get_data_info(i) for i in range(len(dataset))]
-    assert len(groups) == 3 * -(-4 // size)  # 3 pictures of 4 expressions
+    assert len(groups) == 3 * -(-4 // size)  # 3 images of 4 expressions
     found = {
         sent_id: (group['img_path'], [text], [instance])
         for group in groups
@@ -163,7 +163,7 @@ def test_groups_share_every_augmentation(mini_refcoco, build_refer):
         boxes = {tuple(instance['bbox']) for instance in group['instances']}
         assert spared == {True} or (spared == {False} and len(boxes) == 1)
         mixed += len(boxes) > 1
-    # of one picture, those that are not cropped are together whatever they name
+    # of one image, those that are not cropped are together whatever they name
     assert mixed
     spared = [g['img_path'] for g in groups if has_direction_word(g['text'][0])]
     assert len(spared) == len(set(spared))
@@ -206,13 +206,13 @@ def test_split_without_sound_expression_is_named(refer_folder, build_refer):
     )
 
 
-def test_check_pictures_finds_broken_and_resized_ones(refer_folder, build_refer):
+def test_check_decoding_finds_broken_and_resized_ones(refer_folder, build_refer):
     import cv2
 
     broken, resized = refer_folder.image_path(0), refer_folder.image_path(1)
     broken.write_bytes(broken.read_bytes()[:-100])
     cv2.imwrite(str(resized), np.zeros((30, 40, 3), np.uint8))
-    faults = build_refer(refer_folder.root).check_pictures()
+    faults = build_refer(refer_folder.root).check_decoding()
     assert len(faults) == 2
-    assert faults[0].startswith(f'{broken}: broken picture')
+    assert faults[0].startswith(f'{broken}: broken image')
     assert faults[1] == f'{resized}: is 40x30 pixels, and 180x220 in the annotations'

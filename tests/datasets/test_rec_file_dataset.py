@@ -124,7 +124,7 @@ FORMATS = {
 
 
 class Folder:
-    """A data set in one format, whose files a test may change."""
+    """A dataset in one format, whose files a test may change."""
 
     def __init__(self, root, name):
         self.write, self.arguments, self.ann_file = FORMATS[name]
@@ -196,13 +196,13 @@ def test_every_format_gives_the_same_samples(folder):
     for sample in samples:
         size = SIZES[sample['img_path'].rpartition('/')[2]]
         assert (sample['width'], sample['height']) == size
-    # expressions of one picture share its id, those of others do not
+    # expressions of one image share its id, those of others do not
     ids = [sample['img_id'] for sample in samples]
     assert ids[0] == ids[1] and ids[2] == ids[3] and ids[0] != ids[2]
 
 
 def test_every_format_is_reported(folder):
-    (folder.root / 'images' / 'b.jpg').write_bytes(b'no picture')
+    (folder.root / 'images' / 'b.jpg').write_bytes(b'no image')
     report = report_dataset(
         dict(
             type='RECFileDataset',
@@ -218,7 +218,7 @@ def test_every_format_is_reported(folder):
     assert report.counts['expressions'] == (3 if sizes_are_in_the_file else 2)
 
 
-def test_pictures_group_their_expressions(folder):
+def test_images_group_their_expressions(folder):
     samples = folder.samples(['train', 'val'], max_expressions_per_sample=4)
     assert [len(sample['text']) for sample in samples] == [2, 1, 1]
 
@@ -229,12 +229,12 @@ def test_pictures_group_their_expressions(folder):
         (lambda row: (row[0], '  ', row[2]), 'the expression is empty'),
         (
             lambda row: (row[0], row[1], [50, 20, 140, 60]),
-            r'box \[50.0, 20.0, 140.0, 60.0\] \(xyxy\) leaves the picture of 100x80',
+            r'box \[50.0, 20.0, 140.0, 60.0\] \(xyxy\) leaves the image of 100x80',
         ),
         (lambda row: (row[0], row[1], [50, 20, 50, 60]), 'has no area'),
         (
             lambda row: ('none.jpg', row[1], [1, 2, 3, 4]),
-            r'images/none.jpg: no such picture, named by .*\(1 of 3 pictures',
+            r'images/none.jpg: no such image, named by .*\(1 of 3 images',
         ),
         (lambda row: (row[0], row[1], [float('nan'), 20, 50, 60]), 'has no area'),
     ],
@@ -285,14 +285,14 @@ def test_empty_file_is_an_error(folder):
     assert fault == f"{folder.path()}: no sound expression in split 'train'"
 
 
-def test_broken_picture_is_one_line(folder):
-    (folder.root / 'images' / 'b.jpg').write_bytes(b'no picture')
+def test_broken_image_is_one_line(folder):
+    (folder.root / 'images' / 'b.jpg').write_bytes(b'no image')
     dataset_kind = folder.arguments['file_format']
     if dataset_kind in ('odvg', 'mdetr'):  # sizes are in the file
-        (fault,) = folder.build().check_pictures()
+        (fault,) = folder.build().check_decoding()
     else:
         (fault,) = folder.faults()
-    assert fault.startswith(f'{folder.root}/images/b.jpg: broken picture')
+    assert fault.startswith(f'{folder.root}/images/b.jpg: broken image')
 
 
 def test_wrong_count_is_refused(folder):
@@ -334,7 +334,7 @@ WRONG_VALUES = {
     'row': ('row_lines', '{"image": "a.jpg"', '5\n{"image": "a.jpg"', 'is a int, not'),
     'regions': ('odvg', '"regions": [', '"regions": [{}, ', 'no box or several'),
     'boxes': ('odvg', '[10, 20, 50, 60]', '[[1, 2, 3, 4]]', 'no box or several'),
-    'no_list': ('mdetr', '"images"', '"pictures"', "has no list 'images'"),
+    'no_list': ('mdetr', '"images"', '"images"', "has no list 'images'"),
     'unboxed': ('mdetr', '"image_id": 40', '"image_id": 41', 'has 0 annotations'),
     'stray': ('mdetr', '"image_id": 40', '"image_id": 99', 'id 99: has annotations a'),
     'no_box': ('mdetr', '"bbox"', '"box"', "annotations entry 0: has no 'bbox'"),
@@ -352,7 +352,7 @@ def test_wrong_value_is_named(make_folder, case):
     with pytest.raises(DatasetError, match=message) as caught:
         folder.build()
     assert str(folder.path()) in caught.value.faults[0]
-    # an annotation of another picture is one too many there and one too few here
+    # an annotation of another image is one too many there and one too few here
     two_ends = case in ('unboxed', 'stray')
     assert len(caught.value.faults) == 1 + two_ends
 
@@ -438,7 +438,7 @@ def test_rows_may_name_their_split_id_and_kind(make_folder):
         folder.build('test')
 
 
-def test_picture_paths_are_below_the_data_root_by_default(make_folder):
+def test_image_paths_are_below_the_data_root_by_default(make_folder):
     folder = make_folder('rows')
     own_data(folder, [{**own_row(split='train'), 'image': 'images/a.jpg'}])
     (sample,) = folder.samples(data_prefix=None)
@@ -457,7 +457,7 @@ def test_one_file_without_splits_is_not_read_as_any_split(make_folder):
     folder = make_folder('rows')
     own_data(folder, [own_row(), own_row()])
     (fault,) = folder.faults()
-    assert 'all.json: says nothing of splits' in fault
+    assert 'all.json: names no splits' in fault
 
 
 def test_rows_without_the_split_that_others_have_are_faults(make_folder):
@@ -473,7 +473,7 @@ def test_mdetr_file_of_several_data_sets_names_each(make_folder):
     assert {s['dataset'] for s in folder.samples(name='all')} == {'all'}
 
 
-def test_phone_picture_is_measured_upright(make_folder):
+def test_phone_image_is_measured_upright(make_folder):
     from PIL import Image
 
     folder = make_folder('rows')
@@ -484,10 +484,10 @@ def test_phone_picture_is_measured_upright(make_folder):
     dataset = folder.build()
     sample = dataset.get_data_info(0)
     assert (sample['width'], sample['height']) == (100, 80)
-    assert dataset.check_pictures() == []
+    assert dataset.check_decoding() == []
 
 
-def test_pictures_are_not_needed_to_read_the_language(folder):
+def test_images_are_not_needed_to_read_the_language(folder):
     shutil.rmtree(folder.root / 'images')
     samples = folder.samples(check_images=False)
     assert [s['text'][0] for s in samples] == ['left dog', 'the dog behind', 'cat']

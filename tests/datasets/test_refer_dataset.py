@@ -39,8 +39,8 @@ def test_several_splits_are_read_in_the_order_asked_for(mini_refcoco, build_refe
     assert samples[0]['sent_id'] == [24]
 
 
-def test_grouping_of_a_picture_keeps_splits_apart(refer_folder, build_refer):
-    # as in RefCOCOg's google splits, which share pictures
+def test_grouping_of_a_image_keeps_splits_apart(refer_folder, build_refer):
+    # as in RefCOCOg's google splits, which share images
     refer_folder.change_refs(lambda refs: refs[1].update(split='val'))
     dataset = build_refer(
         refer_folder.root, ['train', 'val'], max_expressions_per_sample=8
@@ -58,7 +58,7 @@ def test_name_goes_with_every_sample(mini_refcoco, build_refer):
     assert 'dataset' not in build_refer(mini_refcoco).get_data_info(3)
 
 
-def test_pictures_that_another_file_tests_with_are_left_out(refer_folder, build_refer):
+def test_images_that_another_file_tests_with_are_left_out(refer_folder, build_refer):
     original = refer_folder.refs_path.read_bytes()
     refer_folder.change_refs(
         lambda refs: [ref.update(split='val') for ref in refs if ref['image_id'] == 1]
@@ -179,9 +179,9 @@ FAULTS = {
     'nan': (box_change(10, 10, float('nan'), 20), 'has no area'),
     'outside': (
         box_change(100, 10, 80, 20),
-        r'box \[100.0, 10.0, 180.0, 30.0\] \(xyxy\) leaves the picture of 160x240',
+        r'box \[100.0, 10.0, 180.0, 30.0\] \(xyxy\) leaves the image of 160x240',
     ),
-    'far': (box_change(160.5, 10, 0.2, 20), 'leaves the picture'),
+    'far': (box_change(160.5, 10, 0.2, 20), 'leaves the image'),
     'three_numbers': (box_change(1, 2, 3), 'annotations entry 1.*not four numbers'),
     'annotation_ids': (
         instances_change(lambda i: i['annotations'].append(i['annotations'][0])),
@@ -206,13 +206,13 @@ FAULTS = {
         lambda f: f.instances_path.write_bytes(f.instances_path.read_bytes()[:-30]),
         'instances.json: not a complete JSON file',
     ),
-    'picture': (
+    'image_file': (
         lambda f: f.image_path(0).unlink(),
-        r'000000.jpg: no such picture, named by .*ref_id 0, sent_id 0.*1 of 3',
+        r'000000.jpg: no such image, named by .*ref_id 0, sent_id 0.*1 of 3',
     ),
     'folder': (
         lambda f: (f.root / 'train2014').rename(f.root / 'images'),
-        'train2014/?: no such picture folder',
+        'train2014/?: no such image folder',
     ),
 }
 
@@ -246,7 +246,7 @@ def test_faulty_entries_can_be_left_out(refer_folder, build_refer):
     assert len(dataset.faults) == 1
 
 
-def test_missing_pictures_need_not_be_looked_for(refer_folder, build_refer):
+def test_missing_images_need_not_be_looked_for(refer_folder, build_refer):
     refer_folder.image_path(0).unlink()
     assert len(build_refer(refer_folder.root, check_images=False)) == 12
 

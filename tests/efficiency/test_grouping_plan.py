@@ -26,7 +26,7 @@ def test_cost_follows_the_share():
 
 
 def test_share_is_found_from_two_times():
-    # 6 s an image and 2 s an expression
+    # 6 s per image and 2 s per expression
     assert vision_share(8, 6 / 4 + 2, 4) == pytest.approx(0.75)
     assert vision_share(8, 8.1, 4) == 0
 

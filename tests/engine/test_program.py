@@ -8,13 +8,8 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
-from m2ist_mm.engine.program import (
-    add_config_arguments,
-    add_run_arguments,
-    load_config,
-    run_program,
-    use_mixed_precision,
-)
+from m2ist_mm.config import load_config, use_mixed_precision
+from m2ist_mm.engine.program import add_config_arguments, add_run_arguments, run_program
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +19,7 @@ def no_log_files(monkeypatch):
 
 @pytest.fixture
 def parse(tmp_path):
-    """Parse options after a config with one data set."""
+    """Parse options after a config with one dataset."""
     path = tmp_path / 'small.py'
     path.write_text(
         "train_dataloader = dict(batch_size=2, dataset=dict(data_root='old/'))\n"

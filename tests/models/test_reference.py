@@ -9,8 +9,7 @@ import torch
 from mmdet.registry import MODELS
 from mmengine import Config
 
-from m2ist_mm.models.converters import convert_transvg
-from m2ist_mm.models.towers import load_exactly
+from m2ist_mm.checkpoints import convert_transvg, load_exactly
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / 'tests/data/reference'

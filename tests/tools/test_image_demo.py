@@ -26,44 +26,44 @@ def nano(tmp_path_factory, mini_refcoco):
 
 
 @pytest.fixture
-def picture(mini_refcoco):
+def image(mini_refcoco):
     return mini_refcoco / 'train2014' / 'COCO_train2014_000000000003.jpg'
 
 
 def test_box_of_every_sentence_is_printed_and_drawn(
-    run_tool, nano, picture, tmp_path, capsys
+    run_tool, nano, image, tmp_path, capsys
 ):
     texts = ('left block', 'Pink one', 'one ' * 9)
-    assert run_tool(TOOL, picture, *texts, *nano, '--out-dir', tmp_path) == 0
+    assert run_tool(TOOL, image, *texts, *nano, '--out-dir', tmp_path) == 0
     lines = [
-        line for line in capsys.readouterr().out.splitlines() if str(picture) in line
+        line for line in capsys.readouterr().out.splitlines() if str(image) in line
     ]
     number = r'(-?\d+\.\d)'
-    pattern = rf'{re.escape(str(picture))}: (.+): {" ".join([number] * 4)}(.*)'
+    pattern = rf'{re.escape(str(image))}: (.+): {" ".join([number] * 4)}(.*)'
     found = [re.fullmatch(pattern, line).groups() for line in lines]
     assert [(one[0], bool(one[5])) for one in found] == [
         ('left block', False),
         ('pink one', False),
         (('one ' * 9).strip(), True),
     ]
-    written = json.loads((tmp_path / 'preds' / f'{picture.stem}.json').read_text())
+    written = json.loads((tmp_path / 'preds' / f'{image.stem}.json').read_text())
     for one, bbox in zip(found, written['bboxes'], strict=True):
         assert [float(text) for text in one[1:5]] == pytest.approx(bbox, abs=0.051)
-    assert (tmp_path / 'vis' / picture.name).is_file()
+    assert (tmp_path / 'vis' / image.name).is_file()
 
 
-def test_nothing_is_written_unless_wanted(run_tool, nano, picture, tmp_path):
+def test_nothing_is_written_unless_wanted(run_tool, nano, image, tmp_path):
     options = ('--out-dir', tmp_path / 'out', '--no-save-vis', '--no-save-pred')
-    assert run_tool(TOOL, picture, 'left block', *nano, *options) == 0
+    assert run_tool(TOOL, image, 'left block', *nano, *options) == 0
     assert not (tmp_path / 'out').exists()
 
 
-def test_wrong_input_is_one_line(run_tool, nano, picture, tmp_path, capsys):
+def test_wrong_input_is_one_line(run_tool, nano, image, tmp_path, capsys):
     for arguments, message in (
-        ((tmp_path / 'nope.jpg', 'one', *nano), 'there is no picture'),
-        ((picture, ' ', *nano), 'an expression is empty'),
-        ((picture, 'one', *nano, '--batch-size', 0), '--batch-size 0'),
-        ((picture, 'one', *nano, '--config', 'nope'), 'there is no config file nope'),
+        ((tmp_path / 'nope.jpg', 'one', *nano), 'there is no image'),
+        ((image, ' ', *nano), 'an expression is empty'),
+        ((image, 'one', *nano, '--batch-size', 0), '--batch-size 0'),
+        ((image, 'one', *nano, '--config', 'nope'), 'there is no config file nope'),
     ):
         assert run_tool(TOOL, *arguments, '--out-dir', tmp_path / 'out') == 1
         lines = [

@@ -30,18 +30,18 @@ def options(tmp_path, name):
     return '--work-dir', tmp_path / 'work', '--cfg-options', f'experiment_name={name}'
 
 
-def test_results_and_pictures_of_every_expression_are_written(run_tool, nano, tmp_path):
-    out, pictures = tmp_path / 'new' / 'results.json', tmp_path / 'pictures'
+def test_results_and_images_of_every_expression_are_written(run_tool, nano, tmp_path):
+    out, images = tmp_path / 'new' / 'results.json', tmp_path / 'images'
     code = run_tool(
         'tools/test.py',
         *nano,
-        *('--out', out, '--show-dir', pictures),
+        *('--out', out, '--show-dir', images),
         *options(tmp_path, 'out'),
     )
     assert code == 0
     results = json.loads(out.read_text())
     assert sorted(entry['sent_id'] for entry in results) == list(range(12, 20))
-    assert sorted(path.name for path in pictures.iterdir()) == sorted(
+    assert sorted(path.name for path in images.iterdir()) == sorted(
         f'{Path(entry["img_path"]).stem}_{entry["sent_id"]}.jpg' for entry in results
     )
 

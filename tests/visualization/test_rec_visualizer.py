@@ -41,22 +41,22 @@ def bounds(image, color):
     return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
 
 
-def test_small_picture_is_enlarged_with_its_boxes(visualizer, tmp_path):
+def test_small_image_is_enlarged_with_its_boxes(visualizer, tmp_path):
     drawn = draw(visualizer, tmp_path, build_sample())
     assert drawn.shape[1] == 480  # 3 x 160
     assert drawn.shape[0] > 360  # 3 x 120 and the caption
-    picture = drawn[:360]
-    np.testing.assert_allclose(bounds(picture, GREEN), [60, 90, 270, 180], atol=3)
-    np.testing.assert_allclose(bounds(picture, ORANGE), [90, 120, 300, 210], atol=3)
+    image = drawn[:360]
+    np.testing.assert_allclose(bounds(image, GREEN), [60, 90, 270, 180], atol=3)
+    np.testing.assert_allclose(bounds(image, ORANGE), [90, 120, 300, 210], atol=3)
 
 
-def test_large_picture_keeps_its_size(visualizer, tmp_path):
+def test_large_image_keeps_its_size(visualizer, tmp_path):
     drawn = draw(visualizer, tmp_path, build_sample(), size=(500, 600))
     assert drawn.shape[1] == 600
     np.testing.assert_allclose(bounds(drawn[:500], GREEN), [20, 30, 90, 60], atol=3)
 
 
-def test_caption_lies_below_the_picture_and_grows_with_the_text(visualizer, tmp_path):
+def test_caption_lies_below_the_image_and_grows_with_the_text(visualizer, tmp_path):
     short = draw(visualizer, tmp_path, build_sample('dog'))
     long = draw(visualizer, tmp_path, build_sample('dog ' * 60))
     assert (short[360:] < 100).any()
@@ -72,7 +72,7 @@ def test_one_kind_of_box_can_be_left_out(visualizer, tmp_path):
         bounds(drawn, ORANGE)
 
 
-def test_box_that_is_not_finite_or_leaves_the_picture_is_no_error(visualizer, tmp_path):
+def test_box_that_is_not_finite_or_leaves_the_image_is_no_error(visualizer, tmp_path):
     sample = build_sample(boxes=((-50, -20, 400, 60),))
     sample.pred_instances.bboxes[0, 2] = float('nan')
     with warnings.catch_warnings():
@@ -96,7 +96,7 @@ def test_several_expressions_are_numbered(visualizer, tmp_path):
     assert (one[73:86, 63:80] > 150).sum() == 0
 
 
-def test_sample_may_have_nothing_but_a_picture(visualizer, tmp_path):
+def test_sample_may_have_nothing_but_a_image(visualizer, tmp_path):
     drawn = draw(visualizer, tmp_path, None, size=(500, 600))
     assert (drawn[:500] == 0).all()
 
@@ -104,9 +104,9 @@ def test_sample_may_have_nothing_but_a_picture(visualizer, tmp_path):
 def test_mmdet_hook_draws_predictions_without_scores(visualizer, tmp_path):
     assert Visualizer.get_current_instance() is visualizer
     cv2.imwrite(str(tmp_path / 'a.jpg'), np.zeros((120, 160, 3), np.uint8))
-    hook = DetVisualizationHook(draw=True, test_out_dir='pictures')
+    hook = DetVisualizationHook(draw=True, test_out_dir='images')
     runner = SimpleNamespace(work_dir=str(tmp_path), timestamp='now')
     sample = build_sample(img_path=str(tmp_path / 'a.jpg'))
     hook.after_test_iter(runner, 0, {}, [sample])
-    drawn = cv2.imread(str(tmp_path / 'now' / 'pictures' / 'a.jpg'))
+    drawn = cv2.imread(str(tmp_path / 'now' / 'images' / 'a.jpg'))
     assert drawn.shape[1] == 480

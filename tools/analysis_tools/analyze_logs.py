@@ -39,7 +39,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out',
         metavar='FILE.png',
-        help='the picture; curves.png beside the first log unless given',
+        help='the image; curves.png beside the first log unless given',
     )
     return parser.parse_args()
 
@@ -125,7 +125,7 @@ def draw(logs: dict[str, dict[str, Curve]], keys: list[str]) -> bytes:
 
 
 def main() -> None:
-    """Read the logs, print a table and write the picture."""
+    """Read the logs, print a table and write the image."""
     args = parse_args()
     logs = {path: read_log(Path(path)) for path in args.logs}
     keys = choose_keys(logs, args.keys)
@@ -143,7 +143,7 @@ def main() -> None:
     first = Path(args.logs[0])
     out = Path(args.out or (first if first.is_dir() else first.parent) / 'curves.png')
     if out.suffix != '.png':
-        raise ValueError(f'--out {out}: the picture is a PNG, call it *.png')
+        raise ValueError(f'--out {out}: the image is a PNG, call it *.png')
     write_atomically(out, draw(logs, keys))
     print(f'curves: {out}')
 

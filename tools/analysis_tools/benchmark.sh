@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-# name, expressions an image, config. Times are compared with the first; the page holds
+# name, expressions per image, config. Times are compared with the first; the page holds
 # the runs named full, default, grouped and lowmem against the targets.
 runs=(
   'full           1  configs/full_finetune/transvg_r50_refcoco.py'

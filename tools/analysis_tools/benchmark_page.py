@@ -30,14 +30,14 @@ TARGETS = (
         lambda report, run: run['peak'] / report['reference']['peak'],
     ),
     (
-        'step time at one expression an image, of our full fine-tuning',
+        'step time at one expression per image, of our full fine-tuning',
         0.6346,
         0.40,
         ('full', 'default'),
         lambda report, full, run: time_ratio('training', full, run),
     ),
     (
-        'time an expression, grouped by image, text cached, of our full fine-tuning',
+        'time per expression, grouped by image, text cached, of our full fine-tuning',
         None,
         0.15,
         ('full', 'grouped'),
@@ -51,7 +51,7 @@ TARGETS = (
         lambda report, reference, run: time_ratio('training', reference, run),
     ),
     (
-        'inference at 8 expressions an image, time an expression, of one by one '
+        'inference at 8 expressions per image, time per expression, of one by one '
         '(20% = 5 times the expressions a second)',
         None,
         0.20,
@@ -101,7 +101,7 @@ def read_report(path: Path) -> dict:
 
 
 def time_ratio(kind: str, first: dict, second: dict) -> float:
-    """Time an expression of the second run as a share of the first one's."""
+    """Time per expression of the second run as a share of the first one's."""
     # each is the median of ratios of one turn
     return second[kind]['ratio'] / first[kind]['ratio']
 
@@ -180,16 +180,16 @@ def make_page(report: dict, command: str) -> str:
     figures = markdown(
         [
             'run',
-            'expressions an image',
+            'expressions per image',
             'tuned parameters',
-            'saved activations an expression, MB',
+            'saved activations per expression, MB',
             'peak, GB',
-            'saved + 16 bytes a tuned parameter, GB',
+            'saved + 16 bytes per tuned parameter, GB',
             'peak of the reference',
-            'GFLOP an expression',
-            'training, s an expression',
+            'GFLOP per expression',
+            'training, s per expression',
             f'of {runs[0]["name"]}',
-            'inference, s an expression',
+            'inference, s per expression',
         ],
         figure_rows(report),
     )
@@ -217,8 +217,8 @@ def make_page(report: dict, command: str) -> str:
     if 'saved_by_its_form' in reference:
         form = f"""- **Reference's step**: our full fine-tuning in the form of TransVG's
   public code (`m2ist_mm/efficiency/reference_step.py`). It keeps
-  {reference['saved_by_its_form'] / 1e6:.0f} MB an expression, that code itself {saved}.
-  Its step takes {reference['training']['per_expression']:.3f} s an expression.
+  {reference['saved_by_its_form'] / 1e6:.0f} MB per expression, that code {saved}.
+  Its step takes {reference['training']['per_expression']:.3f} s per expression.
 """
     return f"""# Efficiency
 
@@ -252,10 +252,10 @@ greatest length. GB and MB are 10⁹ and 10⁶ bytes.
   largest error of the peak is {errors['peak']:.2%}, of saved activations
   {errors['saved']:.2%}.
 - **Saved activations**: what autograd keeps for backward, each storage once, without
-  parameters. The reference's {saved} an expression (frozen towers: {frozen}) were
+  parameters. The reference's {saved} per expression (frozen towers: {frozen}) were
   measured on its implementation, which differs from ours; its
-  {reference['peak'] / 1e9:.1f} GB are these and 16 bytes a tuned parameter. The column
-  of the same formula compares like with like.
+  {reference['peak'] / 1e9:.1f} GB are these and 16 bytes per tuned parameter. The
+  column of the same formula compares like with like.
 - **Time**: turns in which each config runs once, every second turn in reverse order
   (turns: {report['repetitions']}; images of a training batch:
   {runs[0]['training']['images']}); medians of times and of the turns' ratios. The text
@@ -286,7 +286,7 @@ def draw_bars(report: dict) -> bytes:
             [100 * run['training']['ratio'] for run in runs],
             '{:.0f}',
             100,
-            f'training time an expression, % of {names[0]}',
+            f'training time per expression, % of {names[0]}',
         ),
     ):
         axis.bar_label(axis.barh(names, values), fmt=text, padding=3)
@@ -313,7 +313,7 @@ def draw_parts(report: dict) -> bytes:
             names, sizes, left=start, label=part, color=colormaps['tab20'](number)
         )
         start = [left + size for left, size in zip(start, sizes, strict=True)]
-    axis.set_title('saved activations an expression, MB', fontsize='medium')
+    axis.set_title('saved activations per expression, MB', fontsize='medium')
     axis.invert_yaxis()
     axis.legend(
         fontsize='small', ncols=4, loc='upper center', bbox_to_anchor=(0.45, -0.15)

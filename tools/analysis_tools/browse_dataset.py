@@ -1,4 +1,4 @@
-"""Draw samples of a config's data set as the model gets them, with box and text."""
+"""Draw samples of a config's dataset as the model gets them, with box and text."""
 
 import argparse
 import sys
@@ -9,20 +9,21 @@ import torch
 from mmdet.registry import DATASETS, VISUALIZERS
 from mmengine.registry import init_default_scope
 
-import m2ist_mm  # noqa: F401  registers the data sets
+import m2ist_mm  # noqa: F401  registers the datasets
+from m2ist_mm.config import load_config
 from m2ist_mm.engine.hooks.epoch_seed_hook import set_epoch
-from m2ist_mm.engine.program import add_config_arguments, load_config, run_program
+from m2ist_mm.engine.program import add_config_arguments, run_program
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_arguments(parser)
-    parser.add_argument('--output-dir', required=True, help='folder for the pictures')
+    parser.add_argument('--output-dir', required=True, help='folder for the images')
     parser.add_argument(
         '--mode',
         choices=('train', 'val', 'test'),
         default='train',
-        help='the data loader whose data set and pipeline are drawn',
+        help='the data loader whose dataset and pipeline are drawn',
     )
     parser.add_argument('-n', '--number', type=int, default=8, help='number of samples')
     parser.add_argument(
@@ -32,7 +33,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def to_canvas(data_sample) -> None:
-    """Move boxes of the original picture to where the model sees them."""
+    """Move boxes of the original image to where the model sees them."""
     instances = data_sample.gt_instances
     scale = np.tile(data_sample.get('scale_factor', (1, 1)), 2)
     offset = np.tile(data_sample.pad_offset, 2)

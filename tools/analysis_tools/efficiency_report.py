@@ -17,6 +17,7 @@ from rich.table import Table
 
 import m2ist_mm  # noqa: F401  registers everything
 from m2ist_mm.atomic_file import write_atomically
+from m2ist_mm.config import load_config, use_mixed_precision
 from m2ist_mm.efficiency import (
     PairedTimes,
     ReferenceStep,
@@ -27,7 +28,7 @@ from m2ist_mm.efficiency import (
     measure_step,
     step_flops,
 )
-from m2ist_mm.engine.program import load_config, run_program, use_mixed_precision
+from m2ist_mm.engine.program import run_program
 
 # Measured on the reference implementation of TransVG R-50 (fp32, 640x640, 20 tokens):
 # bytes of saved activations of an expression, tuned in full and with frozen towers
@@ -96,7 +97,7 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='time predictions alone: of one config given twice, with '
         '--expressions-per-image 1 8, what is gained by asking 8 expressions of a '
-        'picture together',
+        'image together',
     )
     parser.add_argument(
         '--with-reference',
@@ -164,7 +165,7 @@ def report_memory(
     """Measure bytes and operations of one config.
 
     Returns:
-        Figures of the asked batch, those of the check, and operations an expression.
+        Figures of the asked batch, those of the check, and operations per expression.
     """
     build = partial(TrainingStep, config, device)
     images = -(-args.batch_size // expressions_per_image)
@@ -297,7 +298,7 @@ def reference_figures(batch_size: int) -> dict:
 
 
 def reference_saved(config: Config, device: str, images: int) -> float:
-    """Bytes of saved activations an expression in the form of TransVG's code."""
+    """Bytes of saved activations per expression in the form of TransVG's code."""
     step = ReferenceStep(config, device)
     with SavedActivations(step.model) as saved:
         step.train(step.inputs.batch(images, 1))
@@ -305,7 +306,7 @@ def reference_saved(config: Config, device: str, images: int) -> float:
 
 
 def make_tables(report: dict) -> list[Table]:
-    """Lay the figures out, a column a run."""
+    """Lay the figures out, a column per run."""
     runs = report['runs']
     reference = report['reference']
     batch = report['batch_size']
@@ -332,7 +333,7 @@ def make_tables(report: dict) -> list[Table]:
         *(f'{run["peak"] / reference["peak"]:.1%}' for run in runs),
     )
     memory.add_row(
-        'saved + 16 bytes a tuned parameter, GB',
+        'saved + 16 bytes per tuned parameter, GB',
         *(number(run['saved_and_tuned'], 1e9) for run in runs),
     )
     memory.add_row(
@@ -352,7 +353,7 @@ def make_tables(report: dict) -> list[Table]:
                 for run in runs
             ),
         )
-    parts = Table('saved activations an expression, MB', *names)
+    parts = Table('saved activations per expression, MB', *names)
     for part in dict.fromkeys(part for run in runs for part in run['saved_by_part']):
         parts.add_row(
             part,
@@ -366,9 +367,9 @@ def make_tables(report: dict) -> list[Table]:
 
 def time_table(runs: list[dict], names: list[str], reference: dict) -> Table:
     """Lay operations and times out, as far as they were measured."""
-    table = Table('operations and time an expression', *names)
+    table = Table('operations and time per expression', *names)
     table.add_row(
-        'expressions an image', *(str(run['expressions_per_image']) for run in runs)
+        'expressions per image', *(str(run['expressions_per_image']) for run in runs)
     )
     for key in ('forward', 'backward'):
         if 'flops_per_expression' in runs[0]:

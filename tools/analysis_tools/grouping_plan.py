@@ -1,4 +1,4 @@
-"""Print what grouping a data set's expressions by image would save."""
+"""Print what grouping a dataset's expressions by image would save."""
 
 import argparse
 import json
@@ -11,18 +11,19 @@ from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
 
-from m2ist_mm.datasets import RECDataset, iter_dataset_configs
+from m2ist_mm.config import iter_dataset_configs, load_config
+from m2ist_mm.datasets import RECDataset
 from m2ist_mm.datasets.transforms.direction_words import has_direction_word
 from m2ist_mm.efficiency import GroupingPlan, plan_groups, vision_share
-from m2ist_mm.engine.program import add_config_arguments, load_config, run_program
+from m2ist_mm.engine.program import add_config_arguments, run_program
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Group the expressions of a data set by image, as a training with '
+        description='Group the expressions of a dataset by image, as a training with '
         'max_expressions_per_sample does, and print the images and expressions of a '
-        'batch and what is saved: the vision side runs once a group. Pictures are not '
+        'batch and what is saved: the vision side runs once a group. Images are not '
         'opened.'
     )
     add_config_arguments(parser)
@@ -30,7 +31,7 @@ def parse_args() -> argparse.Namespace:
         '--mode',
         choices=('train', 'val', 'test'),
         default='train',
-        help='the data loader whose data sets are grouped (default: train)',
+        help='the data loader whose datasets are grouped (default: train)',
     )
     parser.add_argument(
         '--batch-size',
@@ -53,13 +54,13 @@ def parse_args() -> argparse.Namespace:
         type=float,
         metavar='X',
         help='share (0 to 1) of the ungrouped step that is spent by image; gives the '
-        'expected time an expression',
+        'expected time per expression',
     )
     cost.add_argument(
         '--report',
         metavar='FILE',
         help='the same from a measurement: JSON of efficiency_report.py with this '
-        "config's model at 1 and at more expressions an image",
+        "config's model at 1 and at more expressions per image",
     )
     args = parser.parse_args()
     if min(args.batch_size, *args.group_sizes) < 1:
@@ -70,10 +71,10 @@ def parse_args() -> argparse.Namespace:
 
 
 def read_samples(config: Config, mode: str, group_size: int) -> list[dict]:
-    """Group a data loader's data sets, as a training would.
+    """Group a data loader's datasets, as a training would.
 
     Raises:
-        ValueError: There is no data set of referring expressions.
+        ValueError: There is no dataset of referring expressions.
     """
     samples = []
     for loader, settings in iter_dataset_configs(config):
@@ -92,7 +93,7 @@ def read_samples(config: Config, mode: str, group_size: int) -> list[dict]:
         )
         samples += [dataset.get_data_info(index) for index in range(len(dataset))]
     if not samples:
-        raise ValueError(f'{config.filename} names no {mode} data set')
+        raise ValueError(f'{config.filename} names no {mode} dataset')
     return samples
 
 
@@ -118,8 +119,8 @@ def read_vision_share(path: str, config: str) -> float:
         ) from error
     if 1 not in times or len(times) < 2:
         raise ValueError(
-            f'{path}: needs {Path(config).name} at 1 and at more expressions an image, '
-            f'it has {sorted(times) or "none"}'
+            f'{path}: needs {Path(config).name} at 1 and at more expressions per '
+            f'image, it has {sorted(times) or "none"}'
         )
     group_size = max(times)
     return vision_share(times[1], times[group_size], group_size)
@@ -132,11 +133,11 @@ def make_table(
     table = Table(
         'at most a group',
         'groups',
-        'expressions a group',
-        'images a batch',
-        'expressions a batch',
+        'expressions per group',
+        'images per batch',
+        'expressions per batch',
         'vision runs saved',
-        *([] if share is None else ['time an expression']),
+        *([] if share is None else ['time per expression']),
     )
     for plan in plans:
         table.add_row(
@@ -152,7 +153,7 @@ def make_table(
 
 
 def main() -> None:
-    """Group the data set and print the plans."""
+    """Group the dataset and print the plans."""
     args = parse_args()
     config = load_config(args)
     init_default_scope(config.get('default_scope', 'mmdet'))
@@ -178,8 +179,8 @@ def main() -> None:
     Console(width=120).print(make_table(plans, share, args.batch_size))
     if share is not None:
         print(
-            f'time an expression = {share:.2f} / expressions a group + {1 - share:.2f} '
-            f'(the vision side takes {share:.0%} of the ungrouped step, '
+            f'time per expression = {share:.2f} / expressions per group + '
+            f'{1 - share:.2f} (the vision side: {share:.0%} of the ungrouped step, '
             f'{"given" if args.report is None else "measured in " + args.report})'
         )
 

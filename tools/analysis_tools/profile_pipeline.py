@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 import m2ist_mm  # noqa: F401  registers everything
-from m2ist_mm.datasets import iter_dataset_configs
+from m2ist_mm.config import iter_dataset_configs, load_config
 from m2ist_mm.efficiency import PipelineProfile
 from m2ist_mm.engine.hooks.epoch_seed_hook import set_epoch
-from m2ist_mm.engine.program import add_config_arguments, load_config, run_program
+from m2ist_mm.engine.program import add_config_arguments, run_program
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,14 +27,14 @@ def parse_args() -> argparse.Namespace:
         '--mode',
         choices=('train', 'val', 'test'),
         default='train',
-        help='the data loader whose first data set is read (default: train)',
+        help='the data loader whose first dataset is read (default: train)',
     )
     parser.add_argument(
         '-n',
         '--number',
         type=int,
         default=200,
-        help='number of samples, spread over the data set (default: 200)',
+        help='number of samples, spread over the dataset (default: 200)',
     )
     return parser.parse_args()
 
@@ -63,14 +63,14 @@ def main() -> None:
 
 
 def make_table(profile: PipelineProfile, total: float, samples: int) -> Table:
-    """Lay the times out, a row a step.
+    """Lay the times out, a row per step.
 
     Args:
         profile: The steps' times.
         total: Seconds of all samples, with what is around the steps.
         samples: Number of samples.
     """
-    table = Table('step', 'runs a sample', 'ms a sample', 'share')
+    table = Table('step', 'runs a sample', 'ms per sample', 'share')
     rest = total - sum(profile.seconds.values())
     for name, seconds, calls in (
         *((name, profile.seconds[name], profile.calls[name]) for name in profile.calls),

@@ -50,14 +50,14 @@ Written by
     bash tools/analysis_tools/refshapes_seeds.sh ${seeds[*]}
 
 Mean and standard deviation over ${#seeds[@]} seeds (${seeds[*]}), in percent. *grouped* is
-the quickstart's \`m2ist_tiny_refshapes.py\`: a sample is a picture with up to ten of its
+the quickstart's \`m2ist_tiny_refshapes.py\`: a sample is an image with up to ten of its
 expressions. *ungrouped* (\`m2ist_tiny_refshapes_ungrouped.py\`) trains on the same
 expressions in batches of as many, each a sample of its own. *no-side*
 (\`m2ist_tiny_refshapes_no-side.py\`) is *grouped* without side networks. Tests are the same.
 
 $table
 
-Seconds a step with grouped and with ungrouped expressions, two processes on $(nproc) CPU
+Seconds per step with grouped and with ungrouped expressions, two processes on $(nproc) CPU
 cores, a seed's trainings one after the other; in both no tower runs, since the features of
 all inputs are cached:
 

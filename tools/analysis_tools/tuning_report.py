@@ -12,8 +12,9 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
 from m2ist_mm.atomic_file import write_atomically
+from m2ist_mm.config import load_config
 from m2ist_mm.efficiency import use_random_towers
-from m2ist_mm.engine.program import load_config, run_program
+from m2ist_mm.engine.program import run_program
 from m2ist_mm.models import parameter_counts
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'

@@ -719,7 +719,7 @@ PLACE_WORDS = {
     'side': ('{n} on the {w}', '{n} on the {w} side', '{w} {n}', '{n} at the {w}'),
     'level': ('{n} at the {w}', '{n} near the {w}', '{w} {n}'),
     'corner': ('{n} in the {w} corner', '{w} {n}', '{n} at the {w}'),
-    'middle': ('{n} in the middle', '{n} in the middle of the picture'),
+    'middle': ('{n} in the middle', '{n} in the middle of the image'),
 }
 ORDER_WORDS = (
     '{o} {n} from the {w}',
@@ -822,7 +822,7 @@ def make_refshapes(
     expressions_per_object=4,
     overwrite=False,
 ):
-    """Make the data set, unless it is there already.
+    """Make the dataset, unless it is there already.
 
     Args:
         out (str | Path): Folder to make.
@@ -907,7 +907,7 @@ def is_made(out, recipe, overwrite):
 
 
 def write_files(root, recipe):
-    """Draw all splits and write the whole data set under a new folder."""
+    """Draw all splits and write the whole dataset under a new folder."""
     images_dir, texts_dir = root / 'train2014', root / 'refshapes'
     images_dir.mkdir(parents=True)
     texts_dir.mkdir()
@@ -1086,7 +1086,7 @@ def describe_mix(plan, counts):
 def parse_args(argv=None):
     """Command line; its options are the parameters of make_refshapes."""
     parser = argparse.ArgumentParser(
-        description='Draw RefShapes, a synthetic data set in the layout of RefCOCO.'
+        description='Draw RefShapes, a synthetic dataset in the layout of RefCOCO.'
     )
     parser.add_argument('out', help='folder to make')
     parser.add_argument('--seed', type=int, default=0)

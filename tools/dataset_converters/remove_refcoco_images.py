@@ -1,4 +1,4 @@
-"""Take the pictures that RefCOCO, RefCOCO+ and RefCOCOg test with out of COCO's file.
+"""Take the images that RefCOCO, RefCOCO+ and RefCOCOg test with out of COCO's file.
 
 A detector that is trained on what is left has not seen them, and may pre-train a tower.
 """
@@ -46,14 +46,14 @@ def read_instances(path: str) -> dict:
 
 
 def read_held_out(path: str, image_ids: set[int]) -> set[int]:
-    """Give the pictures of the splits other than train.
+    """Give the images of the splits other than train.
 
     Args:
         path: A ``refs(*).p``.
-        image_ids: The pictures of the COCO file.
+        image_ids: The images of the COCO file.
 
     Raises:
-        DatasetError: It has no such splits, or no such picture is in the COCO file.
+        DatasetError: It has no such splits, or no such image is in the COCO file.
     """
     held_out = {ref['image_id'] for ref in load_refs(path) if ref['split'] != 'train'}
     if not held_out:
@@ -61,7 +61,7 @@ def read_held_out(path: str, image_ids: set[int]) -> set[int]:
     if not held_out & image_ids:
         raise DatasetError(
             [
-                f'{path}: none of its {len(held_out)} val and test pictures is in the '
+                f'{path}: none of its {len(held_out)} val and test images is in the '
                 "COCO file: one of the two is the wrong file (it takes RefCOCO's, "
                 "RefCOCO+'s or RefCOCOg's, and COCO's instances of train)"
             ]
@@ -81,7 +81,7 @@ def main() -> None:
     for path in args.refs:
         found = read_held_out(path, image_ids)
         print(
-            f'{path}: {len(found):,} val and test pictures, '
+            f'{path}: {len(found):,} val and test images, '
             f'{len(found & image_ids):,} of them in the COCO file'
         )
         held_out |= found
@@ -93,7 +93,7 @@ def main() -> None:
         ],
     }
     if not kept['images']:
-        raise ValueError(f'{args.instances}: no picture would be left')
+        raise ValueError(f'{args.instances}: no image would be left')
     write_atomically(args.out, json.dumps(kept).encode())
     print(
         f'{args.out}: '

@@ -1,4 +1,4 @@
-"""Read everything that a config's data sets name, count it, report every fault.
+"""Read everything that a config's datasets name, count it, report every fault.
 
 Exit code 1 if there is any fault, 0 if there is none.
 """
@@ -12,9 +12,10 @@ from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
 
-import m2ist_mm  # noqa: F401  registers the data sets
-from m2ist_mm.datasets import iter_dataset_configs, report_dataset
-from m2ist_mm.engine.program import add_config_arguments, load_config, run_program
+import m2ist_mm  # noqa: F401  registers the datasets
+from m2ist_mm.config import iter_dataset_configs, load_config
+from m2ist_mm.datasets import report_dataset
+from m2ist_mm.engine.program import add_config_arguments, run_program
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,7 +42,7 @@ def build_token_counter(cfg: Config):
 
 
 def by_split(dataset: dict) -> list[dict]:
-    """Configs of the splits of a data set, one by one."""
+    """Configs of the splits of a dataset, one by one."""
     splits = dataset.get('split')
     if not isinstance(splits, (list, tuple)):
         return [dataset]
@@ -61,7 +62,7 @@ def main() -> int:
             datasets.setdefault(tuple(str(part.get(name)) for name in files), part)
 
     if not datasets:
-        raise ValueError('the config names no data set')
+        raise ValueError('the config names no dataset')
     reports = []
     for dataset in datasets.values():
         file = dataset.get('ann_file', dataset['type'])
@@ -70,7 +71,7 @@ def main() -> int:
         reports.append((name, report_dataset(dataset, count_tokens, max_tokens)))
 
     columns = max((report.counts for _, report in reports), key=len)
-    table = Table('data set', *columns)
+    table = Table('dataset', *columns)
     for name, report in reports:
         table.add_row(
             name, *(f'{report.counts[key]:,g}' for key in columns if report.counts)

@@ -1,11 +1,11 @@
-"""Get the published data sets into the folders that the configs name, and check them.
+"""Get the published datasets into the folders that the configs name, and check them.
 
 Says what is missing and where it comes from; unpacks the archives that it finds in
---archives, after --download fetches those that have an address; then reads each data
-set as training does, counts its expressions against the published numbers and records
+--archives, after --download fetches those that have an address; then reads each dataset
+ as training does, counts its expressions against the published numbers and records
 sizes and checksums in prepare.json beside it. Run it again after any interruption.
 
-Exit code 0 if the data sets named are complete, else 1.
+Exit code 0 if the datasets named are complete, else 1.
 """
 
 import argparse
@@ -16,13 +16,9 @@ from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-import m2ist_mm  # noqa: F401  registers the data sets
-from m2ist_mm.datasets import (
-    PUBLISHED_COUNTS,
-    DatasetError,
-    iter_dataset_configs,
-    set_data_root,
-)
+import m2ist_mm  # noqa: F401  registers the datasets
+from m2ist_mm.config import iter_dataset_configs, set_data_root
+from m2ist_mm.datasets import PUBLISHED_COUNTS, DatasetError
 from m2ist_mm.datasets.preparation import (
     DATA_SETS,
     Archive,
@@ -41,7 +37,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        'name', nargs='+', choices=DATA_SETS, help='data sets: %(choices)s'
+        'name', nargs='+', choices=DATA_SETS, help='datasets: %(choices)s'
     )
     parser.add_argument(
         '--archives',
@@ -58,13 +54,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--data-root',
         metavar='DIR',
-        help='folder of the data sets, instead of the one in their config',
+        help='folder of the datasets, instead of the one in their config',
     )
     return parser.parse_args()
 
 
 def load_dataset_config(dataset: PublishedDataset, data_root: str | None) -> Config:
-    """Read the data set's own config."""
+    """Read the dataset's own config."""
     config = Config.fromfile(CONFIGS / f'{dataset.config}.py')
     if data_root is not None:
         set_data_root(config, data_root)
@@ -120,7 +116,7 @@ def instruction(
 
 
 def verify(config: Config) -> tuple[dict[str, int], list[str]]:
-    """Build the data sets of train and test as training does, without decoding.
+    """Build the datasets of train and test as training does, without decoding.
 
     Returns:
         Expressions by split, and the faults.
@@ -142,7 +138,7 @@ def verify(config: Config) -> tuple[dict[str, int], list[str]]:
 
 
 def prepare(dataset: PublishedDataset, args: argparse.Namespace) -> bool:
-    """Make one data set complete, as far as it can be.
+    """Make one dataset complete, as far as it can be.
 
     Returns:
         Whether it is.

@@ -3,9 +3,8 @@
 import argparse
 import sys
 
+from m2ist_mm.checkpoints import convert_detr, load_state_file, save_state_file
 from m2ist_mm.engine.program import run_program
-from m2ist_mm.models.converters import convert_detr
-from m2ist_mm.models.towers import load_state_file, save_state_file
 
 
 def parse_args() -> argparse.Namespace:

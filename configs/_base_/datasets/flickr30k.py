@@ -1,4 +1,4 @@
-# Flickr30k Entities: TransVG's lists, whose boxes are xyxy, and the pictures of
+# Flickr30k Entities: TransVG's lists, whose boxes are xyxy, and the images of
 # Flickr30k. FLICKR30K_ROOT in the environment, or --data-root, names another folder.
 _base_ = './rec_base.py'
 data_root = '{{$FLICKR30K_ROOT:data/flickr30k/}}'

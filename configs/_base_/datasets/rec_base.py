@@ -1,4 +1,4 @@
-# What all data sets share: pipelines, data loaders and metric. A data set adds to the
+# What all datasets share: pipelines, data loaders and metric. A dataset adds to the
 # loaders what it is; the canvas is the model's input size.
 
 
@@ -42,7 +42,7 @@ def _canvas(length):
         dict(type='PadToCanvas', size=size, position='random'),
         dict(type='PackRECInputs'),
     ]
-    # The truth is loaded last, so that it stays in pixels of the original picture.
+    # The truth is loaded last, so that it stays in pixels of the original image.
     test = [
         load_image,
         dict(type='Resize', scale=size, keep_ratio=True),

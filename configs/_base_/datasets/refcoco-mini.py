@@ -1,4 +1,4 @@
-# A small data set in RefCOCO's layout, at half its resolution. REFCOCO_MINI_ROOT in
+# A small dataset in RefCOCO's layout, at half its resolution. REFCOCO_MINI_ROOT in
 # the environment, or --data-root, names another folder.
 _base_ = './rec_base.py'
 data_root = '{{$REFCOCO_MINI_ROOT:data/refcoco_mini/}}'

@@ -33,7 +33,7 @@ def _test_dataset(name, *splits):
     )
 
 
-# The three share pictures: what one of them tests with, none trains with.
+# The three share images: what one of them tests with, none trains with.
 train_datasets = [
     _dataset(
         name,
@@ -44,7 +44,7 @@ train_datasets = [
     for name in sources
 ]
 train_dataloader = dict(
-    # As many expressions an epoch as without weights, a third of them from each. The
+    # As many expressions per epoch as without weights, a third of them from each. The
     # plain DefaultSampler takes all as often.
     sampler=dict(_delete_=True, type='MultiDataSampler', dataset_ratio=[1, 1, 1]),
     dataset=dict(_delete_=True, type='ConcatDataset', datasets=train_datasets),

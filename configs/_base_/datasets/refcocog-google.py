@@ -1,5 +1,5 @@
 # RefCOCOg as split by Google, which published no test split, and whose train and val
-# share pictures: layout and folder of refcoco.py.
+# share images: layout and folder of refcoco.py.
 _base_ = './rec_base.py'
 data_root = '{{$REFCOCO_ROOT:data/coco/}}'
 dataset = dict(

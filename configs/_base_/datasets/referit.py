@@ -1,4 +1,4 @@
-# ReferItGame: TransVG's lists, whose boxes are xyxy, and the pictures of SAIAPR TC-12.
+# ReferItGame: TransVG's lists, whose boxes are xyxy, and the images of SAIAPR TC-12.
 # REFERIT_ROOT in the environment, or --data-root, names another folder.
 _base_ = './rec_base.py'
 data_root = '{{$REFERIT_ROOT:data/referit/}}'

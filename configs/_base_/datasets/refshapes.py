@@ -1,4 +1,4 @@
-# RefShapes, drawn by tools/dataset_converters/make_refshapes.py: pictures of 160x160
+# RefShapes, drawn by tools/dataset_converters/make_refshapes.py: images of 160x160
 # pixels in RefCOCO's layout. REFSHAPES_ROOT in the environment, or --data-root, names
 # another folder.
 _base_ = './rec_base.py'
@@ -6,7 +6,7 @@ data_root = '{{$REFSHAPES_ROOT:data/refshapes/}}'
 canvas = (160, 160)
 
 load_image = dict(type='LoadImageFromFile', imdecode_backend='pillow')
-# No crop and no resize: the expressions speak of places and sizes. All pictures are of
+# No crop and no resize: the expressions speak of places and sizes. All images are of
 # the canvas' size.
 train_pipeline = [
     load_image,
@@ -27,10 +27,10 @@ dataset = dict(
     refs_file='refshapes/refs(unc).p',
     ann_file='refshapes/instances.json',
     data_prefix=dict(img='train2014/'),
-    # A picture goes through the vision tower once for its expressions.
+    # An image goes through the vision tower once for its expressions.
     max_expressions_per_sample=4,
 )
-# On one process: 16 pictures, at most 64 expressions.
+# On one process: 16 images, at most 64 expressions.
 loader = dict(batch_size=16, num_workers=1)
 train_dataloader = dict(
     dataset=dict(split='train', pipeline=train_pipeline, **dataset), **loader

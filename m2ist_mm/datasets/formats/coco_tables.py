@@ -13,11 +13,11 @@ _ANNOTATION_FIELDS = dict(id=int, image_id=int, bbox=list)
 def read_coco_tables(
     path: str | Path, image_fields: dict[str, type] | None = None
 ) -> tuple[dict[int, dict], dict[int, dict], list[str]]:
-    """Read pictures and annotations by id.
+    """Read images and annotations by id.
 
     Args:
         path (str | Path): A JSON file in COCO's layout.
-        image_fields (dict[str, type], optional): What a picture's entry must have
+        image_fields (dict[str, type], optional): What an image's entry must have
             besides ``id``, ``file_name``, ``width`` and ``height``.
 
     Returns:

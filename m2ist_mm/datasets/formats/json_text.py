@@ -16,7 +16,7 @@ def read_bytes(path: str | Path) -> bytes:
     if not Path(path).is_file():
         raise DatasetError(
             [
-                f'{path}: no such file; it comes with the data set, so check '
+                f'{path}: no such file; it comes with the dataset, so check '
                 'data_root and ann_file'
             ]
         )
@@ -39,7 +39,7 @@ def read_json(path: str | Path) -> Any:
 
 
 def read_json_lines(path: str | Path) -> list[tuple[str, Any]]:
-    """Read a file of one JSON value a line; empty lines are passed over.
+    """Read a file of one JSON value per line; empty lines are passed over.
 
     Returns:
         list[tuple[str, Any]]: Each value after its place ('FILE: line 3').
@@ -57,7 +57,7 @@ def read_json_lines(path: str | Path) -> list[tuple[str, Any]]:
             raise DatasetError(
                 [
                     f'{path}: line {number} is not a complete JSON value: {error}; get '
-                    'the original file again, or write one value a line'
+                    'the original file again, or write one value per line'
                 ]
             ) from error
     return rows

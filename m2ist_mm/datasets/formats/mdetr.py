@@ -10,7 +10,7 @@ from .fields import to_xyxy
 def read_mdetr(path: str | Path) -> tuple[list[dict], list[str]]:
     """Read a file such as ``finetune_refcoco_train.json`` (MDETR, arXiv 2104.12763).
 
-    Each entry of ``images`` is one expression: ``caption``, the picture's ``file_name``
+    Each entry of ``images`` is one expression: ``caption``, the image's ``file_name``
     and size, and the ``dataset_name`` it is from. Its box is the one annotation of that
     entry, xywh.
 

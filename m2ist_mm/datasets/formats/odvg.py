@@ -7,7 +7,7 @@ from .json_text import read_json_lines
 
 
 def read_odvg(path: str | Path) -> tuple[list[dict], list[str]]:
-    """Read what mmdet's ``refcoco2odvg.py`` writes, one JSON value a line.
+    """Read what mmdet's ``refcoco2odvg.py`` writes, one JSON value per line.
 
     A row has ``filename``, ``height``, ``width`` and ``grounding``, whose ``caption``
     is the expression and whose ``regions`` are one region with one box, xyxy.

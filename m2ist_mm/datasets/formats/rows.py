@@ -13,9 +13,9 @@ _OPTIONAL = dict(split=str, sent_id=int, kind=str)
 def read_rows(
     path: str | Path, bbox_form: str = 'xyxy'
 ) -> tuple[list[dict], list[str]]:
-    """Read one row an expression, from a JSON list or from one JSON value a line.
+    """Read one row per expression, from a JSON list or from one JSON value per line.
 
-    A row has ``image`` (path below the picture folder), ``expression`` and ``bbox``
+    A row has ``image`` (path below the image folder), ``expression`` and ``bbox``
     (pixels), and may have ``split``, ``sent_id`` (int, its number unless given) and
     ``kind`` (what the metric reports apart). Other keys are passed over.
 

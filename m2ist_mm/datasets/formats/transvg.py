@@ -37,7 +37,7 @@ def read_transvg(
     """
     content = io.BytesIO(read_bytes(path))
     try:
-        # numpy's array constructors are allowed by m2ist_mm.engine.safe_globals
+        # numpy's array constructors are allowed by m2ist_mm.checkpoints.safe_globals
         rows = torch.load(content, map_location='cpu', weights_only=True)
     except Exception as error:
         # torch's message is the advice to run the file's code

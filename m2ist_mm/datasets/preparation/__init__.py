@@ -1,4 +1,4 @@
-"""Getting the published data sets: where from, what of it, and where to."""
+"""Getting the published datasets: where from, what of it, and where to."""
 
 from .archive import Archive
 from .catalogue import DATA_SETS, DataPart, PublishedDataset

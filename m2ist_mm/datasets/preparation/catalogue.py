@@ -1,4 +1,4 @@
-"""Where the published data sets come from."""
+"""Where the published datasets come from."""
 
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -6,11 +6,11 @@ from pathlib import Path, PurePosixPath
 
 @dataclass(frozen=True)
 class DataPart:
-    """What of a data set comes in one archive.
+    """What of a dataset comes in one archive.
 
     Attributes:
-        files (tuple[str, ...]): Files below the data set's folder. What ends with '/'
-            is a folder of pictures.
+        files (tuple[str, ...]): Files below the dataset's folder. What ends with '/'
+            is a folder of images.
         archives (tuple[str, ...]): Names that the archive goes by; a download has the
             first.
         source (str): Who publishes it, and what one has to do there.
@@ -33,7 +33,7 @@ class DataPart:
             member (str): Its path in the archive.
 
         Returns:
-            str | None: Its path below the data set's folder, or ``None`` for what is
+            str | None: Its path below the dataset's folder, or ``None`` for what is
             not part of it.
         """
         parts = PurePosixPath(member).parts
@@ -61,7 +61,7 @@ class DataPart:
 
 @dataclass(frozen=True)
 class PublishedDataset:
-    """A published data set.
+    """A published dataset.
 
     Attributes:
         config (str): Its file in ``configs/_base_/datasets/``, without ending: folder,
@@ -82,7 +82,7 @@ _COCO = DataPart(
 
 
 def _refer(name: str, refs_file: str, snapshot: str) -> tuple[DataPart, ...]:
-    """RefCOCO, RefCOCO+ or RefCOCOg: REFER's archive and COCO's pictures."""
+    """RefCOCO, RefCOCO+ or RefCOCOg: REFER's archive and COCO's images."""
     original = f'https://bvisionweb1.cs.unc.edu/licheng/referit/data/{name}.zip'
     refer = DataPart(
         files=(f'{name}/{refs_file}', f'{name}/instances.json'),
@@ -95,7 +95,7 @@ def _refer(name: str, refs_file: str, snapshot: str) -> tuple[DataPart, ...]:
 
 
 def _transvg(prefix: str) -> DataPart:
-    """TransVG's lists of a data set."""
+    """TransVG's lists of a dataset."""
     return DataPart(
         files=tuple(f'{prefix}_{split}.pth' for split in ('train', 'val', 'test')),
         archives=('data.tar',),
@@ -125,7 +125,7 @@ DATA_SETS = {
                 DataPart(
                     files=('images/',),
                     archives=('referitdata.tar.gz',),
-                    source='ReferItGame with the pictures of SAIAPR TC-12, as the '
+                    source='ReferItGame with the images of SAIAPR TC-12, as the '
                     "download script of TransVG's repository names it",
                     urls=(
                         'http://www.eecs.berkeley.edu/~ronghang/projects/'

@@ -1,4 +1,4 @@
-"""What a data set's files were like when they were found to be complete."""
+"""What a dataset's files were like when they were found to be complete."""
 
 import hashlib
 import json
@@ -11,11 +11,11 @@ from ...atomic_file import write_atomically
 class Manifest:
     """Sizes and checksums in ``prepare.json`` beside the files.
 
-    A file has its size and sha256; a folder of pictures their number and their sizes'
+    A file has its size and sha256; a folder of images their number and their sizes'
     sum, since there are tens of thousands of them.
 
     Args:
-        folder (Path): The data set's folder.
+        folder (Path): The dataset's folder.
 
     Raises:
         ValueError: The file is no such manifest.

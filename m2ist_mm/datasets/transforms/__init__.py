@@ -1,4 +1,4 @@
-"""Transforms of pictures, boxes and expressions."""
+"""Transforms of images, boxes and expressions."""
 
 from .apply_unless_direction import ApplyUnlessDirection
 from .color_jitter import ColorJitter

@@ -12,7 +12,7 @@ class ColorJitter(BaseTransform):
     """Change brightness, contrast and saturation, in random order.
 
     Each factor is uniform in [1 - strength, 1 + strength]; the three changes
-    are those of Pillow's ImageEnhance and torchvision: a blend of the picture
+    are those of Pillow's ImageEnhance and torchvision: a blend of the image
     with black, with its mean grey, and with its grey version. They are, bit for bit,
     those of mmcv's ``adjust_brightness``, ``adjust_contrast`` and ``adjust_color``,
     faster.

@@ -1,4 +1,4 @@
-"""Direction words of an expression: found, and mirrored with the picture.
+"""Direction words of an expression: found, and mirrored with the image.
 
 RefCOCO's expressions are typed in haste: next to "left" stand "leftmost",
 "left-hand", "bottomright", "theleft" and "leftguy". So ``left`` and ``right``
@@ -84,7 +84,7 @@ def swap_left_right(text: str) -> str:
         text (str): An expression.
 
     Returns:
-        str: The expression that fits the mirrored picture.
+        str: The expression that fits the mirrored image.
 
     Examples:
         >>> swap_left_right('bright bowl left of the bottomright one')
@@ -96,7 +96,7 @@ def swap_left_right(text: str) -> str:
 def has_direction_word(text: str) -> bool:
     """Whether an expression says left, right, top, bottom or middle.
 
-    Such an expression may no longer be true of a cropped picture.
+    Such an expression may no longer be true of a cropped image.
 
     Args:
         text (str): An expression.

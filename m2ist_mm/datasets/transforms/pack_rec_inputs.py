@@ -9,7 +9,7 @@ from mmdet.structures.bbox import BaseBoxes
 class PackRECInputs(PackDetInputs):
     """Pack a sample as ``dict(inputs=..., data_samples=...)``.
 
-    ``inputs`` is the picture, a uint8 tensor (3, H, W) in BGR. The
+    ``inputs`` is the image, a uint8 tensor (3, H, W) in BGR. The
     ``DetDataSample`` has ``gt_instances`` with ``bboxes`` (k, 4) xyxy float32
     pixels and ``labels`` (k,), all zero; its metainfo has the keys below, as
     far as the sample has them. ``text``, ``sent_id`` and ``kind``, which are
@@ -19,7 +19,7 @@ class PackRECInputs(PackDetInputs):
     Args:
         meta_keys (Sequence[str]): Keys to keep as metainfo. ``scale_factor``
             is the last resize's; where a crop came before, it does not lead
-            back to the original picture.
+            back to the original image.
     """
 
     expression_keys = ('text', 'sent_id', 'kind')

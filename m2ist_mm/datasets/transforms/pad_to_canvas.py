@@ -8,23 +8,23 @@ from mmdet.structures.bbox import autocast_box_type
 
 @TRANSFORMS.register_module()
 class PadToCanvas(BaseTransform):
-    """Lay the picture on a black canvas and record where it lies.
+    """Lay the image on a black canvas and record where it lies.
 
     mmcv's Pad adds pixels at the right and the bottom only and leaves boxes
-    alone; here the picture lies at random (training) or in the centre
+    alone; here the image lies at random (training) or in the centre
     (testing). ``pad_offset`` and ``valid_shape`` are what the padding mask is
     made from.
 
     Required keys: ``img``, ``gt_bboxes`` (optional).
     Modified keys: ``img``, ``img_shape`` (that of the canvas), ``gt_bboxes``.
     Added keys: ``pad_offset`` (left, top) and ``valid_shape`` (height, width)
-    of the picture in the canvas, in pixels.
+    of the image in the canvas, in pixels.
 
     Args:
         size (tuple[int, int]): (width, height) of the canvas in pixels.
-        position (str): 'random': uniform over all places where the picture
+        position (str): 'random': uniform over all places where the image
             fits; 'center': with d pixels left over, ``d // 2`` of them before
-            the picture, which is the reference code's ``round(d / 2 - 0.1)``.
+            the image, which is the reference code's ``round(d / 2 - 0.1)``.
     """
 
     def __init__(self, size: tuple[int, int], position: str = 'center') -> None:
@@ -36,14 +36,14 @@ class PadToCanvas(BaseTransform):
         self.position = position
 
     def _offset(self, spare: int) -> int:
-        """Number of the ``spare`` pixels that come before the picture."""
+        """Number of the ``spare`` pixels that come before the image."""
         if self.position == 'random':
             return np.random.randint(spare + 1)
         return spare // 2
 
     @autocast_box_type()
     def transform(self, results: dict) -> dict:
-        """Pad the picture and move the boxes with it.
+        """Pad the image and move the boxes with it.
 
         Args:
             results (dict): Result dict of the pipeline.
@@ -52,14 +52,14 @@ class PadToCanvas(BaseTransform):
             dict: The same dict, padded.
 
         Raises:
-            ValueError: If the picture is larger than the canvas.
+            ValueError: If the image is larger than the canvas.
         """
         img = results['img']
         height, width = img.shape[:2]
         canvas_width, canvas_height = self.size
         if width > canvas_width or height > canvas_height:
             raise ValueError(
-                f'PadToCanvas: a picture of {width}x{height} does not fit the '
+                f'PadToCanvas: an image of {width}x{height} does not fit the '
                 f'canvas of {canvas_width}x{canvas_height}; place a Resize to the '
                 'canvas before it'
             )

@@ -1,4 +1,4 @@
-"""Horizontal flip of picture, boxes and words."""
+"""Horizontal flip of image, boxes and words."""
 
 from mmdet.datasets.transforms import RandomFlip
 from mmdet.registry import TRANSFORMS
@@ -8,9 +8,9 @@ from .direction_words import swap_left_right
 
 @TRANSFORMS.register_module()
 class RECRandomFlip(RandomFlip):
-    """Mirror picture and boxes, and swap left and right in the expressions.
+    """Mirror image and boxes, and swap left and right in the expressions.
 
-    Place it before ``PadToCanvas``, which records where the picture lies.
+    Place it before ``PadToCanvas``, which records where the image lies.
 
     Required keys: ``img``, ``text`` (list of str), ``gt_bboxes`` (optional).
     Modified keys: the same. Added keys: ``flip``, ``flip_direction``.
@@ -34,7 +34,7 @@ class RECRandomFlip(RandomFlip):
             dict: The same dict, flipped or not.
 
         Raises:
-            ValueError: If the picture has been padded already.
+            ValueError: If the image has been padded already.
         """
         if 'pad_offset' in results:
             raise ValueError(

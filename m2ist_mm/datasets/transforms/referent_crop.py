@@ -13,7 +13,7 @@ class ReferentCrop(BaseTransform):
     """Crop a random window that holds the centre of every referent's box.
 
     Width and height are drawn separately and uniformly from
-    [``min_size``, ``max_size``] pixels, cut to the picture's own; then the
+    [``min_size``, ``max_size``] pixels, cut to the image's own; then the
     window's place, uniformly among those that hold the centres. Where the
     centres of several referents lie further apart than the drawn size, the
     window grows to reach them. Boxes are clipped to the window.
@@ -42,7 +42,7 @@ class ReferentCrop(BaseTransform):
         """Draw the window along one axis.
 
         Args:
-            length (int): The picture's length in pixels.
+            length (int): The image's length in pixels.
             centres (np.ndarray): (k,) centres of the boxes in pixels.
 
         Returns:
@@ -59,7 +59,7 @@ class ReferentCrop(BaseTransform):
 
     @autocast_box_type()
     def transform(self, results: dict) -> dict:
-        """Crop picture and boxes.
+        """Crop image and boxes.
 
         Args:
             results (dict): Result dict of the pipeline.

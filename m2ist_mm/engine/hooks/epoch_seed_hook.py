@@ -11,11 +11,11 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 
 @HOOKS.register_module()
 class EpochSeedHook(Hook):
-    """Seeds every iteration and tells the data set its epoch.
+    """Seeds every iteration and tells the dataset its epoch.
 
     Before each iteration the generators of Python, numpy and torch are seeded from
     (seed, iteration, rank): what dropout draws does not depend on earlier draws. Before
-    each epoch ``set_epoch(epoch)`` is called on the data sets that have it
+    each epoch ``set_epoch(epoch)`` is called on the datasets that have it
     (``RECDataset`` seeds each sample from its seed, the epoch and the index). Together,
     a training that was killed and resumed ends with the same weights as one that was
     not, bit for bit where the arithmetic itself is deterministic (on a CPU; on a GPU
@@ -39,7 +39,7 @@ class EpochSeedHook(Hook):
             sampler.seed = runner.seed
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Set the data sets' epoch, before the workers start on it."""
+        """Set the datasets' epoch, before the workers start on it."""
         seed_generators(runner.seed, runner.iter, runner.rank)
         self._epoch = None
         self._set_epoch(runner)
@@ -75,7 +75,7 @@ def seed_generators(*numbers: int) -> None:
 
 
 def set_epoch(dataset, epoch: int) -> None:
-    """Call ``set_epoch`` of a data set, or of those that it wraps."""
+    """Call ``set_epoch`` of a dataset, or of those that it wraps."""
     if hasattr(dataset, 'set_epoch'):
         dataset.set_epoch(epoch)
         return
@@ -84,6 +84,6 @@ def set_epoch(dataset, epoch: int) -> None:
 
 
 def wrapped_datasets(dataset) -> list:
-    """The data sets directly in a wrapper such as ``ConcatDataset``; else none."""
+    """The datasets directly in a wrapper such as ``ConcatDataset``; else none."""
     inner = getattr(dataset, 'datasets', [getattr(dataset, 'dataset', None)])
     return [part for part in inner if part is not None]

@@ -1,4 +1,4 @@
-"""Pictures of a test's predictions."""
+"""Images of a test's predictions."""
 
 from pathlib import Path
 
@@ -14,14 +14,14 @@ from mmengine.structures import BaseDataElement
 class RECVisualizationHook(Hook):
     """Draws expressions with their true and predicted boxes while testing.
 
-    mmdet's hook names a picture after its image alone, so that an image's expressions
+    mmdet's hook names an image after its image alone, so that an image's expressions
     would overwrite one another. Does nothing unless one of the first two is given. In a
     distributed test, only the first process draws its samples.
 
     Args:
-        out_dir: Folder for the pictures, named ``<image>_<sent_id>.jpg``.
-        show: Show each picture in a window.
-        wait_time: Seconds that a shown picture stays; 0 = until a key is pressed.
+        out_dir: Folder for the images, named ``<image>_<sent_id>.jpg``.
+        show: Show each image in a window.
+        wait_time: Seconds that a shown image stays; 0 = until a key is pressed.
         interval: Draw every ``interval``-th sample.
     """
 

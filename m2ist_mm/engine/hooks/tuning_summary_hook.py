@@ -6,8 +6,8 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
+from ...checkpoints.tuned_state import unwrap
 from ...models import parameter_counts
-from ..tuned_state import unwrap
 
 
 @HOOKS.register_module()

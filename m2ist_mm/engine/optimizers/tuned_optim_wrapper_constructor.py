@@ -15,7 +15,7 @@ class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     MMEngine's default constructor makes a group of every parameter and a log line of
     every frozen one (or, without ``paramwise_cfg``, hands the frozen ones over too).
     This one makes one group of each set of options, which also lets the optimiser
-    update many tensors at once, and logs a line a group.
+    update many tensors at once, and logs a line per group.
 
     Args:
         optim_wrapper_cfg: Config of the optimiser wrapper.
@@ -56,7 +56,7 @@ class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             return
         logger = MMLogger.get_current_instance()
         level = logger.level
-        logger.setLevel(logging.ERROR)  # MMEngine logs several lines a parameter
+        logger.setLevel(logging.ERROR)  # MMEngine logs several lines per parameter
         try:
             single: list[dict] = []
             super().add_params(single, module, prefix, is_dcn_module)

@@ -29,10 +29,10 @@ class RECMetric(BaseMetric):
     ``kind``, each kind has its ``<kind>/P@0.5`` and ``<kind>/expressions``. Where
     several splits were tested in one run, each has all the figures as
     ``<split>/...``, beside those of all expressions together; where they are of
-    several data sets (a ConcatDataset), as ``<dataset>/<split>/...``.
+    several datasets (a ConcatDataset), as ``<dataset>/<split>/...``.
 
     Boxes are compared where the model leaves them: pixels of the original
-    picture.
+    image.
 
     Args:
         thresholds (Sequence[float]): Smallest IoUs that count as found.
@@ -61,13 +61,13 @@ class RECMetric(BaseMetric):
             data_batch (Any): Not used.
             data_samples (Sequence[dict]): Data samples as dicts, with
                 ``gt_instances`` and ``pred_instances``, whose ``bboxes`` (k, 4)
-                are xyxy pixels of the original picture, and metainfo.
+                are xyxy pixels of the original image, and metainfo.
 
         Raises:
             ValueError: If a sample has another number of predictions than
                 expressions, and not none.
         """
-        # One result a sample, not an expression: mmengine cuts what
+        # One result per sample, not an expression: mmengine cuts what
         # distributed samplers add by the number of samples.
         for sample in data_samples:
             true_boxes = get_box_tensor(sample['gt_instances']['bboxes']).double().cpu()

@@ -8,14 +8,10 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ..layers import FeatureCache, feature_key
-from ..towers import (
-    TowerFeatures,
-    record_taps,
-    resolve_modules,
-    state_sha256,
-    tensors_sha256,
-)
+from ...checkpoints import state_sha256, tensors_sha256
+from ...feature_cache import FeatureCache, feature_key
+from ...structures import TowerFeatures
+from ..towers import record_taps, resolve_modules
 
 
 @MODELS.register_module()

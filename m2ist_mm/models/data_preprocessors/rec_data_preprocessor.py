@@ -9,8 +9,8 @@ from mmdet.structures import DetDataSample, SampleList
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from ...expressions import expressions_of
-from ..layers import feature_key
+from ...feature_cache import feature_key
+from ...structures import expressions_of
 from ..towers import resolve_pretrained
 
 

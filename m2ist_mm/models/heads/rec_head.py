@@ -1,4 +1,4 @@
-"""From the tokens of both modalities to one box an expression."""
+"""From the tokens of both modalities to one box per expression."""
 
 import math
 
@@ -13,7 +13,7 @@ from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from ...expressions import expressions_of
+from ...structures import expressions_of
 from ..layers import VLEncoder
 
 
@@ -125,7 +125,7 @@ class RECHead(BaseModule):
         language_mask: Tensor,
         image_index: Tensor,
     ) -> Tensor:
-        """Predict one box an expression: the boxes of :meth:`ground`."""
+        """Predict one box per expression: the boxes of :meth:`ground`."""
         return self.ground(
             vision_tokens, vision_mask, language_tokens, language_mask, image_index
         )[0]
@@ -138,7 +138,7 @@ class RECHead(BaseModule):
         language_mask: Tensor,
         image_index: Tensor,
     ) -> tuple[Tensor, Tensor | None]:
-        """Predict one box an expression, and say where the REG token looked.
+        """Predict one box per expression, and say where the REG token looked.
 
         Args:
             vision_tokens: (I, N, C_v).
@@ -163,7 +163,7 @@ class RECHead(BaseModule):
                 f'{num_text}: set num_vision_tokens to the canvas size divided by the '
                 'stride, squared, and max_tokens of the preprocessor to num_text_tokens'
             )
-        # padding is attended by none: what all pictures have of it is left out
+        # padding is attended by none: what all images have of it is left out
         kept = _unpadded_first(vision_mask)
         vision_mask = vision_mask.gather(1, kept)
         vision_tokens = vision_tokens.gather(
@@ -273,7 +273,7 @@ class RECHead(BaseModule):
             data_samples: Of the I images, in the order of the expressions.
 
         Returns:
-            For each image ``bboxes`` (k, 4) ``xyxy``, clipped to the picture, and
+            For each image ``bboxes`` (k, 4) ``xyxy``, clipped to the image, and
             ``labels`` (k,) zeros, k = its number of expressions.
         """
         counts = [len(expressions_of(sample)) for sample in data_samples]

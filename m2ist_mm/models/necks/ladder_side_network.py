@@ -5,7 +5,7 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
-from ..towers import TowerFeatures
+from ...structures import TowerFeatures
 
 TEMPERATURE = 0.1  # of the gates, as in the paper
 
@@ -131,7 +131,7 @@ class LadderSideNetwork(BaseModule):
         """Add the ladders' tops to the towers' outputs.
 
         Args:
-            vision: Features with one ``'layer'`` tap a layer, tokens (I, N, C_v).
+            vision: Features with one ``'layer'`` tap per layer, tokens (I, N, C_v).
             language: The same of the language tower, tokens (E, L, C_l).
 
         Returns:

@@ -1,4 +1,4 @@
-"""One box an expression, from several views of its picture."""
+"""One box per expression, from several views of its image."""
 
 import torch
 from mmdet.registry import MODELS
@@ -13,7 +13,7 @@ class RECTTAModel(BaseTTAModel):
     """Test-time augmentation of a grounder: the mean of the views' boxes.
 
     mmdet's ``DetTTAModel`` pools the views' boxes and lets those of high score suppress
-    others. REC has one box an expression and no score, so every view counts alike. A
+    others. REC has one box per expression and no score, so every view counts alike. A
     mirrored view (``RECRandomFlip``, which swaps left and right in the expressions too)
     is mirrored back first.
 
@@ -22,15 +22,15 @@ class RECTTAModel(BaseTTAModel):
     """
 
     def merge_preds(self, data_samples_list: list[SampleList]) -> SampleList:
-        """Merge the views of each picture.
+        """Merge the views of each image.
 
         Args:
-            data_samples_list: For each picture its views, which have
+            data_samples_list: For each image its views, which have
                 ``pred_instances.bboxes`` (k, 4) xyxy in original-image pixels, and
                 ``flip`` in their metainfo where they may be mirrored.
 
         Returns:
-            For each picture one of its unmirrored views, with the mean boxes.
+            For each image one of its unmirrored views, with the mean boxes.
         """
         return [self._merge(views) for views in data_samples_list]
 
@@ -41,7 +41,7 @@ class RECTTAModel(BaseTTAModel):
             if view.get('flip', False):
                 bboxes = bbox_flip(bboxes, view.ori_shape)
             boxes.append(bboxes)
-        # a mirrored view has the words of the mirrored picture
+        # a mirrored view has the words of the mirrored image
         merged = min(views, key=lambda view: view.get('flip', False)).new()
         merged.pred_instances = InstanceData(
             bboxes=torch.stack(boxes).mean(dim=0), labels=merged.pred_instances.labels

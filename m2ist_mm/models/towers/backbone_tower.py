@@ -5,9 +5,9 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from ...checkpoints import load_exactly, load_state_file
+from ...structures import TowerFeatures
 from .padding import map_padding
-from .pretrained import load_exactly, load_state_file
-from .tower_features import TowerFeatures
 
 
 @MODELS.register_module()

@@ -12,7 +12,8 @@ from transformers import (
     PreTrainedModel,
 )
 
-from .pretrained import load_exactly, resolve_pretrained
+from ...checkpoints import load_exactly
+from .pretrained import resolve_pretrained
 
 
 class BaseTransformersTower(BaseModule):

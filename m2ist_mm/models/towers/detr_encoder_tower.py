@@ -5,10 +5,10 @@ from mmdet.registry import MODELS
 from mmengine.model import BaseModule, xavier_init
 from torch import Tensor, nn
 
+from ...checkpoints import load_exactly, load_state_file
+from ...structures import TowerFeatures
 from .folded_norm import fold_frozen_norms
 from .padding import map_padding
-from .pretrained import load_exactly, load_state_file
-from .tower_features import TowerFeatures
 
 
 @MODELS.register_module()

@@ -13,7 +13,7 @@ def map_padding(padding_mask: Tensor, size: tuple[int, int]) -> Tensor:
         size: Height h and width w of the map.
 
     Returns:
-        (B, h, w) bool, true = padding: the mask at the nearest pixel; of a picture
+        (B, h, w) bool, true = padding: the mask at the nearest pixel; of an image
         thinner than the stride, which may lie between the pixels that are taken, every
         position that it touches is none (attention over padding alone would be NaN).
     """

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from .tower_features import TowerFeatures
+from ...structures import TowerFeatures
 
 
 def resolve_modules(

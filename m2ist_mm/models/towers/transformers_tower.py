@@ -3,8 +3,8 @@
 from mmdet.registry import MODELS
 from torch import Tensor
 
+from ...structures import TowerFeatures
 from .base_transformers_tower import BaseTransformersTower
-from .tower_features import TowerFeatures
 
 
 @MODELS.register_module()

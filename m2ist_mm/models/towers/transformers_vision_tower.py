@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from mmdet.registry import MODELS
 from torch import Tensor
 
+from ...structures import TowerFeatures
 from .base_transformers_tower import BaseTransformersTower
-from .tower_features import TowerFeatures
 
 
 @MODELS.register_module()
@@ -19,9 +19,9 @@ class TransformersVisionTower(BaseTransformersTower):
     tokens are dropped from what leaves the tower; inside they are as they were in
     pre-training. The position embedding is interpolated to the input size.
 
-    Padding is zero (the mean colour) and goes through the tower like any picture: these
+    Padding is zero (the mean colour) and goes through the tower like any image: these
     models were trained without a mask, most of them take none, and without one the
-    tower gives bit for bit what the bare model gives on the padded picture. From the
+    tower gives bit for bit what the bare model gives on the padded image. From the
     V-L encoder on, the padding's tokens are masked.
     """
 
@@ -37,7 +37,7 @@ class TransformersVisionTower(BaseTransformersTower):
 
         Returns:
             Tokens (B, N, C) of the N = H/p · W/p patches, row by row, without taps.
-            A patch is padding if no pixel of it is picture. ``input_tokens`` are the
+            A patch is padding if no pixel of it is image. ``input_tokens`` are the
             patches' embeddings with their positions.
 
         Raises:
@@ -60,8 +60,8 @@ class TransformersVisionTower(BaseTransformersTower):
             return_dict=True,
             **(dict(interpolate_pos_encoding=True) if known else {}),
         )
-        picture = F.max_pool2d((~padding_mask[:, None]).to(images.dtype), patch)
-        mask = picture.flatten(1) == 0
+        image = F.max_pool2d((~padding_mask[:, None]).to(images.dtype), patch)
+        mask = image.flatten(1) == 0
         return TowerFeatures(
             tokens=self.tap_tokens(output.last_hidden_state, mask.shape[1]),
             mask=mask,

@@ -4,7 +4,7 @@ from mmdet.registry import MODELS
 from mmengine.model import ModuleList
 from torch import nn
 
-from .bottleneck_adapter import BottleneckAdapter
+from ..adapters import BottleneckAdapter
 from .inserting_tuner import InsertingTuner, Insertion
 
 
@@ -18,7 +18,7 @@ class AdapterTuner(InsertingTuner):
     stay frozen here as with every method.
 
     Args:
-        hidden_channels: Bottleneck width h; ``4·C·h + 2·h + 2·C`` parameters a layer.
+        hidden_channels: Bottleneck width h; ``4·C·h + 2·h + 2·C`` parameters per layer.
     """
 
     needs = dict(vision=('attention', 'ffn'), language=('attention', 'ffn'))

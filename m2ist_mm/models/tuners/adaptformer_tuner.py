@@ -4,7 +4,7 @@ from mmdet.registry import MODELS
 from mmengine.model import ModuleList
 from torch import nn
 
-from .bottleneck_adapter import BottleneckAdapter
+from ..adapters import BottleneckAdapter
 from .inserting_tuner import InsertingTuner, Insertion
 
 
@@ -16,7 +16,7 @@ class AdaptFormerTuner(InsertingTuner):
     output of the FFN sublayer with input x.
 
     Args:
-        hidden_channels: Bottleneck width h; ``2·C·h + h + C`` parameters a layer.
+        hidden_channels: Bottleneck width h; ``2·C·h + h + C`` parameters per layer.
         scale: The factor s.
     """
 

@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ..towers import TowerFeatures, resolve_modules
+from ...structures import TowerFeatures
+from ..towers import resolve_modules
 
 
 class BaseTuner(BaseModule):

@@ -4,7 +4,7 @@ from mmdet.registry import MODELS
 from mmengine.model import ModuleList
 from torch import nn
 
-from ..necks.m3isa import InteractionAdapter
+from ..adapters import InteractionAdapter
 from .inserting_tuner import InsertingTuner, Insertion
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from ..necks.m3isa import init_adapters
+from ..adapters import init_adapters
 from .base_tuner import BaseTuner
 
 

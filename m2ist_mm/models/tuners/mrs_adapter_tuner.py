@@ -4,7 +4,7 @@ from mmdet.registry import MODELS
 from mmengine.model import ModuleList
 from torch import nn
 
-from .gated_shared_adapter import GatedSharedAdapter
+from ..adapters import GatedSharedAdapter
 from .inserting_tuner import InsertingTuner, Insertion
 
 
@@ -12,15 +12,15 @@ from .inserting_tuner import InsertingTuner, Insertion
 class MRSAdapterTuner(InsertingTuner):
     """MRS-Adapter (Yuan et al. 2023, arXiv 2308.12509).
 
-    One adapter a layer, in series after the FFN sublayer: down projection, inner layer
-    in common with the paired layer of the other tower, up projection, and a gate that
-    weighs the layer's contribution, see :class:`GatedSharedAdapter`. Made for the two
-    alike towers of CLIP; here pair i is the i-th layer of either tower, as far as the
-    shallower one goes, and the gate is one learned number a layer and tower.
+    One adapter per layer, in series after the FFN sublayer: down projection, inner
+    layer shared with the paired layer of the other tower, up projection, and a gate
+    that weighs the layer's contribution, see :class:`GatedSharedAdapter`. Made for the
+    two alike towers of CLIP; here pair i is the i-th layer of either tower, as far as
+    the shallower one goes, and the gate is one learned number per layer and tower.
 
     Args:
         hidden_channels: Bottleneck width h;
-            ``2·(C_v + C_l)·h + 2·h + C_v + C_l + h² + h + 2`` parameters a pair.
+            ``2·(C_v + C_l)·h + 2·h + C_v + C_l + h² + h + 2`` parameters per pair.
     """
 
     needs = dict(vision=('ffn',), language=('ffn',))

@@ -4,19 +4,19 @@ from mmdet.registry import MODELS
 from mmengine.model import ModuleList
 from torch import nn
 
+from ..adapters import SharedDownAdapter
 from .inserting_tuner import InsertingTuner, Insertion
-from .shared_down_adapter import SharedDownAdapter
 
 
 @MODELS.register_module()
 class UniAdapterTuner(InsertingTuner):
     """UniAdapter (Lu et al. 2024, arXiv 2302.06605).
 
-    One adapter a layer, in series after the attention sublayer, between it and the FFN.
-    Both modalities of a pair share the down projection and have up projections of their
-    own, see :class:`SharedDownAdapter`. The paper's towers are equally wide and deep,
-    and its adapters in the fusion encoder have no place here; pair i is the i-th layer
-    of either tower, as far as the shallower one goes.
+    One adapter per layer, in series after the attention sublayer, between it and the
+    FFN. Both modalities of a pair share the down projection and have up projections of
+    their own, see :class:`SharedDownAdapter`. The paper's towers are equally wide and
+    deep, and its adapters in the fusion encoder have no place here; pair i is the i-th
+    layer of either tower, as far as the shallower one goes.
 
     Args:
         hidden_channels: Bottleneck width h. Parameters a pair, with C_w the wider

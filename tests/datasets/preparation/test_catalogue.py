@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from mmengine import Config
 
-from m2ist_mm.datasets import PUBLISHED_COUNTS, iter_dataset_configs
+from m2ist_mm.config import iter_dataset_configs
+from m2ist_mm.datasets import PUBLISHED_COUNTS
 from m2ist_mm.datasets.preparation import DATA_SETS
 
 CONFIGS = Path(__file__).parents[3] / 'configs' / '_base_' / 'datasets'

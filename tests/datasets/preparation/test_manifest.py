@@ -5,15 +5,15 @@ import pytest
 
 from m2ist_mm.datasets.preparation import Manifest
 
-FILES = ['list.pth', 'pictures/', 'never-recorded.txt']
+FILES = ['list.pth', 'images/', 'never-recorded.txt']
 
 
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / 'list.pth').write_bytes(b'rows')
-    (tmp_path / 'pictures' / 'deep').mkdir(parents=True)
-    (tmp_path / 'pictures' / '1.jpg').write_bytes(b'one')
-    (tmp_path / 'pictures' / 'deep' / '2.jpg').write_bytes(b'second')
+    (tmp_path / 'images' / 'deep').mkdir(parents=True)
+    (tmp_path / 'images' / '1.jpg').write_bytes(b'one')
+    (tmp_path / 'images' / 'deep' / '2.jpg').write_bytes(b'second')
     Manifest(tmp_path).record(FILES[:2])
     (tmp_path / 'never-recorded.txt').write_bytes(b'')
     return tmp_path
@@ -23,7 +23,7 @@ def test_records_sizes_and_checksums(folder):
     sha256 = hashlib.sha256(b'rows').hexdigest()
     assert json.loads((folder / 'prepare.json').read_text()) == {
         'list.pth': dict(bytes=4, sha256=sha256),
-        'pictures/': dict(files=2, bytes=9),
+        'images/': dict(files=2, bytes=9),
     }
     assert Manifest(folder).changed(FILES) == []
 
@@ -35,8 +35,8 @@ def test_later_run_notices_a_change_of_the_same_size(folder):
     assert 'bytes 4, sha256 ' in line
 
 
-def test_later_run_notices_a_missing_picture(folder):
-    (folder / 'pictures' / '1.jpg').unlink()
+def test_later_run_notices_a_missing_image(folder):
+    (folder / 'images' / '1.jpg').unlink()
     (line,) = Manifest(folder).changed(FILES)
     assert 'bytes 6, files 1 instead of bytes 9, files 2' in line
 

@@ -18,10 +18,10 @@ def test_changes_are_those_of_pillow(img, seed):
 
     np.random.seed(seed)
     enhancers = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
-    picture = Image.fromarray(np.ascontiguousarray(img[..., ::-1]))
+    image = Image.fromarray(np.ascontiguousarray(img[..., ::-1]))
     for index in np.random.permutation(3):
-        picture = enhancers[index](picture).enhance(np.random.uniform(0.6, 1.4))
-    expected = np.asarray(picture)[..., ::-1]
+        image = enhancers[index](image).enhance(np.random.uniform(0.6, 1.4))
+    expected = np.asarray(image)[..., ::-1]
 
     assert jittered.dtype == np.uint8
     assert jittered.shape == img.shape

@@ -22,7 +22,7 @@ def build(width, height):
     st.integers(0, 1000),
 )
 @settings(deadline=None)
-def test_picture_boxes_and_mask_agree(width, height, position, seed):
+def test_image_boxes_and_mask_agree(width, height, position, seed):
     np.random.seed(seed)
     padded = PadToCanvas((40, 30), position)(build(width, height))
     left, top = padded['pad_offset']
@@ -58,7 +58,7 @@ def test_truth_that_is_loaded_later_is_no_hindrance():
 
 
 @pytest.mark.parametrize(('width', 'height'), [(41, 10), (10, 31)])
-def test_picture_larger_than_the_canvas_is_refused(width, height):
+def test_image_larger_than_the_canvas_is_refused(width, height):
     with pytest.raises(ValueError, match=f'{width}x{height} does not fit .* 40x30'):
         PadToCanvas((40, 30))(build(width, height))
 

@@ -16,7 +16,7 @@ def results():
     )
 
 
-def test_flip_mirrors_picture_boxes_and_words(results):
+def test_flip_mirrors_image_boxes_and_words(results):
     img = results['img'].copy()
     flipped = RECRandomFlip(prob=1.0)(results)
     assert np.array_equal(flipped['img'], img[:, ::-1])
@@ -33,7 +33,7 @@ def test_no_flip_changes_nothing(results):
     assert kept['flip'] is False
 
 
-def test_picture_without_boxes_is_flipped_too(results):
+def test_image_without_boxes_is_flipped_too(results):
     del results['gt_bboxes']
     assert RECRandomFlip(prob=1)(results)['text'][0] == 'bright right dog'
 

@@ -9,7 +9,7 @@ from m2ist_mm.datasets import ReferentCrop
 
 
 def build(width, height, boxes):
-    """A picture whose pixels tell where they were: blue x, green y, modulo 251."""
+    """An image whose pixels tell where they were: blue x, green y, modulo 251."""
     img = np.zeros((height, width, 3), np.uint8)
     img[..., 0] = np.arange(width) % 251
     img[..., 1] = np.arange(height)[:, None] % 251
@@ -21,7 +21,7 @@ def build(width, height, boxes):
 
 
 @st.composite
-def pictures(draw):
+def images(draw):
     width, height = draw(st.integers(20, 250)), draw(st.integers(20, 250))
     boxes = []
     for _ in range(draw(st.integers(1, 4))):
@@ -31,10 +31,10 @@ def pictures(draw):
     return width, height, boxes
 
 
-@given(pictures(), st.integers(0, 2**31))
+@given(images(), st.integers(0, 2**31))
 @settings(deadline=None)
-def test_every_centre_stays_and_boxes_move_with_the_picture(picture, seed):
-    width, height, boxes = picture
+def test_every_centre_stays_and_boxes_move_with_the_image(image, seed):
+    width, height, boxes = image
     np.random.seed(seed)
     cropped = ReferentCrop(min_size=60, max_size=120)(build(width, height, boxes))
     crop_height, crop_width = cropped['img'].shape[:2]
@@ -77,7 +77,7 @@ def test_window_grows_to_reach_all_referents():
     assert (cropped['gt_bboxes'].areas > 0).all()
 
 
-def test_small_picture_keeps_its_size():
+def test_small_image_keeps_its_size():
     cropped = ReferentCrop()(build(100, 50, [[10, 10, 20, 20]]))
     assert cropped['img'].shape == (50, 100, 3)
 

@@ -31,7 +31,7 @@ def test_nothing_is_drawn_unless_asked_for(samples):
     assert draw(RECVisualizationHook(), samples) == []
 
 
-def test_each_expression_of_an_image_has_its_own_picture(samples):
+def test_each_expression_of_an_image_has_its_own_image(samples):
     calls = draw(RECVisualizationHook(out_dir='out'), samples)
     assert [call.kwargs['out_file'] for call in calls] == [
         'out/scene_7.jpg',
@@ -51,7 +51,7 @@ def test_interval_leaves_samples_out_and_starts_anew_each_test(samples):
         assert files == ['out/scene_7.jpg', 'out/scene_9-10.jpg']
 
 
-def test_shown_pictures_are_not_written(samples):
+def test_shown_images_are_not_written(samples):
     calls = draw(RECVisualizationHook(show=True, wait_time=1.5), samples)
     assert len(calls) == 3
     for call in calls:

@@ -7,7 +7,7 @@ from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from m2ist_mm.models.towers import save_state_file, state_sha256
+from m2ist_mm.checkpoints import save_state_file, state_sha256
 
 TOWER_INPUTS = ('images', 'padding_mask', 'input_ids', 'attention_mask')
 

@@ -346,7 +346,7 @@ def test_prediction_is_in_pixels_of_the_original_image(make_head, make_sample):
     assert instances.labels.tolist() == [0]
 
 
-def test_prediction_is_clipped_to_the_picture(make_head, make_sample):
+def test_prediction_is_clipped_to_the_image(make_head, make_sample):
     sample = sample_of(
         make_sample, 'a', [0, 0, 1, 1], ori_shape=(50, 40), pad_offset=(20, 30)
     )

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mmdet.registry import MODELS
 from torch import nn
 
-from m2ist_mm.models.towers import TowerFeatures
+from m2ist_mm.structures import TowerFeatures
 
 EXPERTS = ('vea', 'lea', 'iea')
 PAPER_TAPS = dict(vea='ffn', lea='ffn', iea='attention')

@@ -3,7 +3,8 @@ import torch
 from mmdet.registry import MODELS
 from mmengine import ConfigDict
 
-from m2ist_mm.models.towers import record_taps, save_state_file
+from m2ist_mm.checkpoints import save_state_file
+from m2ist_mm.models.towers import record_taps
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 
-from m2ist_mm.models.towers import save_state_file
+from m2ist_mm.checkpoints import save_state_file
 
 
 @torch.no_grad()
@@ -34,7 +34,7 @@ def test_mask_says_which_tokens_lie_in_the_padding(vision_config, images):
 
 
 @torch.no_grad()
-def test_picture_thinner_than_the_stride_is_not_lost(vision_config, images):
+def test_image_thinner_than_the_stride_is_not_lost(vision_config, images):
     tower = MODELS.build(vision_config).eval()
     mask = torch.ones_like(images[1])
     mask[0, 40:80, 5:25] = False  # between columns 0 and 32; row 64 is within

@@ -12,7 +12,7 @@ def test_mask_is_read_off_at_the_nearest_pixel():
     ]
 
 
-def test_picture_between_the_pixels_that_are_read_is_not_lost():
+def test_image_between_the_pixels_that_are_read_is_not_lost():
     padding = torch.ones(2, 8, 12, dtype=torch.bool)
     padding[0, 1:6, 5:7] = False
     padding[1] = False

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from m2ist_mm.models.towers import (
+from m2ist_mm.checkpoints import (
     file_sha256,
     load_exactly,
     load_state_file,
-    resolve_pretrained,
     save_state_file,
     state_sha256,
 )
+from m2ist_mm.models.towers import resolve_pretrained
 
 CONTENT = b'not really weights'
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

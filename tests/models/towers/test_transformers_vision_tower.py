@@ -151,7 +151,7 @@ def test_positions_of_the_pretraining_size_are_left_as_they_are(tower, kind):
 
 
 @torch.no_grad()
-def test_patch_with_one_pixel_of_picture_is_no_padding(tower, images):
+def test_patch_with_one_pixel_of_image_is_no_padding(tower, images):
     # of the first image rows from 80 and columns up to 32 are padding
     mask = tower(*images).mask.unflatten(1, (8, 6))
     expected = torch.zeros(8, 6, dtype=torch.bool)

@@ -109,7 +109,7 @@ def shrink(tuned_config):
 
 
 def halves(inputs):
-    """One of the two pictures with one expression each."""
+    """One of the two images with one expression each."""
     for i in range(2):
         part = {key: value[i : i + 1] for key, value in inputs.items()}
         yield {**part, 'image_index': torch.tensor([0])}

@@ -6,11 +6,11 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 
+from m2ist_mm.checkpoints import save_state_file, state_sha256
+from m2ist_mm.checkpoints.tuned_state import fit_checkpoint
 from m2ist_mm.engine import TunedOptimWrapperConstructor
 from m2ist_mm.engine.hooks.tuning_summary_hook import tuning_summary
-from m2ist_mm.engine.tuned_state import fit_checkpoint
 from m2ist_mm.models import parameter_counts
-from m2ist_mm.models.towers import save_state_file, state_sha256
 
 TUNERS = {
     'adapter': dict(type='AdapterTuner', hidden_channels=8),

@@ -18,7 +18,7 @@ def browse(run_tool, mini_refcoco, tmp_path):
     return run
 
 
-def test_pictures_are_spread_over_the_data_set(browse, capsys):
+def test_images_are_spread_over_the_data_set(browse, capsys):
     assert sorted(browse('-n', 3)) == [
         'train_000000.jpg',
         'train_000006.jpg',
@@ -38,11 +38,11 @@ def test_epoch_repeats_its_augmentation_and_no_other(browse):
 @pytest.mark.parametrize('mode', ['train', 'val', 'test'])
 def test_box_lies_on_its_object(browse, mode):
     """The green frame's inside has the colour of the referent's rectangle."""
-    for picture in browse('-n', 4, '--mode', mode).values():
-        blue, green, red = np.moveaxis(picture[:640].astype(int), 2, 0)
+    for image in browse('-n', 4, '--mode', mode).values():
+        blue, green, red = np.moveaxis(image[:640].astype(int), 2, 0)
         frame = (green > 130) & (red < 60) & (blue < 60)
         rows, columns = np.nonzero(frame)
-        inside = picture[
+        inside = image[
             rows.min() + 8 : rows.max() - 8, columns.min() + 8 : columns.max() - 8
         ]
         spread = inside.max(axis=2).astype(int) - inside.min(axis=2)

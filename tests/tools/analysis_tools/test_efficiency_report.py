@@ -56,7 +56,7 @@ def test_report_compares_configs_and_becomes_a_page(
         assert run['inference']['images'] == 1
     assert grouped['saved'] < full['saved']
     assert grouped['tuned_parameters'] < full['tuned_parameters']
-    # 591 MB an expression and 16 bytes a tuned parameter
+    # 591 MB per expression and 16 bytes per tuned parameter
     assert report['reference']['peak'] == 9 * 591_000_000 + 16 * 148_932_868
 
     page = ('--out', tmp_path / 'page', '--command', 'bash benchmark.sh')
@@ -67,8 +67,8 @@ def test_report_compares_configs_and_becomes_a_page(
     assert f'| 39.61% | ≤ 25% | {share:.1%} | met |' in text
     assert '| the same with every exact saving on | – | ≤ 10% | not run |  |' in text
     for name in ('efficiency', 'saved_activations'):
-        picture = cv2.imread(str(tmp_path / 'page' / f'{name}.png'))
-        assert picture.std() > 10
+        image = cv2.imread(str(tmp_path / 'page' / f'{name}.png'))
+        assert image.std() > 10
         assert f'({name}.png)' in text
 
 

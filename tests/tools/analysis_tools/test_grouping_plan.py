@@ -15,7 +15,7 @@ def test_groups_of_a_data_set_are_printed(run_tool, mini_refcoco, capsys):
     options = ('--data-root', mini_refcoco, '--group-sizes', 1, 3, 4)
     assert run_tool(TOOL, CONFIG, *options, '--batch-size', 8) == 0
     output = capsys.readouterr().out
-    # 3 pictures, each with 2 "left block" or "right block", which no crop may touch,
+    # 3 images, each with 2 "left block" or "right block", which no crop may touch,
     # and 2 of a colour of different objects, which it crops to different windows
     assert '12 expressions on 3 images' in output
     assert 'in 50% of the expressions; 100% of the images have both kinds' in output
@@ -31,7 +31,7 @@ def test_all_data_sets_of_a_loader_are_read(run_tool, mini_refcoco, capsys):
     assert '16 expressions on 4 images' in capsys.readouterr().out
 
 
-def test_pictures_need_not_be_there(run_tool, refer_folder, capsys):
+def test_images_need_not_be_there(run_tool, refer_folder, capsys):
     for number in range(7):
         refer_folder.image_path(number).unlink()
     assert run_tool(TOOL, CONFIG, '--data-root', refer_folder.root) == 0
@@ -43,14 +43,14 @@ def test_given_share_gives_the_expected_time(run_tool, mini_refcoco, capsys):
     assert run_tool(TOOL, CONFIG, *options, '--vision-share', 0.8) == 0
     output = capsys.readouterr().out
     assert [row[-1] for row in table_rows(output)] == ['80.0%']
-    assert '0.80 / expressions a group + 0.20' in output
+    assert '0.80 / expressions per group + 0.20' in output
     assert 'the vision side takes 80% of the ungrouped step, given' in output
 
 
 def test_measured_share_is_read_from_a_report(run_tool, mini_refcoco, tmp_path, capsys):
     report = tmp_path / 'report.json'
     runs = [
-        # 6 s an image and 2 s an expression
+        # 6 s per image and 2 s per expression
         dict(expressions_per_image=1, training=dict(per_expression=8.0)),
         dict(expressions_per_image=4, training=dict(per_expression=3.5)),
     ]
@@ -84,4 +84,4 @@ def test_config_without_data_is_refused(run_tool, tmp_path, capsys):
     config = tmp_path / 'config.py'
     config.write_text('')
     assert run_tool(TOOL, config, '--mode', 'val') == 1
-    assert 'config.py names no val data set' in capsys.readouterr().err
+    assert 'config.py names no val dataset' in capsys.readouterr().err

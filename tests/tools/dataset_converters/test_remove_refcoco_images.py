@@ -49,7 +49,7 @@ def test_takes_out_what_any_of_them_tests_with(run_tool, files, capsys):
     assert kept['categories'] == [dict(id=1, name='person')]
     assert instances.read_bytes() == before
     text = capsys.readouterr().out
-    assert 'refs(umd).p: 2 val and test pictures, 1 of them in the COCO file' in text
+    assert 'refs(umd).p: 2 val and test images, 1 of them in the COCO file' in text
     assert 'kept.json: 7 of 10 images, 14 of 20 annotations' in text
 
 
@@ -61,9 +61,9 @@ def check_refused(run_tool, capsys, files, message):
     assert not files[-1].exists()
 
 
-def test_refs_of_other_pictures_are_refused(run_tool, files, capsys):
+def test_refs_of_other_images_are_refused(run_tool, files, capsys):
     write_refs(files[1], train=[1], val=[1001, 1002])
-    message = 'none of its 2 val and test pictures is in the COCO file'
+    message = 'none of its 2 val and test images is in the COCO file'
     check_refused(run_tool, capsys, files, message)
 
 

@@ -85,19 +85,19 @@ def test_later_run_notices_a_changed_file(prepare, archives, tmp_path):
     assert f'{path}: has changed since it was found complete' in text
 
 
-def test_missing_picture_is_unpacked_again_or_named(prepare, archives, tmp_path):
+def test_missing_image_is_unpacked_again_or_named(prepare, archives, tmp_path):
     prepare('refcoco')
     (tmp_path / 'data' / 'prepare.json').unlink()
-    picture = tmp_path / 'data' / 'train2014' / 'COCO_train2014_000000000003.jpg'
-    picture.unlink()
+    image = tmp_path / 'data' / 'train2014' / 'COCO_train2014_000000000003.jpg'
+    image.unlink()
     assert prepare('refcoco')[0] == 0
-    assert picture.is_file()
+    assert image.is_file()
     (tmp_path / 'data' / 'prepare.json').unlink()
-    picture.unlink()
+    image.unlink()
     (archives / 'train2014.zip').unlink()
     code, text = prepare('refcoco')
     assert code == 1
-    assert f'{picture}: no such picture' in text
+    assert f'{image}: no such image' in text
     assert not (tmp_path / 'data' / 'prepare.json').exists()
 
 

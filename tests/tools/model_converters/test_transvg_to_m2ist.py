@@ -7,8 +7,7 @@ import os
 import pytest
 import torch
 
-from m2ist_mm.models.converters import convert_transvg
-from m2ist_mm.models.towers import load_state_file
+from m2ist_mm.checkpoints import convert_transvg, load_state_file
 
 TOOL = 'tools/model_converters/transvg_to_m2ist.py'
 

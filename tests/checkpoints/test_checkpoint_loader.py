@@ -8,7 +8,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, load_checkpoint
 
 import m2ist_mm  # noqa: F401
-from m2ist_mm.engine.checkpoint_loader import _weights_only, register_safe_loaders
+from m2ist_mm.checkpoints.checkpoint_loader import _weights_only, register_safe_loaders
 
 
 class Bomb:
@@ -133,7 +133,7 @@ def test_loaders_that_fetch_files_run_no_code_either(tmp_path):
 def test_every_scheme_of_mmengine_is_made_safe():
     register_safe_loaders()
     schemes = dict(CheckpointLoader._schemes)
-    assert schemes.pop('').__module__ == 'm2ist_mm.engine.checkpoint_loader'
+    assert schemes.pop('').__module__ == 'm2ist_mm.checkpoints.checkpoint_loader'
     assert len(schemes) > 5
     for load in schemes.values():
         assert load.__name__.startswith('load_from_')

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ...atomic_file import write_atomically
+from ..atomic_file import write_atomically
 
 KEY_BYTES = 16
 

@@ -9,10 +9,10 @@ from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from ...datasets.transforms import RECRandomFlip, swap_left_right
-from ...models.backbones.side_tuning_backbone import text_keys
-from ..tuned_state import unwrap
-from .epoch_seed_hook import wrapped_datasets
+from ..checkpoints.tuned_state import unwrap
+from ..datasets.transforms import RECRandomFlip, swap_left_right
+from ..engine.hooks.epoch_seed_hook import wrapped_datasets
+from ..models.backbones.side_tuning_backbone import text_keys
 
 # Transforms that give the same at every call.
 FIXED = {
@@ -131,7 +131,7 @@ class _ViewBatches:
 
 
 def _leaves(dataset) -> Iterator:
-    """The data sets in a wrapper, or the data set itself."""
+    """The datasets in a wrapper, or the dataset itself."""
     inner = wrapped_datasets(dataset)
     if not inner:
         yield dataset

@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from rich.progress import track
 from torch import Tensor
 
-from ..towers import TowerFeatures
+from ..structures import TowerFeatures
 from .feature_store import KEY_BYTES, FeatureStore
 
 DTYPES = dict(float32=torch.float32, float16=torch.float16)

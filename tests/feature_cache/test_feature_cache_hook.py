@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def config(tmp_path, mini_refcoco):
-    """A training on two fixed views an image, with both caches on disk."""
+    """A training on two fixed views per image, with both caches on disk."""
     write = runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
     config = Config.fromfile(write(tmp_path / 'nano', mini_refcoco))
     config.train_cfg.max_epochs = 2
@@ -104,7 +104,7 @@ def test_caches_in_memory_are_filled_if_all_fits(config):
     config.model.backbone.vision_cache = dict(max_entries=50)
     runner, asked = train(config, 'memory')
     backbone = runner.model.backbone
-    # both views of 3 pictures, encoded once
+    # both views of 3 images, encoded once
     assert len(backbone.vision_cache) == asked['vision'] == 6
     assert len(backbone.language_cache) == asked['language']
 

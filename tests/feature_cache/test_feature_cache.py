@@ -8,9 +8,10 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 
+from m2ist_mm.feature_cache import FeatureCache, feature_key
 from m2ist_mm.models.backbones.side_tuning_backbone import text_keys
-from m2ist_mm.models.layers import FeatureCache, feature_key
-from m2ist_mm.models.towers import TowerFeatures, record_taps
+from m2ist_mm.models.towers import record_taps
+from m2ist_mm.structures import TowerFeatures
 
 CPU = torch.device('cpu')
 LAYOUT = dict(a=2, b=1)
@@ -243,7 +244,7 @@ def _build_slowly(folder, started):
 
 @pytest.fixture
 def small_files(monkeypatch):
-    monkeypatch.setattr('m2ist_mm.models.layers.feature_cache.FILE_BYTES', 200)
+    monkeypatch.setattr('m2ist_mm.feature_cache.feature_cache.FILE_BYTES', 200)
 
 
 def test_a_build_that_was_killed_goes_on(folder, small_files):

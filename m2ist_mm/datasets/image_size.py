@@ -1,4 +1,4 @@
-"""A picture's size without its pixels."""
+"""An image's size without its pixels."""
 
 from mmengine.fileio import get_local_path
 from PIL import Image
@@ -7,11 +7,11 @@ _ORIENTATION = 0x0112
 _TURNED = (5, 6, 7, 8)  # by 90 degrees, mirrored or not
 
 
-def read_picture_size(path: str, backend_args: dict | None = None) -> tuple[int, int]:
-    """Read a picture's size from its header.
+def read_image_size(path: str, backend_args: dict | None = None) -> tuple[int, int]:
+    """Read an image's size from its header.
 
     Args:
-        path (str): The picture.
+        path (str): The image.
         backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
@@ -19,13 +19,13 @@ def read_picture_size(path: str, backend_args: dict | None = None) -> tuple[int,
         EXIF orientation says.
 
     Raises:
-        OSError: It is missing or no picture.
+        OSError: It is missing or no image.
     """
     with (
         get_local_path(path, backend_args=backend_args) as local_path,
-        Image.open(local_path) as picture,
+        Image.open(local_path) as image,
     ):
-        width, height = picture.size
+        width, height = image.size
         # the base class's: that of PNG decodes all pixels to look behind them
-        turned = Image.Image.getexif(picture).get(_ORIENTATION) in _TURNED
+        turned = Image.Image.getexif(image).get(_ORIENTATION) in _TURNED
     return (height, width) if turned else (width, height)

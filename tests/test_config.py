@@ -1,6 +1,6 @@
 from mmengine import Config
 
-from m2ist_mm.datasets import iter_dataset_configs, set_data_root
+from m2ist_mm.config import iter_dataset_configs, set_data_root
 
 
 def build_config():

@@ -1,0 +1,17 @@
+"""Bottlenecks that side networks and tuners are made of."""
+
+from .bottleneck_adapter import BottleneckAdapter
+from .gated_shared_adapter import GatedSharedAdapter
+from .init_adapters import init_adapters
+from .interaction_adapter import InteractionAdapter
+from .shared_down_adapter import SharedDownAdapter
+from .side_adapter import SideAdapter
+
+__all__ = [
+    'BottleneckAdapter',
+    'GatedSharedAdapter',
+    'InteractionAdapter',
+    'SharedDownAdapter',
+    'SideAdapter',
+    'init_adapters',
+]
