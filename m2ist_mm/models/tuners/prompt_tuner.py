@@ -7,7 +7,7 @@ import torch
 from mmdet.registry import MODELS
 from torch import Tensor, nn
 
-from ..towers import TowerFeatures
+from ...structures import TowerFeatures
 from .base_tuner import BaseTuner
 
 
