@@ -46,3 +46,15 @@ def resolve_pretrained(name: str, sha256: str | None = None) -> str:
                 'or another version; install or download it again'
             )
     return name
+
+
+def split_revision(name: str) -> tuple[str, str]:
+    """Split ``'NAME@REVISION'``, as :func:`resolve_pretrained` leaves it.
+
+    Returns:
+        The hub name or folder, and the revision; ``'main'`` where none is stated.
+    """
+    if Path(name).is_dir():
+        return name, 'main'
+    name, _, revision = name.partition('@')
+    return name, revision or 'main'
