@@ -91,6 +91,7 @@ train_cfg = dict(max_epochs=3)
 param_scheduler = [dict(type='MultiStepLR', by_epoch=True, milestones=[1], gamma=0.5)]
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 default_hooks = dict(logger=dict(interval=1))
+canvas = (64, 64)
 work_dir = '{work_dir}'
 """
 

@@ -13,8 +13,9 @@ import cv2
 import pytest
 import torch
 from mmdet.registry import DATASETS, MODELS
-from mmengine.config import Config
 from mmengine.runner import Runner
+
+from m2ist_mm.config import load_config_file
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -69,7 +70,7 @@ def nano(tmp_path_factory, mini_refcoco):
 
 
 def make_runner(path, work_dir, name, **changes):
-    config = Config.fromfile(path)
+    config = load_config_file(path)
     config.merge_from_dict(changes)
     config.work_dir = str(work_dir)
     config.experiment_name = name
@@ -103,7 +104,7 @@ def test_documented_head_trains_on_the_tokens_and_is_tested(nano, tmp_path):
     source, usage = code_blocks()
     if 'OneLookHead' not in MODELS:
         exec(source, {})
-    model = Config.fromfile(nano).model
+    model = load_config_file(nano).model
     model.bbox_head = dict(
         type=re.search(r"type='(\w+)'", usage)[1],
         vision_channels=16,
@@ -178,7 +179,7 @@ def test_averaged_weights_are_saved_tested_and_resumed(nano, tmp_path, run_tool)
 
 
 def test_hooks_of_mmdet_and_mmengine_run_on_ours(nano, tmp_path):
-    config = Config.fromfile(nano)
+    config = load_config_file(nano)
     trace = tmp_path / 'trace.json'
     hooks = [
         dict(type='CheckInvalidLossHook', interval=1),
@@ -219,7 +220,7 @@ def test_hooks_of_mmdet_and_mmengine_run_on_ours(nano, tmp_path):
 def test_repetitions_within_an_epoch_are_the_same_and_over_epochs_are_not(nano):
     from m2ist_mm.engine.hooks.epoch_seed_hook import set_epoch
 
-    inner = Config.fromfile(nano).train_dataset
+    inner = load_config_file(nano).train_dataset
     dataset = DATASETS.build(dict(type='RepeatDataset', dataset=inner, times=2))
     assert len(dataset) == 24
     set_epoch(dataset, 0)
@@ -231,7 +232,7 @@ def test_repetitions_within_an_epoch_are_the_same_and_over_epochs_are_not(nano):
 
 
 def test_class_balance_changes_nothing(nano):
-    inner = Config.fromfile(nano).train_dataset
+    inner = load_config_file(nano).train_dataset
     plain = DATASETS.build(inner)
     wrapped = dict(type='ClassBalancedDataset', dataset=inner, oversample_thr=0.9)
     balanced = DATASETS.build(wrapped)
@@ -249,13 +250,13 @@ def test_tta_averages_each_image_s_box_with_its_mirror_image_s(
     nano, tmp_path, run_tool
 ):
     checkpoint = tmp_path / 'start.pth'
-    model = MODELS.build(Config.fromfile(nano).model)
+    model = MODELS.build(load_config_file(nano).model)
     model.init_weights()
     for parameter in model.neck.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     torch.save(dict(state_dict=model.state_dict(), meta={}), checkpoint)
     mirrored = nano.with_name('mirrored.py')
-    config = Config.fromfile(nano)
+    config = load_config_file(nano)
     flip = dict(type='RECRandomFlip', prob=1)
     config.test_dataloader.dataset.pipeline.insert(2, flip)
     config.dump(mirrored)
@@ -284,12 +285,12 @@ def test_tta_averages_each_image_s_box_with_its_mirror_image_s(
 
 
 def test_tta_pipeline_of_a_config_is_taken(nano, tmp_path):
-    config = Config.fromfile(ROOT / 'configs/m2ist/m2ist_vitb_tta_refcoco.py')
+    config = load_config_file(ROOT / 'configs/m2ist/m2ist_vitb_tta_refcoco.py')
     tool = runpy.run_path(str(ROOT / 'tools/test.py'))
     tool['use_test_time_augmentation'](config)
     assert config.model.type == 'RECTTAModel'
     assert config.model.module.type == 'SideTunedGrounder'
-    data = {**Config.fromfile(nano).val_dataset}
+    data = {**load_config_file(nano).val_dataset}
     data['pipeline'] = config.test_dataloader.dataset.pipeline
     views = DATASETS.build(data)[0]['data_samples']
     shown = [(max(v.valid_shape), v.flip, v.text.partition(' ')[0]) for v in views]
@@ -302,7 +303,7 @@ def test_tta_pipeline_of_a_config_is_taken(nano, tmp_path):
 
 
 def test_tta_needs_to_know_where_to_mirror(nano):
-    config = Config.fromfile(nano)
+    config = load_config_file(nano)
     del config.test_dataloader.dataset.pipeline[2]
     tool = runpy.run_path(str(ROOT / 'tools/test.py'))
     with pytest.raises(ValueError, match='has no PadToCanvas; .* a tta_pipeline'):
@@ -340,7 +341,7 @@ def test_two_processes_with_shards_train_and_resume_like_one_without(nano, tmp_p
         )
         assert done.returncode == 0, done.stderr[-3000:]
 
-    config = Config.fromfile(sharded)
+    config = load_config_file(sharded)
     changes = {'model': config.model, 'param_scheduler': config.param_scheduler}
     changes['train_cfg.max_epochs'] = 2
     one = make_runner(nano, tmp_path / 'one', 'unsharded', **changes)

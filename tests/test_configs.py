@@ -15,12 +15,11 @@ import yaml
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.testing import demo_mm_inputs
-from mmengine import Config
 from mmengine.structures import InstanceData
 from transformers import AutoConfig
 
 from m2ist_mm.checkpoints import convert_detr
-from m2ist_mm.config import iter_dataset_configs
+from m2ist_mm.config import iter_dataset_configs, load_config_file
 from m2ist_mm.efficiency.training_step import use_random_towers
 
 ROOT = Path(__file__).parents[1]
@@ -113,7 +112,7 @@ def taps(config):
 
 @cache
 def load(path):
-    return Config.fromfile(path)
+    return load_config_file(path)
 
 
 def name_of(path):

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.runner import Runner
 
-from m2ist_mm.config import use_mixed_precision
+from m2ist_mm.config import load_config_file, use_mixed_precision
 
 ROOT = Path(__file__).resolve().parents[1]
 TOWERS = 'backbone.'
@@ -96,7 +95,7 @@ def settings(name, workers=0, **more):
 
 def train(config_path, work_dir, amp=False, **changes):
     """Train in this process; gives the runner and the towers' state before."""
-    config = Config.fromfile(config_path)
+    config = load_config_file(config_path)
     config.merge_from_dict(changes)
     config.work_dir = str(work_dir)
     if amp:

@@ -10,7 +10,7 @@ _base_ = [
 model = dict(bbox_head=dict(num_vision_tokens=400))
 
 # no augmentation: what is memorised is what is tested
-load_image, resize, pad, load_truth, pack = _base_.canvas_320.test
+load_image, resize, pad, load_truth, pack = _base_.test_pipeline
 train_pipeline = [load_image, load_truth, resize, pad, pack]
 memorised = dict(split='train', indices=32)
 train_dataloader = dict(

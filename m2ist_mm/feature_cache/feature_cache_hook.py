@@ -19,6 +19,7 @@ FIXED = {
     'LoadImageFromFile',
     'LoadAnnotations',
     'Resize',
+    'ResizeToFit',
     'RECRandomFlip',
     'PadToCanvas',
     'PackRECInputs',

@@ -4,7 +4,8 @@ import runpy
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
+
+from m2ist_mm.config import load_config_file
 
 write_nano_config = runpy.run_path(
     str(Path(__file__).resolve().parents[1] / 'nano_config.py')
@@ -18,4 +19,4 @@ def nano_path(mini_refcoco, tmp_path_factory):
 
 @pytest.fixture
 def nano_config(nano_path):
-    return Config.fromfile(nano_path)
+    return load_config_file(nano_path)

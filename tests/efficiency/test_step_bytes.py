@@ -3,14 +3,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
 
+from m2ist_mm.config import load_config_file
 from m2ist_mm.efficiency import TrainingStep, extrapolate_step, measure_step
 
 
 @pytest.fixture(scope='module')
 def configs(nano_path):
-    frozen = Config.fromfile(nano_path)
+    frozen = load_config_file(nano_path)
     tuned = copy.deepcopy(frozen)
     tuned.model.backbone['freeze'] = False
     return dict(frozen=frozen, tuned=tuned)

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.runner import Runner
 
+from m2ist_mm.config import load_config_file
 from m2ist_mm.datasets.transforms import swap_left_right
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def config(tmp_path, mini_refcoco):
     """A training on two fixed views per image, with both caches on disk."""
     write = runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
-    config = Config.fromfile(write(tmp_path / 'nano', mini_refcoco))
+    config = load_config_file(write(tmp_path / 'nano', mini_refcoco))
     config.train_cfg.max_epochs = 2
     pipeline = config.train_dataloader.dataset.pipeline
     resize = dict(type='Resize', scale=(64, 64), keep_ratio=True)

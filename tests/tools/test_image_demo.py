@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 from mmdet.registry import MODELS
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
+
+from m2ist_mm.config import load_config_file
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = 'tools/image_demo.py'
@@ -20,7 +21,7 @@ def nano(tmp_path_factory, mini_refcoco):
     folder = tmp_path_factory.mktemp('nano')
     write = runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
     config = write(folder, mini_refcoco)
-    state = MODELS.build(Config.fromfile(config).model).state_dict()
+    state = MODELS.build(load_config_file(config).model).state_dict()
     torch.save(dict(state_dict=state, meta={}), folder / 'start.pth')
     return '--config', config, '--checkpoint', folder / 'start.pth', '--device', 'cpu'
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 from mmdet.registry import MODELS
-from mmengine.config import Config
+
+from m2ist_mm.config import load_config_file
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,7 +20,7 @@ def nano(tmp_path_factory, mini_refcoco):
     folder = tmp_path_factory.mktemp('nano')
     write = runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
     config_path = write(folder, mini_refcoco)
-    model = MODELS.build(Config.fromfile(config_path).model)
+    model = MODELS.build(load_config_file(config_path).model)
     model.init_weights()
     checkpoint = folder / 'start.pth'
     torch.save(dict(state_dict=model.state_dict(), meta={}), checkpoint)

@@ -2,8 +2,9 @@ import runpy
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
 from mmengine.runner import Runner
+
+from m2ist_mm.config import load_config_file
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,7 +40,7 @@ def trained(monkeypatch):
 
 def test_config_is_trained_as_it_is(run_tool, config_path, trained):
     assert run_tool('tools/train.py', config_path) == 0
-    expected = Config.fromfile(config_path)
+    expected = load_config_file(config_path)
     (config,) = trained
     assert config.pop('trained')
     assert config.pop('launcher') == 'none'

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 from mmdet.registry import MODELS
-from mmengine import Config
+
+from m2ist_mm.config import load_config_file
 
 CONFIGS = Path(__file__).parents[3] / 'configs'
 RESNET_50 = 23_508_032
@@ -73,7 +74,7 @@ SIZES = {
 
 
 def load(name):
-    config = Config.fromfile(CONFIGS / f'{name}.py')
+    config = load_config_file(CONFIGS / f'{name}.py')
     config.model.backbone.vision.weights = None
     config.model.backbone.language.weights = None
     return config

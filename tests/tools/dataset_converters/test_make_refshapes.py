@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 import pytest
 from mmdet.registry import DATASETS
-from mmengine import Config
+
+from m2ist_mm.config import load_config_file
 
 ROOT = Path(__file__).resolve().parents[3]
 TOOL = ROOT / 'tools' / 'dataset_converters' / 'make_refshapes.py'
@@ -539,7 +540,7 @@ def test_the_ungrouped_config_has_the_expressions_of_the_grouped(tmp_path, monke
     monkeypatch.setenv('REFSHAPES_ROOT', f'{tmp_path}/data/')
     expressions, steps = [], []
     for name in ('m2ist_tiny_refshapes.py', 'm2ist_tiny_refshapes_ungrouped.py'):
-        loader = Config.fromfile(ROOT / 'configs' / 'm2ist' / name).train_dataloader
+        loader = load_config_file(ROOT / 'configs' / 'm2ist' / name).train_dataloader
         dataset = DATASETS.build(loader.dataset)
         samples = [dataset.get_data_info(index) for index in range(len(dataset))]
         expressions.append(
