@@ -31,13 +31,11 @@ from . import (  # noqa: E402
     datasets,
     engine,
     evaluation,
-    feature_cache,
     models,
     structures,
     visualization,
 )
 from .checkpoints import hooks  # noqa: E402, F401  (registers them)
-from .feature_cache import feature_cache_hook  # noqa: E402, F401
 
 __all__ = [
     '__version__',
@@ -45,7 +43,6 @@ __all__ = [
     'datasets',
     'engine',
     'evaluation',
-    'feature_cache',
     'models',
     'structures',
     'visualization',

@@ -3,6 +3,7 @@
 from .expressions import expressions_of
 from .features import Features
 from .input_spec import InputSpec
+from .placement import Placement
 from .tower_features import TowerFeatures
 
-__all__ = ['Features', 'InputSpec', 'TowerFeatures', 'expressions_of']
+__all__ = ['Features', 'InputSpec', 'Placement', 'TowerFeatures', 'expressions_of']

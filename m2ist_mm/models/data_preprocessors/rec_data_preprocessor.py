@@ -55,13 +55,8 @@ class RECDataPreprocessor(DetDataPreprocessor):
         asked = input_spec or InputSpec()
         _warn_of_contradictions(own, asked)
         self.input_spec = spec = own.join(asked)
-        for name in ('mean', 'std', 'channel_order', 'tokenizer', 'max_tokens'):
-            if getattr(spec, name) is None:
-                raise ValueError(
-                    f'RECDataPreprocessor: neither the towers nor the config say '
-                    f'{name}; state it, for instance: --cfg-options '
-                    f'model.data_preprocessor.{name}=...'
-                )
+        for name in ('mean', 'std', 'channel_order', 'max_tokens'):
+            self._require(name)
         super().__init__(
             mean=spec.mean,
             std=spec.std,
@@ -72,14 +67,22 @@ class RECDataPreprocessor(DetDataPreprocessor):
         fill = torch.tensor(spec.pad_value or spec.mean).view(-1, 1, 1)
         self.register_buffer('_fill', (fill - self.mean) / self.std, persistent=False)
 
+    def _require(self, name: str) -> None:
+        if getattr(self.input_spec, name) is None:
+            raise ValueError(
+                f'RECDataPreprocessor: neither the towers nor the config say {name}; '
+                f'state it: --cfg-options model.data_preprocessor.{name}=VALUE'
+            )
+
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """The tokenizer, loaded when the first expression comes.
 
         Raises:
             FileNotFoundError: It is neither on this machine nor can be fetched.
-            ValueError: It has no fast form.
+            ValueError: It is not known, or has no fast form.
         """
+        self._require('tokenizer')
         name = self.input_spec.tokenizer
         try:
             folder, revision = split_revision(resolve_pretrained(name))

@@ -102,9 +102,10 @@ class BaseTransformersTower(FrozenPart):
                 f'--cfg-options {option}=FOLDER, or ask for a random '
                 f'tower with {option}=None ({error})'
             ) from error
-        if own._commit_hash is not None and '@' not in self.weights:
+        commit = getattr(model.config, '_commit_hash', None)
+        if commit is not None and '@' not in self.weights:
             # the revision that was loaded is part of the tower's identity
-            self.weights = f'{self.weights}@{own._commit_hash}'
+            self.weights = f'{self.weights}@{commit}'
         # transformers leaves what is missing random, with no more than a warning
         if missing := sorted(report['missing_keys']):
             raise ValueError(
