@@ -1,6 +1,6 @@
 """What flows between the rooms: expressions and features."""
 
-from .expressions import expressions_of
+from .expressions import Expressions, expressions_of
 from .tower_features import TowerFeatures
 
-__all__ = ['TowerFeatures', 'expressions_of']
+__all__ = ['Expressions', 'TowerFeatures', 'expressions_of']

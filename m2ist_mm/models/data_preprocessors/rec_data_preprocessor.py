@@ -61,8 +61,7 @@ class RECDataPreprocessor(DetDataPreprocessor):
 
         Args:
             data: ``inputs``, a list of I uint8 images (3, H, W), and ``data_samples``,
-                whose ``text`` is a str or, for several expressions of one image, a
-                tuple of str.
+                whose ``text`` is a tuple of the expressions.
             training: Whether the model trains.
 
         Returns:
@@ -112,8 +111,7 @@ class RECDataPreprocessor(DetDataPreprocessor):
             expressions = list(expressions_of(sample))
             lengths = [len(ids) for ids in self.tokenizer(expressions)['input_ids']]
             truncated = tuple(length > self.max_tokens for length in lengths)
-            alone = isinstance(sample.text, str)
-            sample.set_metainfo(dict(truncated=truncated[0] if alone else truncated))
+            sample.set_metainfo(dict(truncated=truncated))
             texts += expressions
             image_index += [index] * len(expressions)
         encoded = self.tokenizer(

@@ -13,7 +13,7 @@ from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from ...structures import expressions_of
+from ...structures import Expressions
 from ..layers import VLEncoder
 
 
@@ -234,7 +234,8 @@ class RECHead(BaseModule):
         """
         target = torch.cat(
             [
-                sample.gt_instances.bboxes / _canvas_size(sample, boxes)
+                Expressions.of(sample).one_box_each(sample.gt_instances)
+                / _canvas_size(sample, boxes)
                 for sample in data_samples
             ]
         )
@@ -274,9 +275,9 @@ class RECHead(BaseModule):
 
         Returns:
             For each image ``bboxes`` (k, 4) ``xyxy``, clipped to the image, and
-            ``labels`` (k,) zeros, k = its number of expressions.
+            ``labels`` (k,), the index of the expression, k = their number.
         """
-        counts = [len(expressions_of(sample)) for sample in data_samples]
+        counts = [len(Expressions.of(sample)) for sample in data_samples]
         results = []
         for sample, relative in zip(data_samples, boxes.split(counts), strict=True):
             left, top = sample.get('pad_offset', (0, 0))
@@ -286,7 +287,7 @@ class RECHead(BaseModule):
             height, width = sample.ori_shape[:2]
             bboxes[:, 0::2].clamp_(0, width)
             bboxes[:, 1::2].clamp_(0, height)
-            labels = bboxes.new_zeros(len(bboxes), dtype=torch.long)
+            labels = torch.arange(len(bboxes), device=bboxes.device)
             results.append(InstanceData(bboxes=bboxes, labels=labels))
         return results
 
