@@ -293,7 +293,7 @@ def test_tta_pipeline_of_a_config_is_taken(nano, tmp_path):
     data = {**load_config_file(nano).val_dataset}
     data['pipeline'] = config.test_dataloader.dataset.pipeline
     views = DATASETS.build(data)[0]['data_samples']
-    shown = [(max(v.valid_shape), v.flip, v.text.partition(' ')[0]) for v in views]
+    shown = [(max(v.valid_shape), v.flip, v.text[0].partition(' ')[0]) for v in views]
     assert shown == [
         (448, False, 'left'),
         (448, True, 'right'),

@@ -69,7 +69,7 @@ class SyntheticInputs:
             size = (self.height, self.width)
             sample = DetDataSample(
                 metainfo=dict(
-                    text=texts if len(texts) > 1 else texts[0],
+                    text=texts,
                     img_id=0,
                     img_path='',
                     ori_shape=size,
@@ -83,7 +83,7 @@ class SyntheticInputs:
             corners[:, 2:] += 0.5
             sample.gt_instances = InstanceData(
                 bboxes=corners * torch.tensor([*size[::-1]] * 2),
-                labels=torch.zeros(len(texts), dtype=torch.long),
+                labels=torch.arange(len(texts)),
             )
             samples.append(sample)
         return dict(inputs=inputs, data_samples=samples)

@@ -89,7 +89,7 @@ def check_consistency(pipeline, results, canvas, seed):
         ) + torch.tensor([left, top, left, top])
         error = (painted - sample.gt_instances.bboxes[0]).abs().max()
         assert error <= 1.5, (painted, sample.gt_instances.bboxes)
-    assert sample.text == (swap_left_right(text) if sample.flip else text)
+    assert sample.text == (swap_left_right(text) if sample.flip else text,)
 
 
 # Not smaller: enlarged, the blur of an edge that the colour jitter then brightens is

@@ -256,7 +256,7 @@ def make_sample():
         )
         sample.set_metainfo(metainfo)
         sample.gt_instances = InstanceData(
-            bboxes=bboxes, labels=torch.zeros(len(bboxes), dtype=torch.long)
+            bboxes=bboxes, labels=torch.arange(len(bboxes))
         )
         return dict(inputs=image, data_samples=sample)
 

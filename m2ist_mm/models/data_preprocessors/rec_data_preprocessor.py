@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from ...structures import InputSpec, Placement, expressions_of
+from ...structures import Expressions, InputSpec, Placement
 from ..towers import resolve_pretrained, split_revision
 
 
@@ -141,7 +141,7 @@ class RECDataPreprocessor(DetDataPreprocessor):
             )
 
     def _tokenize(self, samples: SampleList) -> dict[str, Tensor]:
-        texts = [expressions_of(sample) for sample in samples]
+        texts = [Expressions.of(sample).texts for sample in samples]
         encoded = self.tokenizer(
             [text for group in texts for text in group],
             padding=True,

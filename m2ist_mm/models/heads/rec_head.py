@@ -8,7 +8,7 @@ from mmdet.utils import InstanceList, reduce_mean
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from ...structures import Features, expressions_of
+from ...structures import Expressions, Features, Placement
 from ..towers import Tower
 from .token_fusion import TokenFusion
 
@@ -106,7 +106,13 @@ class RECHead(TokenFusion):
         Raises:
             ValueError: An expression has several boxes, or none.
         """
-        target = torch.cat([_relative_boxes(sample) for sample in batch_data_samples])
+        target = torch.cat(
+            [
+                Expressions.of(sample).one_box_each(sample.gt_instances)
+                / _canvas_size(sample, boxes)
+                for sample in batch_data_samples
+            ]
+        )
         count = reduce_mean(boxes.new_tensor(boxes.shape[0]))
         losses = dict(
             loss_bbox=self.loss_bbox(
@@ -150,29 +156,16 @@ class RECHead(TokenFusion):
             For each image ``bboxes`` (k, 4) ``xyxy``, clipped to the image, and
             ``labels`` (k,), the index of each one's expression.
         """
-        counts = [len(expressions_of(sample)) for sample in batch_data_samples]
+        counts = [len(Expressions.of(sample)) for sample in batch_data_samples]
         results = []
         for sample, relative in zip(
             batch_data_samples, boxes.split(counts), strict=True
         ):
             bboxes = bbox_cxcywh_to_xyxy(relative) * _canvas_size(sample, boxes)
-            bboxes = sample.placement.to_image(bboxes, clip=True)
+            bboxes = Placement.of(sample).to_image(bboxes, clip=True)
             labels = torch.arange(len(bboxes), device=bboxes.device)
             results.append(InstanceData(bboxes=bboxes, labels=labels))
         return results
-
-
-def _relative_boxes(sample: DetDataSample) -> Tensor:
-    """Ground-truth boxes in the order of the expressions, ``xyxy`` in [0, 1]."""
-    bboxes, labels = sample.gt_instances.bboxes, sample.gt_instances.labels
-    count = len(expressions_of(sample))
-    if labels.sort()[0].tolist() != list(range(count)):
-        raise ValueError(
-            f'{sample.get("img_path")}: RECHead learns one box per expression; the '
-            f'labels of {len(labels)} boxes for {count} expressions are '
-            f'{labels.tolist()}, not the indices of the expressions'
-        )
-    return bboxes[labels.argsort()] / _canvas_size(sample, bboxes)
 
 
 def _canvas_size(sample: DetDataSample, like: Tensor) -> Tensor:

@@ -108,8 +108,8 @@ def test_truncated_expressions_are_flagged(preprocessor, make_sample, collate):
     ]
     data = preprocessor(collate(*packed))
     assert [sample.truncated for sample in data['data_samples']] == [
-        False,
-        True,
+        (False,),
+        (True,),
         (True, False),
     ]
     ids = data['inputs']['input_ids']

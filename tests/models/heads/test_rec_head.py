@@ -322,6 +322,14 @@ def test_loss_of_grouped_expressions_is_that_of_single_ones(make_head, make_samp
     expected = head.loss(boxes, single)
     for name, value in head.loss(boxes, grouped).items():
         assert value == expected[name]
+    # a box belongs to the expression of its label, wherever it stands
+    instances = grouped[1].gt_instances
+    grouped[1].gt_instances = instances[torch.tensor([1, 0])]
+    for name, value in head.loss(boxes, grouped).items():
+        assert value == expected[name]
+    grouped[1].gt_instances.labels[:] = 0
+    with pytest.raises(ValueError, match='the expression has 2 boxes, not one'):
+        head.loss(boxes, grouped)
 
 
 # predict ------------------------------------------------------------------------------
@@ -372,7 +380,7 @@ def test_predictions_of_grouped_expressions_come_by_image(make_head, make_sample
     first, second = make_head().predict(boxes, samples)
     assert first.bboxes[:, 0].tolist() == [36, 24]
     assert second.bboxes[:, 0].tolist() == [0]
-    assert first.labels.tolist() == [0, 0]
+    assert first.labels.tolist() == [0, 1]
 
 
 def test_no_score_is_invented(make_head, make_sample):
