@@ -1,6 +1,7 @@
-"""What flows between the rooms: expressions and features."""
+"""What flows between the rooms: expressions, placements and features."""
 
 from .expressions import expressions_of
+from .placement import Placement
 from .tower_features import TowerFeatures
 
-__all__ = ['TowerFeatures', 'expressions_of']
+__all__ = ['Placement', 'TowerFeatures', 'expressions_of']

@@ -11,6 +11,7 @@ from mmengine import ConfigDict
 from mmengine.structures import InstanceData
 
 import m2ist_mm  # noqa: F401  (registers everything)
+from m2ist_mm.structures import Placement
 
 # not square, so that height and width cannot be exchanged; stride 32
 CANVAS = (128, 96)
@@ -248,9 +249,7 @@ def make_sample():
                 img_path=f'{seed}.jpg',
                 ori_shape=CANVAS,
                 img_shape=CANVAS,
-                scale_factor=(1.0, 1.0),
-                pad_offset=(0, 0),
-                valid_shape=CANVAS,
+                placement=Placement.identity(CANVAS),
                 batch_input_shape=CANVAS,
             )
         )

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from ...feature_cache import feature_key
-from ...structures import expressions_of
+from ...structures import Placement, expressions_of
 from ..towers import resolve_pretrained
 
 
@@ -91,8 +91,7 @@ class RECDataPreprocessor(DetDataPreprocessor):
         """Name all that the vision tower's input is made of."""
         made_of = (
             image.shape,
-            sample.get('pad_offset'),
-            sample.get('valid_shape', sample.img_shape),
+            Placement.of(sample).region,
             [getattr(self, name, None) for name in ('mean', 'std')],
             self._channel_conversion,
         )
@@ -101,9 +100,8 @@ class RECDataPreprocessor(DetDataPreprocessor):
     def _padding_mask(self, images: Tensor, samples: SampleList) -> Tensor:
         mask = images.new_ones(len(images), *images.shape[-2:], dtype=torch.bool)
         for row, sample in zip(mask, samples, strict=True):
-            left, top = sample.get('pad_offset', (0, 0))
-            height, width = sample.get('valid_shape', sample.img_shape)[:2]
-            row[top : top + height, left : left + width] = False
+            left, top, right, bottom = Placement.of(sample).region
+            row[top:bottom, left:right] = False
         return mask
 
     def _tokenize(self, samples: SampleList) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from ...structures import expressions_of
+from ...structures import Placement, expressions_of
 from ..layers import VLEncoder
 
 
@@ -279,13 +279,8 @@ class RECHead(BaseModule):
         counts = [len(expressions_of(sample)) for sample in data_samples]
         results = []
         for sample, relative in zip(data_samples, boxes.split(counts), strict=True):
-            left, top = sample.get('pad_offset', (0, 0))
-            scale = boxes.new_tensor(sample.get('scale_factor', (1.0, 1.0))).repeat(2)
             bboxes = bbox_cxcywh_to_xyxy(relative) * _canvas_size(sample, boxes)
-            bboxes = (bboxes - boxes.new_tensor([left, top, left, top])) / scale
-            height, width = sample.ori_shape[:2]
-            bboxes[:, 0::2].clamp_(0, width)
-            bboxes[:, 1::2].clamp_(0, height)
+            bboxes = Placement.of(sample).to_image(bboxes, clip=True)
             labels = bboxes.new_zeros(len(bboxes), dtype=torch.long)
             results.append(InstanceData(bboxes=bboxes, labels=labels))
         return results
