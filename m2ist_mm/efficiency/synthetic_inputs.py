@@ -9,6 +9,8 @@ from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 
+from ..structures import Placement
+
 _SPECIAL_TOKENS = ('[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]')
 # few, so that the ids are within the smallest tower's vocabulary
 _WORDS = 'abcde'
@@ -74,9 +76,7 @@ class SyntheticInputs:
                     img_path='',
                     ori_shape=size,
                     img_shape=size,
-                    scale_factor=(1.0, 1.0),
-                    pad_offset=(0, 0),
-                    valid_shape=size,
+                    placement=Placement.identity(size),
                 )
             )
             corners = torch.rand(len(texts), 4, generator=generator) / 2

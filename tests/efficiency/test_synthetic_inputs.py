@@ -10,7 +10,7 @@ def test_batch_has_the_size_of_the_config(nano_config):
     batch = SyntheticInputs(nano_config).batch(images=2, expressions_per_image=3)
     assert [image.shape for image in batch['inputs']] == [(3, 64, 96)] * 2
     first = batch['data_samples'][0]
-    assert first.valid_shape == (64, 96)
+    assert first.placement.region == (0, 0, 96, 64)
     boxes = first.gt_instances.bboxes
     assert boxes.shape == (3, 4)
     assert (boxes[:, :2] < boxes[:, 2:]).all() and (boxes >= 0).all()
