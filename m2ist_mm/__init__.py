@@ -28,6 +28,7 @@ for _name, _wanted, _install in SUPPORTED_VERSIONS:
 
 from . import (  # noqa: E402
     checkpoints,
+    config,
     datasets,
     engine,
     evaluation,
@@ -42,6 +43,7 @@ from .feature_cache import feature_cache_hook  # noqa: E402, F401
 __all__ = [
     '__version__',
     'checkpoints',
+    'config',
     'datasets',
     'engine',
     'evaluation',
