@@ -28,6 +28,7 @@ for _name, _wanted, _install in SUPPORTED_VERSIONS:
 
 from . import (  # noqa: E402
     checkpoints,
+    config,
     datasets,
     engine,
     evaluation,
@@ -40,6 +41,7 @@ from .checkpoints import hooks  # noqa: E402, F401  (registers them)
 __all__ = [
     '__version__',
     'checkpoints',
+    'config',
     'datasets',
     'engine',
     'evaluation',

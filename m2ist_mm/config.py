@@ -9,6 +9,10 @@ from pathlib import Path
 import torch
 from mmdet.registry import MODELS
 from mmengine import Config, ConfigDict
+from mmengine.config.utils import MODULE2PACKAGE
+
+# _base_ = 'm2ist_mm::m2ist/m2ist_r50_refcoco.py' is looked for in our distribution
+MODULE2PACKAGE['m2ist_mm'] = 'm2ist_mm'
 
 from .models.towers import VisionTower
 
@@ -131,6 +135,7 @@ def load_config_file(
     if not Path(path).is_file():
         raise FileNotFoundError(f'there is no config file {path}')
     config = Config.fromfile(path)
+    _drop_own_scope(config)
     if data_root is not None:
         set_data_root(config, data_root)
     if cfg_options is not None:
@@ -138,6 +143,21 @@ def load_config_file(
     check_old_keys(config)
     apply_canvas(config)
     return config
+
+
+def _drop_own_scope(node: object) -> None:
+    """Make ``_base_ = 'm2ist_mm::...'`` the same as the path of that file.
+
+    MMEngine marks what comes from another package to be built from registries of that
+    name; ours are mmdet's.
+    """
+    if isinstance(node, Config | dict):
+        if node.get('_scope_') == 'm2ist_mm':
+            node.pop('_scope_')
+        node = list(node.values())
+    if isinstance(node, list | tuple):
+        for child in node:
+            _drop_own_scope(child)
 
 
 def check_old_keys(config: Config) -> None:
