@@ -11,10 +11,10 @@ from mmdet.registry import MODELS
 from mmengine import Config, ConfigDict
 from mmengine.config.utils import MODULE2PACKAGE
 
+from .models.towers import VisionTower
+
 # _base_ = 'm2ist_mm::m2ist/m2ist_r50_refcoco.py' is looked for in our distribution
 MODULE2PACKAGE['m2ist_mm'] = 'm2ist_mm'
-
-from .models.towers import VisionTower
 
 _FOLLOWS = 'leave it out, it follows from the towers'
 _TABLE = (

@@ -23,13 +23,11 @@ ffn = dict(embed_dims=16, feedforward_channels=32, num_fcs=2, ffn_drop=0.1,
            act_cfg=dict(type='ReLU', inplace=True))
 model = dict(
     type='SideTunedGrounder',
-    data_preprocessor=dict(
-        type='RECDataPreprocessor', tokenizer='{text_tower}', max_tokens=8,
-        mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
     backbone=dict(
         type='SideTuningBackbone',
         vision=dict(
-            type='DETREncoderTower', weights='{vision_tower}', in_channels=32,
+            type='DETREncoderTower', size=(64, 64), weights='{vision_tower}',
+            in_channels=32,
             backbone=dict(
                 type='ResNet', depth=18, num_stages=3, strides=(1, 2, 2),
                 dilations=(1, 1, 1), base_channels=8, stem_channels=8,
@@ -38,17 +36,12 @@ model = dict(
             encoder=dict(
                 num_layers=2, layer_cfg=dict(self_attn_cfg=attention, ffn_cfg=ffn)),
             positional_encoding=dict(num_feats=8, normalize=True)),
-        language=dict(type='TransformersTower', weights='{text_tower}'),
-        vision_taps=dict(attention='encoder.layers.{{i}}.self_attn.proj_drop',
-                         ffn='encoder.layers.{{i}}.ffn.layers'),
-        language_taps=dict(attention='model.encoder.layer.{{i}}.attention.output',
-                           ffn='model.encoder.layer.{{i}}.output.dense'),
-        vision_layers=[0, 1], language_layers=[0, 1]),
-    neck=dict(type='M3ISA', num_pairs=2, vision_channels=16, language_channels=24,
+        language=dict(
+            type='TransformersTower', weights='{text_tower}', max_tokens=8)),
+    neck=dict(type='M3ISA', vision_layers=[0, 1], language_layers=[0, 1],
               hidden_channels=8, scale=0.1),
     bbox_head=dict(
-        type='RECHead', vision_channels=16, language_channels=24,
-        num_vision_tokens=16, num_text_tokens=8, embed_dims=16, num_layers=2,
+        type='RECHead', embed_dims=16, num_layers=2,
         num_heads=2, feedforward_channels=32, dropout=0.1,
         loss_bbox=dict(type='L1Loss', loss_weight=5.0),
         loss_iou=dict(type='GIoULoss', loss_weight=2.0)),

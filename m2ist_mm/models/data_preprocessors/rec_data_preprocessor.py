@@ -10,10 +10,10 @@ from mmdet.registry import MODELS
 from mmdet.structures import SampleList
 from mmengine.logging import print_log
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from ...structures import Expressions, InputSpec, Placement
-from ..towers import resolve_pretrained, split_revision
+from ..towers import load_tokenizer
 
 
 @MODELS.register_module()
@@ -79,29 +79,10 @@ class RECDataPreprocessor(DetDataPreprocessor):
         """The tokenizer, loaded when the first expression comes.
 
         Raises:
-            FileNotFoundError: It is neither on this machine nor can be fetched.
-            ValueError: It is not known, or has no fast form.
+            FileNotFoundError, ValueError: See :func:`load_tokenizer`.
         """
         self._require('tokenizer')
-        name = self.input_spec.tokenizer
-        try:
-            folder, revision = split_revision(resolve_pretrained(name))
-            tokenizer = AutoTokenizer.from_pretrained(
-                folder, revision=revision, trust_remote_code=False
-            )
-        except OSError as error:
-            raise FileNotFoundError(
-                f'the tokenizer {name!r} is not on this machine and could not be '
-                'fetched from the model hub. Download it elsewhere and point the '
-                'config at the folder: --cfg-options '
-                f'model.backbone.language.tokenizer=FOLDER ({error})'
-            ) from error
-        if not tokenizer.is_fast:
-            raise ValueError(
-                f'the tokenizer {name!r} has no fast form (tokenizer.json): save it '
-                'once by AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)'
-            )
-        return tokenizer
+        return load_tokenizer(self.input_spec.tokenizer)
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Prepare a batch.

@@ -4,7 +4,7 @@ from .architectures import ARCHITECTURES, Architecture
 from .backbone_tower import BackboneTower
 from .detr_encoder_tower import DETREncoderTower
 from .frozen_part import FrozenPart
-from .pretrained import resolve_pretrained, split_revision
+from .pretrained import load_tokenizer, resolve_pretrained, split_revision
 from .taps import record_taps, resolve_modules
 from .tower import Tower
 from .transformers_tower import TransformersTower
@@ -21,6 +21,7 @@ __all__ = [
     'TransformersTower',
     'TransformersVisionTower',
     'VisionTower',
+    'load_tokenizer',
     'record_taps',
     'resolve_modules',
     'resolve_pretrained',
