@@ -78,7 +78,7 @@ def test_outputs_are_those_of_the_formula(make_model, ladder_config, inputs):
         w = ladder.state_dict()
         assert w['gates'].any()
         wanted = by_hand(
-            w, features.input_tokens, features.taps['layer'], features.mask
+            w, features.inputs, features.taps['layer'], features.mask
         )
         kept = ~features.mask
         torch.testing.assert_close(

@@ -96,7 +96,7 @@ def by_the_formulas(weights, vision, language, choices):
     ):
         total = features.tokens.clone()
         if choices.get('add_inputs', True):
-            total += features.input_tokens
+            total += features.inputs
         for i in range(len(features.taps['ffn'])):
             outputs = {}
             if 'iea' in experts:
@@ -226,7 +226,7 @@ def test_every_output_is_zero_at_the_start():
     assert not any(output.any() for output in outputs)
     totals = neck(vision, language)
     for total, features in zip(totals, (vision, language), strict=True):
-        assert torch.equal(total, features.tokens + features.input_tokens)
+        assert torch.equal(total, features.tokens + features.inputs)
 
 
 @pytest.mark.parametrize('init', ['zero', 'uniform'])
@@ -363,9 +363,9 @@ def test_missing_norms_are_named():
 def test_features_themselves_are_left_as_they_are(add_inputs):
     neck, vision, language = make_neck(add_inputs=add_inputs)
     copies = [
-        (side.tokens.clone(), side.input_tokens.clone()) for side in (vision, language)
+        (side.tokens.clone(), side.inputs.clone()) for side in (vision, language)
     ]
     neck(vision, language)
     for side, (tokens, input_tokens) in zip((vision, language), copies, strict=True):
         assert torch.equal(side.tokens, tokens)
-        assert torch.equal(side.input_tokens, input_tokens)
+        assert torch.equal(side.inputs, input_tokens)

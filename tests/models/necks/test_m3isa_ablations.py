@@ -1,8 +1,10 @@
 """The paper's ablations, as configs and as options."""
 
+import copy
 from pathlib import Path
 
 import pytest
+import torch
 from mmdet.registry import MODELS
 from mmengine import Config
 
@@ -22,11 +24,28 @@ def load(name=None):
     return Config.fromfile(CONFIGS / path).model
 
 
-def size(model):
-    neck = MODELS.build(model.neck)
-    assert neck.num_pairs == len(model.backbone.vision_layers)
-    assert neck.num_pairs == len(model.backbone.language_layers)
-    return sum(parameter.numel() for parameter in neck.parameters())
+@pytest.fixture(scope='module')
+def build():
+    """Builds the side networks of a model config on its towers, without memory."""
+    backbone = load().backbone
+    random = copy.deepcopy(backbone)
+    random.vision.weights = random.language.weights = None
+    with torch.device('meta'):
+        towers = MODELS.build(random).towers
+
+    def build(model):
+        assert model.backbone == backbone  # the side networks alone differ
+        return MODELS.build(model.neck, default_args=dict(towers=towers))
+
+    return build
+
+
+@pytest.fixture(scope='module')
+def size(build):
+    def size(model):
+        return sum(parameter.numel() for parameter in build(model).parameters())
+
+    return size
 
 
 def test_every_ablation_is_known():
@@ -41,7 +60,7 @@ def test_every_ablation_is_known():
 @pytest.mark.parametrize(
     'name', ['vea', 'lea', 'iea', 'vea-lea', 'vea-iea', 'lea-iea', 'no-side', None]
 )
-def test_experts(name):
+def test_experts(size, name):
     experts = set(EXPERTS) if name is None else set(name.split('-')) & set(EXPERTS)
     model = load(name)
     assert set(model.neck.get('experts', EXPERTS)) == experts
@@ -57,9 +76,9 @@ def test_experts(name):
         ('taps-ffn', dict.fromkeys(EXPERTS, 'ffn')),
     ],
 )
-def test_taps(name, taps):
+def test_taps(build, size, name, taps):
     model = load(name)
-    assert MODELS.build(model.neck).taps == taps
+    assert build(model).taps == taps
     assert size(model) == 2_975_232
 
 
@@ -72,15 +91,15 @@ def test_taps(name, taps):
         ('pairs-twelve', [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5], list(range(12))),
     ],
 )
-def test_pairs(name, vision, language):
+def test_pairs(size, name, vision, language):
     model = load(name)
-    assert model.backbone.vision_layers == vision
-    assert model.backbone.language_layers == language
+    assert model.neck.vision_layers == vision
+    assert model.neck.language_layers == language
     assert size(model) == len(vision) * 495_872
 
 
 @pytest.mark.parametrize('width', [32, 64, 128, 256])
-def test_width(width):
+def test_width(size, width):
     config = Config.fromfile(CONFIGS / f'{PREFIX}.py')
     config.merge_from_dict({'model.neck.hidden_channels': width})
     norms = 2 * (256 + 768)
@@ -89,8 +108,8 @@ def test_width(width):
     assert size(config.model) == 6 * (norms + matrices + biases)
 
 
-def test_share_and_scale():
+def test_share_and_scale(build, size):
     config = Config.fromfile(CONFIGS / f'{PREFIX}.py')
     config.merge_from_dict({'model.neck.share': False, 'model.neck.scale': 1.0})
     assert size(config.model) == 2_975_232 + 6 * (128 * 256 + 256)
-    assert MODELS.build(config.model.neck).vea[0].scale == 1.0
+    assert build(config.model).vea[0].scale == 1.0

@@ -44,8 +44,8 @@ def test_tokens_are_the_map_row_by_row(request, images, name):
     mask = features.mask.unflatten(1, (4, 3))
     assert mask[0].tolist() == 3 * [[True, False, False]] + [3 * [True]]
     assert not mask[1].any()
-    assert not features.input_tokens.any()
-    assert features.input_tokens.shape == features.tokens.shape
+    assert not features.inputs.any()
+    assert features.inputs.shape == features.tokens.shape
     assert tower.embed_dims == config.embed_dims
 
 

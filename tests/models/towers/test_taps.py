@@ -92,7 +92,7 @@ def test_vision_taps_are_the_sublayers_outputs_before_residual(
     mask = features.mask
     position = tower.positional_encoding(mask.unflatten(1, (4, 3)))
     position = position.flatten(2).transpose(1, 2)
-    x = features.input_tokens
+    x = features.inputs
     for i, layer in enumerate(tower.encoder.layers):
         attention, ffn, x = detr_layer(layer, x, position, mask)
         torch.testing.assert_close(taps['attention'][i], attention, **CLOSE)
@@ -107,7 +107,7 @@ def test_language_taps_are_attention_after_norm_and_second_dense_before_residual
     tower = make_model(language_config).eval()
     with record_taps(tower, backbone_config.language_taps, [0, 1]) as taps:
         features = tower(*texts)
-    x = features.input_tokens
+    x = features.inputs
     for i, layer in enumerate(tower.model.encoder.layer):
         attention, ffn, x = bert_layer(layer, x, 4, texts[1] == 0)
         torch.testing.assert_close(taps['attention'][i], attention, **CLOSE)

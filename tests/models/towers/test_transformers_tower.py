@@ -28,7 +28,7 @@ def test_features_are_the_bare_models_outputs(language_config, texts):
     features = tower(*texts)
     bare = tower.model(input_ids=texts[0], attention_mask=texts[1])
     assert torch.equal(features.tokens, bare.last_hidden_state)
-    assert torch.equal(features.input_tokens, tower.model.embeddings(texts[0]))
+    assert torch.equal(features.inputs, tower.model.embeddings(texts[0]))
     assert torch.equal(features.mask, texts[0] == 0)
     assert features.tokens.shape == (3, 6, 48)
     assert tower.embed_dims == 48
@@ -218,7 +218,7 @@ def test_taps_of_other_encoders_lead_from_input_to_output(other, texts):
     attention, ffn = taps['attention'], taps['ffn']
     if tower.model.config.model_type == 'clip_text_model':
         # before the residual, both
-        x = features.input_tokens + sum(attention + ffn)
+        x = features.inputs + sum(attention + ffn)
         names = dict(tower.named_modules())
         last = next(m for n, m in names.items() if n.endswith('final_layer_norm'))
         torch.testing.assert_close(last(x), features.tokens, rtol=1e-4, atol=1e-5)

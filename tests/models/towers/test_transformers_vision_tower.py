@@ -70,8 +70,8 @@ def test_tokens_are_the_bare_models_without_class_and_registers(tower, kind, ima
     prefix = PREFIX.get(kind, 0)
     assert bare.shape == (2, prefix + 48, 32)
     assert torch.equal(features.tokens, bare[:, prefix:])
-    assert features.input_tokens.shape == (2, 48, 32)
-    assert features.taps == features.norms == {}
+    assert features.inputs.shape == (2, 48, 32)
+    assert features.taps == {}
     assert tower.embed_dims == 32
 
 
@@ -79,7 +79,7 @@ def test_tokens_are_the_bare_models_without_class_and_registers(tower, kind, ima
 def test_taps_are_what_each_sublayer_adds_to_the_residual(tower, kind, images):
     with record_taps(tower, vision_taps(kind), [0, 1, 2]) as taps:
         features = tower(*images)
-    x = features.input_tokens + sum(taps['attention'] + taps['ffn'])
+    x = features.inputs + sum(taps['attention'] + taps['ffn'])
     if KINDS[kind][2] is not None:
         x = module_named(tower, KINDS[kind][2])(x)
     torch.testing.assert_close(x, features.tokens, rtol=1e-4, atol=1e-5)
@@ -116,10 +116,10 @@ def test_taps_of_attention_and_ffn_are_not_exchanged(tower, kind, images):
 
 @torch.no_grad()
 def test_tokens_are_patches_row_by_row(tower, images):
-    before = tower(*images).input_tokens
+    before = tower(*images).inputs
     changed = images[0].clone()
     changed[:, :, 2 * 16 + 5, 3 * 16 + 7] += 1
-    differs = (tower(changed, images[1]).input_tokens - before).abs().amax(-1)
+    differs = (tower(changed, images[1]).inputs - before).abs().amax(-1)
     assert differs.nonzero()[:, 1].tolist() == 2 * [2 * 6 + 3]
 
 
@@ -134,7 +134,7 @@ def test_position_embedding_is_interpolated_over_rows_and_columns(tower, kind):
     grid.copy_(torch.randn(32).expand(4, 32))
     grid[:, 0] = torch.tensor([0.0, 1.0, 0.0, 1.0])
     images = torch.zeros(1, 3, 64, 96)
-    tokens = tower(images, torch.zeros(1, 64, 96, dtype=torch.bool)).input_tokens
+    tokens = tower(images, torch.zeros(1, 64, 96, dtype=torch.bool)).inputs
     values = tokens[0, :, 0].unflatten(0, (4, 6))
     torch.testing.assert_close(values, values[:1].expand(4, 6))
     assert (values[0].diff() >= -1e-6).all()
