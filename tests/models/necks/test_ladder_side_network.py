@@ -72,9 +72,7 @@ def test_outputs_are_those_of_the_formula(make_model, ladder_config, inputs):
     ):
         w = ladder.state_dict()
         assert w['gates'].any()
-        wanted = by_hand(
-            w, features.inputs, features.taps['layer'], features.mask
-        )
+        wanted = by_hand(w, features.inputs, features.taps['layer'], features.mask)
         kept = ~features.mask
         torch.testing.assert_close(
             (output - features.tokens)[kept], wanted[kept], rtol=0, atol=1e-5
@@ -148,7 +146,8 @@ def test_missing_taps_are_named(ladder_config):
         backbone=dict(type='MobileNetV2', out_indices=(7,)),
     )
     with pytest.raises(
-        ValueError, match=r"BackboneTower \(MobileNetV2\) has no taps 'layer', only \[\]"
+        ValueError,
+        match=r"BackboneTower \(MobileNetV2\) has no taps 'layer', only \[\]",
     ):
         MODELS.build(ladder_config)
 

@@ -352,9 +352,7 @@ def test_unknown_choices_are_refused(make_neck, choices, text):
 
 def test_every_layer_has_a_partner(model_config):
     model_config.neck.language_layers = [0]
-    with pytest.raises(
-        ValueError, match='vision_layers has 2, language_layers has 1'
-    ):
+    with pytest.raises(ValueError, match='vision_layers has 2, language_layers has 1'):
         MODELS.build(model_config)
 
 
@@ -422,9 +420,7 @@ def test_norms_are_those_of_the_chosen_language_layers(model_config):
 @pytest.mark.parametrize('add_inputs', [True, False])
 def test_features_themselves_are_left_as_they_are(make_neck, add_inputs):
     neck, vision, language = make_neck(add_inputs=add_inputs)
-    copies = [
-        (side.tokens.clone(), side.inputs.clone()) for side in (vision, language)
-    ]
+    copies = [(side.tokens.clone(), side.inputs.clone()) for side in (vision, language)]
     neck(vision, language)
     for side, (tokens, inputs) in zip((vision, language), copies, strict=True):
         assert torch.equal(side.tokens, tokens)
