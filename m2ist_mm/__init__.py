@@ -32,13 +32,11 @@ from . import (  # noqa: E402
     datasets,
     engine,
     evaluation,
-    feature_cache,
     models,
     structures,
     visualization,
 )
 from .checkpoints import hooks  # noqa: E402, F401  (registers them)
-from .feature_cache import feature_cache_hook  # noqa: E402, F401
 
 __all__ = [
     '__version__',
@@ -47,7 +45,6 @@ __all__ = [
     'datasets',
     'engine',
     'evaluation',
-    'feature_cache',
     'models',
     'structures',
     'visualization',

@@ -2,7 +2,6 @@
 
 import argparse
 import copy
-import inspect
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,14 +11,60 @@ from mmdet.registry import MODELS
 from mmengine import Config, ConfigDict
 from mmengine.config.utils import MODULE2PACKAGE
 
+from .models.towers import VisionTower
+
 # _base_ = 'm2ist_mm::m2ist/m2ist_r50_refcoco.py' is looked for in our distribution
 MODULE2PACKAGE['m2ist_mm'] = 'm2ist_mm'
 
-# keys of earlier versions, and what says the same now
-OLD_KEYS = dict.fromkeys(
-    ('canvas_640', 'canvas_448', 'canvas_320'),
-    'write canvas = (height, width); train_pipeline and test_pipeline are fitted to it',
+_FOLLOWS = 'leave it out, it follows from the towers'
+_TABLE = (
+    'an architecture of m2ist_mm.models.towers.ARCHITECTURES needs none; for another, '
+    'write {new} = dict(KIND=PATTERN) in the config of the tower'
 )
+_CACHE = 'write default_hooks.feature_cache = dict(type="FeatureCacheHook", {name}=...)'
+# keys of earlier versions, and what says the same now
+OLD_KEYS = {
+    **dict.fromkeys(
+        ('canvas_640', 'canvas_448', 'canvas_320'),
+        'write canvas = (height, width); train_pipeline and test_pipeline are fitted '
+        'to it',
+    ),
+    **{
+        f'model.backbone.{name}_{old}': _TABLE.format(new=f'{name}.{new}')
+        for name in ('vision', 'language')
+        for old, new in (('taps', 'taps'), ('sites', 'sites'), ('norms', 'norms'))
+    },
+    **{
+        f'model.backbone.{name}_layers': f'write it as model.neck.{name}_layers'
+        for name in ('vision', 'language')
+    },
+    **{
+        f'model.backbone.{name}_cache': _CACHE.format(name=name)
+        for name in ('vision', 'language')
+    },
+    **{
+        f'model.backbone.vision_{name}': f'write it as model.backbone.vision.{name}'
+        for name in ('chunk', 'channels_last', 'compile')
+    },
+    **dict.fromkeys(
+        (
+            *(f'model.neck.{name}' for name in ('num_pairs', 'vision_channels')),
+            'model.neck.language_channels',
+            'model.neck.vision.num_layers',
+            'model.neck.vision.channels',
+            'model.neck.language.num_layers',
+            'model.neck.language.channels',
+            'model.bbox_head.vision_channels',
+            'model.bbox_head.language_channels',
+            'model.bbox_head.num_vision_tokens',
+        ),
+        _FOLLOWS,
+    ),
+    **dict.fromkeys(
+        ('model.bbox_head.num_text_tokens', 'model.data_preprocessor.max_tokens'),
+        'write it as model.backbone.language.max_tokens',
+    ),
+}
 # arguments of transforms that are lengths in pixels: an edge or (width, height)
 _LENGTHS = {
     'Resize': ('scale',),
@@ -171,9 +216,7 @@ def apply_canvas(config: Config) -> None:
 def _has_size(tower: dict) -> bool:
     """Whether the tower of a config is made for an input size."""
     tower_class = MODELS.get(str(tower.get('type')))
-    return (
-        tower_class is not None and 'size' in inspect.signature(tower_class).parameters
-    )
+    return isinstance(tower_class, type) and issubclass(tower_class, VisionTower)
 
 
 def _fit_pipelines(node: object, size: tuple[int, int]) -> None:

@@ -22,6 +22,7 @@ WORDS = (
 
 VISION = dict(
     type='DETREncoderTower',
+    size=CANVAS,
     weights=None,
     backbone=dict(
         type='ResNet',
@@ -54,63 +55,34 @@ VISION = dict(
     ),
     positional_encoding=dict(num_feats=16, normalize=True),
 )
-ARCH = dict(
-    vocab_size=len(SPECIAL_TOKENS) + len(WORDS),
-    hidden_size=48,
-    num_hidden_layers=2,
-    num_attention_heads=4,
-    intermediate_size=64,
-    max_position_embeddings=32,
+LANGUAGE = dict(
+    type='TransformersTower',
+    weights=None,
+    arch=dict(
+        model_type='bert',
+        vocab_size=len(SPECIAL_TOKENS) + len(WORDS),
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=32,
+    ),
+    max_tokens=8,
 )
-MODEL = dict(
-    type='SideTunedGrounder',
-    data_preprocessor=dict(
-        type='RECDataPreprocessor',
-        tokenizer=None,  # a folder, see write_tokenizer
-        max_tokens=8,
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-    ),
-    backbone=dict(
-        type='SideTuningBackbone',
-        vision=VISION,
-        language=dict(
-            type='TransformersTower', weights=None, arch=dict(model_type='bert', **ARCH)
-        ),
-        vision_taps=dict(
-            attention='encoder.layers.{i}.self_attn.proj_drop',
-            ffn='encoder.layers.{i}.ffn.layers',
-        ),
-        language_taps=dict(
-            attention='model.encoder.layer.{i}.attention.output',
-            ffn='model.encoder.layer.{i}.output.dense',
-        ),
-        vision_layers=[0, 1],
-        language_layers=[0, 1],
-    ),
-    neck=dict(
-        type='M3ISA',
-        num_pairs=2,
-        vision_channels=32,
-        language_channels=48,
-        hidden_channels=8,
-        scale=0.1,
-    ),
-    bbox_head=dict(
-        type='RECHead',
-        vision_channels=32,
-        language_channels=48,
-        num_vision_tokens=12,
-        num_text_tokens=8,
-        embed_dims=32,
-        num_layers=2,
-        num_heads=4,
-        feedforward_channels=64,
-        dropout=0.1,
-        loss_bbox=dict(type='L1Loss', loss_weight=5.0),
-        loss_iou=dict(type='GIoULoss', loss_weight=2.0),
-    ),
+BACKBONE = dict(type='SideTuningBackbone', vision=VISION, language=LANGUAGE)
+NECK = dict(
+    type='M3ISA',
+    vision_layers=[0, 1],
+    language_layers=[0, 1],
+    hidden_channels=8,
+    scale=0.1,
+)
+HEAD = dict(
+    type='RECHead',
+    embed_dims=32,
+    num_layers=2,
+    num_heads=4,
+    feedforward_channels=64,
 )
 
 LOAD_IMAGE = dict(type='LoadImageFromFile', imdecode_backend='pillow')
@@ -164,16 +136,25 @@ def write_nano_config(folder: Path, data_root: Path, seed: int = 0) -> Path:
     torch.manual_seed(seed)
     text_tower, vision_tower = folder / 'bert', folder / 'vision.pth'
     write_tokenizer(text_tower)
-    BertModel(BertConfig(**ARCH), add_pooling_layer=False).save_pretrained(text_tower)
+    arch = BertConfig(**LANGUAGE['arch'])
+    BertModel(arch, add_pooling_layer=False).save_pretrained(text_tower)
     tower = MODELS.build(copy.deepcopy(VISION))
     tower.init_weights()
     torch.save(tower.state_dict(), vision_tower)
 
-    model = copy.deepcopy(MODEL)
-    model['data_preprocessor']['tokenizer'] = str(text_tower)
-    model['backbone']['vision']['weights'] = str(vision_tower)
-    model['backbone']['language'] = dict(
-        type='TransformersTower', weights=str(text_tower)
+    vision = dict(VISION, weights=str(vision_tower))
+    # its architecture is that of the folder
+    language = dict(type='TransformersTower', weights=str(text_tower), max_tokens=8)
+    model = dict(
+        type='SideTunedGrounder',
+        backbone=dict(BACKBONE, vision=vision, language=language),
+        neck=NECK,
+        bbox_head=dict(
+            HEAD,
+            dropout=0.1,
+            loss_bbox=dict(type='L1Loss', loss_weight=5.0),
+            loss_iou=dict(type='GIoULoss', loss_weight=2.0),
+        ),
     )
     train_dataset = dict(
         type='ReferDataset',

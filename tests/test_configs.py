@@ -21,6 +21,7 @@ from transformers import AutoConfig
 from m2ist_mm.checkpoints import convert_detr
 from m2ist_mm.config import iter_dataset_configs, load_config_file
 from m2ist_mm.efficiency.training_step import use_random_towers
+from m2ist_mm.structures import Placement
 
 ROOT = Path(__file__).parents[1]
 PATHS = sorted(
@@ -159,10 +160,8 @@ def make_sample(canvas):
         dict(
             text=EXPRESSION,
             img_shape=(canvas, canvas),
-            ori_shape=(2 * height, 2 * canvas),
-            valid_shape=(height, canvas),
-            pad_offset=(0, 0),
-            scale_factor=(0.5, 0.5),
+            ori_shape=(height, canvas),
+            placement=Placement.identity((height, canvas)),
         )
     )
     generator = torch.Generator().manual_seed(0)

@@ -9,7 +9,6 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     epoch_seed=dict(type='EpochSeedHook'),
     tuning_summary=dict(type='TuningSummaryHook'),
-    feature_cache=dict(type='FeatureCacheHook'),
     tuned_state=dict(type='TunedStateHook'),
     checkpoint=dict(
         type='TunedCheckpointHook',

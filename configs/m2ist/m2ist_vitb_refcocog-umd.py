@@ -7,4 +7,4 @@ _base_ = [
 ]
 canvas = (448, 448)
 # RefCOCOg's expressions are long
-model = dict(data_preprocessor=dict(max_tokens=40), bbox_head=dict(num_text_tokens=40))
+model = dict(backbone=dict(language=dict(max_tokens=40)))

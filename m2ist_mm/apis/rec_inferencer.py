@@ -20,7 +20,7 @@ from torch import nn
 
 from ..checkpoints.tuned_state import fit_checkpoint
 from ..config import iter_dataset_configs, load_config_file
-from ..structures import expressions_of
+from ..structures import Expressions
 
 Image = str | Path | np.ndarray
 
@@ -349,10 +349,10 @@ def _texts_by_image(
 
 
 def _as_dict(sample: DetDataSample) -> dict:
-    truncated = sample.truncated
+    expressions = Expressions.of(sample)
     return dict(
         img_path=sample.img_path,
-        text=list(expressions_of(sample)),
+        text=list(expressions.texts),
         bboxes=sample.pred_instances.bboxes.tolist(),
-        truncated=list(truncated) if isinstance(truncated, tuple) else [truncated],
+        truncated=list(expressions.truncated),
     )

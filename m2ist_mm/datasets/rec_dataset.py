@@ -1,48 +1,22 @@
 """Base of all datasets for referring expression comprehension."""
 
 import logging
-import math
-import random
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
-import mmcv
-import numpy as np
 import torch
 from mmdet.datasets import BaseDetDataset
-from mmengine.fileio import exists, get
 from mmengine.logging import print_log
-from rich.progress import track
 
+from ..seeding import seeded_generators
+from .checks import check_decoding, check_expressions, find_missing_images, read_sizes
 from .dataset_error import DatasetError
-from .image_size import read_image_size
+from .grouping import group_expressions, spares_directions
 from .published_counts import resolve_expected_count
-from .transforms import ApplyUnlessDirection, has_direction_word
 
 NO_EPOCH = -1
-
-
-@contextmanager
-def _random_numbers_from(*key: int) -> Iterator[None]:
-    """Seed Python's, numpy's and torch's CPU generators, and restore them after.
-
-    Args:
-        *key (int): Non-negative numbers that name the stream.
-    """
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    seeds = np.random.SeedSequence(key).generate_state(3)
-    random.seed(int(seeds[0]))
-    np.random.seed(seeds[1])
-    # Not torch.manual_seed: it would seed the GPUs' generators as well.
-    torch.default_generator.manual_seed(int(seeds[2]))
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
 
 
 class RECDataset(BaseDetDataset):
@@ -54,8 +28,8 @@ class RECDataset(BaseDetDataset):
     A sample before its pipeline is a dict with ``img_path``, ``img_id``,
     ``height`` and ``width`` (pixels), ``split``, ``dataset`` (where it has a name),
     the aligned lists ``text``, ``sent_id`` and (where the dataset has it)
-    ``kind``, and ``instances``: mmdet's, one for each expression, all of class 0,
-    'referent'.
+    ``kind``, and ``instances``: mmdet's, one for each expression, whose
+    ``bbox_label`` is the index of the expression.
 
     Random numbers: once :meth:`set_epoch` was called, a sample's pipeline draws
     from generators seeded by (seed, epoch, index), whichever worker runs it, so
@@ -159,7 +133,7 @@ class RECDataset(BaseDetDataset):
         for expression in expressions:
             text = expression['text'].strip()
             expression['text'] = text.lower() if self.lowercase else text
-        sound = self._check_expressions(expressions, faults)
+        sound = self._check(expressions, faults)
         found, left = (
             Counter(e['split'] for e in rows) for rows in (expressions, sound)
         )
@@ -194,7 +168,13 @@ class RECDataset(BaseDetDataset):
         for expression in sound:
             number = image_ids.setdefault(expression['img_path'], len(image_ids))
             expression.setdefault('img_id', number)
-        return [self._build_sample(group) for group in self._group(sound)]
+        groups = group_expressions(
+            sound,
+            self.max_expressions_per_sample,
+            self.seed,
+            crops=spares_directions(self.pipeline),
+        )
+        return [self._build_sample(group) for group in groups]
 
     @property
     def _label(self) -> str:
@@ -220,46 +200,17 @@ class RECDataset(BaseDetDataset):
                     ]
                 )
 
-    def _check_expressions(
-        self, expressions: list[dict], faults: list[str]
-    ) -> list[dict]:
-        """Append what is wrong to ``faults``; return what is right.
-
-        Boxes that leave the image by at most one pixel, as rounding makes
-        them, are clipped and counted in the log.
-        """
-        unusable = self._missing_images(expressions, faults)
+    def _check(self, expressions: list[dict], faults: list[str]) -> list[dict]:
+        """Append what is wrong to ``faults``; return what is right."""
+        unusable = set()
         if self.check_images:
-            unusable |= self._read_sizes(expressions, unusable, faults)
-        seen, sound, clipped = set(), [], 0
-        for expression in expressions:
-            problems = []
-            if not expression['text'].strip():
-                problems.append('the expression is empty')
-            key = expression['split'], expression['sent_id']
-            if key in seen:
-                problems.append(f'its sent_id {key[1]} is not unique')
-            seen.add(key)
-
-            bbox = [float(number) for number in expression['bbox']]
-            width = expression.get('width', math.inf)
-            height = expression.get('height', math.inf)
-            x1, y1, x2, y2 = bbox
-            inside = [max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)]
-            if not (all(map(math.isfinite, bbox)) and x1 < x2 and y1 < y2):
-                problems.append(f'its box {bbox} (xyxy) has no area')
-            elif (
-                max(abs(old - new) for old, new in zip(bbox, inside, strict=True)) > 1
-                or inside[0] >= inside[2]
-                or inside[1] >= inside[3]
-            ):
-                problems.append(
-                    f'its box {bbox} (xyxy) leaves the image of {width}x{height} pixels'
-                )
-            faults += [f'{expression["entry"]}: {problem}' for problem in problems]
-            if not problems and expression['img_path'] not in unusable:
-                clipped += bbox != inside
-                sound.append({**expression, 'bbox': inside})
+            folder, backend_args = self.data_prefix['img'], self.backend_args
+            unusable, wrong = find_missing_images(expressions, folder, backend_args)
+            broken, unread = read_sizes(expressions, unusable, backend_args)
+            unusable |= broken
+            faults += wrong + unread
+        sound, wrong, clipped = check_expressions(expressions, unusable)
+        faults += wrong
         if clipped:
             print_log(
                 f'{self._label}: clipped the boxes of {clipped} '
@@ -267,83 +218,6 @@ class RECDataset(BaseDetDataset):
                 logger='current',
             )
         return sound
-
-    def _missing_images(self, expressions: list[dict], faults: list[str]) -> set[str]:
-        """Look for each image once; a fault for each that is not there."""
-        if not self.check_images:
-            return set()
-        folder = self.data_prefix['img']
-        if not exists(folder, backend_args=self.backend_args):
-            raise DatasetError(
-                [f'{folder}: no such image folder; check data_root and data_prefix']
-            )
-        first_entry = {}
-        for expression in expressions:
-            first_entry.setdefault(expression['img_path'], expression['entry'])
-        missing = {
-            path: entry
-            for path, entry in first_entry.items()
-            if not exists(path, backend_args=self.backend_args)
-        }
-        faults += [
-            f'{path}: no such image, named by {entry}; check data_root and '
-            f'data_prefix ({len(missing)} of {len(first_entry)} images are missing)'
-            for path, entry in missing.items()
-        ]
-        return set(missing)
-
-    def _read_sizes(
-        self, expressions: list[dict], unusable: set[str], faults: list[str]
-    ) -> set[str]:
-        """Add the sizes that the annotations do not have; return what is broken."""
-        sizes, broken = {}, set()
-        for expression in expressions:
-            path = expression['img_path']
-            if 'width' in expression or path in unusable or path in broken:
-                continue
-            if path not in sizes:
-                try:
-                    sizes[path] = read_image_size(path, self.backend_args)
-                except Exception as error:
-                    broken.add(path)
-                    faults.append(f'{path}: broken image: {error}')
-                    continue
-            expression['width'], expression['height'] = sizes[path]
-        return broken
-
-    def _group(self, expressions: list[dict]) -> list[list[dict]]:
-        """Group expressions of one image and split, at most the allowed number.
-
-        A group shares its augmentation. So that each expression is cropped as often
-        and as closely as alone, those that a crop spares stay apart from the others,
-        and of the others only those of one object go together.
-        """
-        size = self.max_expressions_per_sample
-        if size == 1:
-            return [[expression] for expression in expressions]
-        crops = any(
-            isinstance(step, ApplyUnlessDirection) for step in self.pipeline.transforms
-        )
-        by_view = defaultdict(list)
-        for expression in expressions:
-            apart = crops and not has_direction_word(expression['text'])
-            key = (
-                expression['split'],
-                expression.get('dataset'),
-                expression['img_path'],
-                tuple(expression['bbox']) if apart else None,
-            )
-            by_view[key].append(expression)
-        generator = np.random.default_rng(self.seed)
-        groups = []
-        for members in by_view.values():
-            # The file has an object's expressions in a row: unshuffled, a
-            # group would name the same box again and again.
-            members = [members[index] for index in generator.permutation(len(members))]
-            groups += [
-                members[start : start + size] for start in range(0, len(members), size)
-            ]
-        return groups
 
     def _build_sample(self, group: list[dict]) -> dict:
         """Turn expressions of one image into mmdet's form of a sample."""
@@ -360,8 +234,8 @@ class RECDataset(BaseDetDataset):
             if any(key in expression for expression in group):
                 sample[key] = [expression.get(key) for expression in group]
         sample['instances'] = [
-            dict(bbox=expression['bbox'], bbox_label=0, ignore_flag=0)
-            for expression in group
+            dict(bbox=expression['bbox'], bbox_label=index, ignore_flag=0)
+            for index, expression in enumerate(group)
         ]
         return sample
 
@@ -398,12 +272,13 @@ class RECDataset(BaseDetDataset):
         sample = self.get_data_info(idx)
         place = f'{sample["img_path"]} (sent_id {sample["sent_id"]})'
         epoch = int(self._epoch)
+        if epoch == NO_EPOCH:
+            seeded = nullcontext()
+        else:
+            seeded = seeded_generators(self.seed, epoch, sample['sample_idx'])
         try:
-            if epoch == NO_EPOCH:
+            with seeded:
                 packed = self.pipeline(sample)
-            else:
-                with _random_numbers_from(self.seed, epoch, sample['sample_idx']):
-                    packed = self.pipeline(sample)
         except Exception as error:
             raise DatasetError(
                 [
@@ -415,7 +290,12 @@ class RECDataset(BaseDetDataset):
             raise DatasetError([f'{place}: the pipeline gave no sample for it'])
         return packed
 
-    # -- checking ----------------------------------------------------------
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Categories of a sample's boxes: all are referents, whatever their label.
+
+        mmdet's ``ClassBalancedDataset`` repeats samples of rare ones.
+        """
+        return [0] * len(self.get_data_info(idx)['instances'])
 
     def check_decoding(self) -> list[str]:
         """Decode every image once, with a progress bar.
@@ -428,19 +308,4 @@ class RECDataset(BaseDetDataset):
         for index in range(len(self)):
             sample = self.get_data_info(index)
             sizes[sample['img_path']] = sample.get('width'), sample.get('height')
-        faults = []
-        for path, (width, height) in track(sizes.items(), 'decoding the images'):
-            try:
-                # Unlike some versions of OpenCV, Pillow refuses a truncated file.
-                image = mmcv.imfrombytes(
-                    get(path, backend_args=self.backend_args), backend='pillow'
-                )
-            except Exception as error:
-                faults.append(f'{path}: broken image: {error}')
-            else:
-                if width is not None and image.shape[:2] != (height, width):
-                    faults.append(
-                        f'{path}: is {image.shape[1]}x{image.shape[0]} pixels, '
-                        f'and {width}x{height} in the annotations'
-                    )
-        return faults
+        return check_decoding(sizes, self.backend_args)

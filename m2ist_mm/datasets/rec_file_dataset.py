@@ -82,11 +82,15 @@ class RECFileDataset(RECDataset):
         if '{split}' in self.ann_file:
             expressions, faults = [], []
             for split in self.splits:
-                found, wrong = self._read(self.source(split))
+                found, wrong = self._read(
+                    self.source(split), backend_args=self.backend_args
+                )
                 expressions += [{**expression, 'split': split} for expression in found]
                 faults += wrong
         else:
-            expressions, faults = self._read(self.ann_file)
+            expressions, faults = self._read(
+                self.ann_file, backend_args=self.backend_args
+            )
             faults += self._split_faults(expressions)
             expressions = [
                 expression

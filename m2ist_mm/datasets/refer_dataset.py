@@ -63,14 +63,16 @@ class ReferDataset(RECDataset):
         Raises:
             DatasetError: If a file is missing or damaged, or has no such split.
         """
-        refs = load_refs(self.refs_file)
+        refs = load_refs(self.refs_file, self.backend_args)
         self._check_splits({ref['split'] for ref in refs})
-        images, annotations, faults = read_coco_tables(self.ann_file)
+        images, annotations, faults = read_coco_tables(
+            self.ann_file, backend_args=self.backend_args
+        )
         faults += duplicates(self.refs_file, 'ref_id', (ref['ref_id'] for ref in refs))
         held_out = {
             ref['image_id']
             for path in self.held_out_by
-            for ref in load_refs(path)
+            for ref in load_refs(path, self.backend_args)
             if ref['split'] != 'train'
         }
 

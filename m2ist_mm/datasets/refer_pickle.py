@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .dataset_error import DatasetError
+from .formats.json_text import read_bytes
 
 # What a REFER entry must have, with the type of each value.
 _REF_FIELDS = {
@@ -65,7 +66,7 @@ def _read_fields(entry: Any, fields: dict[str, type]) -> dict:
     return entry
 
 
-def load_refs(path: str | Path) -> list[dict]:
+def load_refs(path: str | Path, backend_args: dict | None = None) -> list[dict]:
     """Read the referents of a REFER dataset.
 
     The files are Python 2 pickles of protocol 0 or 2 with byte strings (UTF-8,
@@ -73,6 +74,7 @@ def load_refs(path: str | Path) -> list[dict]:
 
     Args:
         path (str | Path): A ``refs(*).p``.
+        backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
         list[dict]: One dict per referent, in the order of the file, with at
@@ -84,16 +86,9 @@ def load_refs(path: str | Path) -> list[dict]:
         DatasetError: If the file is missing, incomplete, asks for anything
             that could run code, or is not a list of referents.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise DatasetError(
-            [
-                f'{path}: no such file; it comes with the dataset, so '
-                'check data_root and refs_file'
-            ]
-        )
+    content = read_bytes(path, backend_args)
     try:
-        refs = _PlainUnpickler(io.BytesIO(path.read_bytes()), encoding='bytes').load()
+        refs = _PlainUnpickler(io.BytesIO(content), encoding='bytes').load()
     # A damaged pickle fails in whatever way its opcodes happen to.
     except Exception as error:
         raise DatasetError(

@@ -29,8 +29,7 @@ class TrainingStep:
         device: Where it runs.
 
     Raises:
-        ValueError: The model has no pair of towers, or the size of its inputs is not
-            known.
+        ValueError: The model has no pair of towers.
     """
 
     def __init__(self, config: Config, device: str = 'cpu') -> None:
@@ -41,7 +40,6 @@ class TrainingStep:
             if settings and settings.get('folder'):
                 # files are of the real towers and the real data
                 settings.update(folder=None, max_entries=_CACHE_ENTRIES)
-        self.inputs = SyntheticInputs(config)
         self.device = torch.device(device)
         torch.manual_seed(0)
         logger = MMLogger.get_current_instance()
@@ -49,6 +47,7 @@ class TrainingStep:
         logger.setLevel(logging.WARNING)  # MMEngine logs a line per parameter
         try:
             self.model = self.build_model(config).to(self.device)
+            self.inputs = SyntheticInputs(self.model.data_preprocessor.input_spec)
             self.optim_wrapper = build_optim_wrapper(self.model, config.optim_wrapper)
         finally:
             logger.setLevel(level)
@@ -57,7 +56,7 @@ class TrainingStep:
         """Build the model, with a tokenizer that knows the synthetic expressions."""
         with TemporaryDirectory() as folder:
             write_tokenizer(folder)
-            config.model.data_preprocessor.tokenizer = folder
+            config.model.backbone.language.tokenizer = folder
             model = MODELS.build(config.model)
             # it is read when it is asked for first
             assert model.data_preprocessor.tokenizer is not None

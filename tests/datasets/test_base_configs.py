@@ -74,13 +74,12 @@ def check_consistency(pipeline, results, canvas, seed):
     sample, image = packed['data_samples'], packed['inputs'].float().mean(0)
     assert image.shape == sample.img_shape == canvas[::-1]
 
-    left, top = sample.pad_offset
-    height, width = sample.valid_shape
+    left, top, right, bottom = sample.placement.region
     outside = image.clone()
-    outside[top : top + height, left : left + width] = 0
+    outside[top:bottom, left:right] = 0
     assert outside.abs().max() == 0
 
-    image = image[top : top + height, left : left + width]
+    image = image[top:bottom, left:right]
     bright = image > (image.max() + image.min()) / 2
     if image.max() > image.min():  # else the referent fills the crop
         rows, columns = bright.nonzero().T
@@ -89,7 +88,7 @@ def check_consistency(pipeline, results, canvas, seed):
         ) + torch.tensor([left, top, left, top])
         error = (painted - sample.gt_instances.bboxes[0]).abs().max()
         assert error <= 1.5, (painted, sample.gt_instances.bboxes)
-    assert sample.text == (swap_left_right(text) if sample.flip else text)
+    assert sample.text == (swap_left_right(text) if sample.flip else text,)
 
 
 # Not smaller: enlarged, the blur of an edge that the colour jitter then brightens is
@@ -183,9 +182,9 @@ def test_truth_of_a_test_sample_stays_in_pixels_of_the_original(mini_refcoco, na
     assert sample.gt_instances.bboxes[0].tolist() == expected
 
     # mapped to the canvas as the model's prediction is mapped back
+    (on_canvas,) = sample.placement.to_canvas(torch.tensor([expected]))
     image = packed['inputs'].numpy()
-    scale, offset = np.tile(sample.scale_factor, 2), np.tile(sample.pad_offset, 2)
-    x1, y1, x2, y2 = (np.array(expected) * scale + offset).round().astype(int)
+    x1, y1, x2, y2 = on_canvas.round().int().tolist()
     magenta = (image[0] > 150) & (image[1] < 110) & (image[2] > 150)
     inside = magenta[y1 + 4 : y2 - 4, x1 + 4 : x2 - 4]
     assert inside.mean() > 0.99

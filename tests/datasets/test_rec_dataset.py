@@ -133,14 +133,34 @@ def test_grouping_keeps_every_expression_once(mini_refcoco, build_refer, size):
     groups = [dataset.get_data_info(i) for i in range(len(dataset))]
     assert len(groups) == 3 * -(-4 // size)  # 3 images of 4 expressions
     found = {
-        sent_id: (group['img_path'], [text], [instance])
+        sent_id: (group['img_path'], [text], [{**instance, 'bbox_label': 0}])
         for group in groups
         for sent_id, text, instance in zip(
             group['sent_id'], group['text'], group['instances'], strict=True
         )
     }
     assert found == expected
+    for group in groups:
+        labels = [instance['bbox_label'] for instance in group['instances']]
+        assert labels == list(range(len(labels)))
     assert all(len(group['text']) <= size for group in groups)
+
+
+def test_all_boxes_are_of_one_category(mini_refcoco, build_refer):
+    """Else mmdet's ClassBalancedDataset takes labels for categories, some rare."""
+    dataset = build_refer(mini_refcoco, max_expressions_per_sample=4)
+    assert dataset.get_cat_ids(0) == [0] * 4
+
+
+def test_crop_within_a_wrapper_keeps_objects_apart(mini_refcoco, build_refer):
+    crop = dict(type='ReferentCrop', min_size=20, max_size=30)
+    gated = dict(type='ApplyUnlessDirection', transforms=[crop])
+    choice = dict(type='RandomChoice', transforms=[[gated], []])
+    groups = [
+        len(build_refer(mini_refcoco, pipeline=pipeline, max_expressions_per_sample=8))
+        for pipeline in ([gated], [choice], [])
+    ]
+    assert groups == [9, 9, 3]
 
 
 def test_grouping_is_drawn_from_the_seed(mini_refcoco, build_refer):

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.fileio import LocalBackend, register_backend
 
 from m2ist_mm.datasets import DatasetError, RECFileDataset, report_dataset
 
@@ -334,7 +335,7 @@ WRONG_VALUES = {
     'row': ('row_lines', '{"image": "a.jpg"', '5\n{"image": "a.jpg"', 'is a int, not'),
     'regions': ('odvg', '"regions": [', '"regions": [{}, ', 'no box or several'),
     'boxes': ('odvg', '[10, 20, 50, 60]', '[[1, 2, 3, 4]]', 'no box or several'),
-    'no_list': ('mdetr', '"images"', '"images"', "has no list 'images'"),
+    'no_list': ('mdetr', '"images"', '"image"', "has no list 'images'"),
     'unboxed': ('mdetr', '"image_id": 40', '"image_id": 41', 'has 0 annotations'),
     'stray': ('mdetr', '"image_id": 40', '"image_id": 99', 'id 99: has annotations a'),
     'no_box': ('mdetr', '"bbox"', '"box"', "annotations entry 0: has no 'bbox'"),
@@ -505,3 +506,43 @@ def test_images_are_not_needed_to_read_the_language(folder):
 def test_wrong_settings_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         RECFileDataset(split='train', ann_file='a.json', **arguments)
+
+
+@register_backend('elsewhere', force=True)
+class Elsewhere(LocalBackend):
+    """A store that knows its files by another root."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def _format(self, path):
+        return str(path).replace('/nowhere', self.root, 1)
+
+    def get(self, filepath):
+        return super().get(self._format(filepath))
+
+    def exists(self, filepath):
+        return super().exists(self._format(filepath))
+
+    def get_local_path(self, filepath):
+        return super().get_local_path(self._format(filepath))
+
+
+def test_annotations_and_images_are_read_by_the_backend(folder):
+    backend_args = dict(backend='elsewhere', root=str(folder.root))
+    kwargs = dict(data_root='/nowhere', backend_args=backend_args)
+    dataset = folder.build(['train', 'val'], **kwargs)
+    assert len(dataset) == 4
+    assert dataset.get_data_info(0)['img_path'] == '/nowhere/images/a.jpg'
+    assert dataset.check_decoding() == []
+    folder.path().unlink()
+    (fault,) = folder.faults(**kwargs)
+    assert fault.startswith('/nowhere/')
+    assert 'no such file' in fault
+
+
+def test_folder_in_the_place_of_a_file_is_one_line(folder):
+    folder.path().unlink()
+    folder.path().mkdir()
+    (fault,) = folder.faults()
+    assert fault.startswith(f'{folder.path()}: cannot be read: ')

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+from mmengine import fileio
 
 from m2ist_mm.datasets import DatasetError
 
@@ -270,3 +271,17 @@ def test_files_are_as_the_test_thinks(refer_folder):
         160,
         240,
     )
+
+
+def test_annotations_are_read_by_the_backend(refer_folder, build_refer, monkeypatch):
+    asked = []
+
+    def get(path, backend_args=None):
+        asked.append((str(path), backend_args))
+        return fileio.get(path)
+
+    monkeypatch.setattr('m2ist_mm.datasets.formats.json_text.get', get)
+    backend_args = dict(backend='local')
+    build_refer(refer_folder.root, backend_args=backend_args)
+    files = (refer_folder.refs_path, refer_folder.instances_path)
+    assert asked == [(str(path), backend_args) for path in files]

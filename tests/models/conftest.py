@@ -10,7 +10,7 @@ from mmdet.structures import DetDataSample
 from mmengine import ConfigDict
 from mmengine.structures import InstanceData
 
-import m2ist_mm  # noqa: F401  (registers everything)
+from m2ist_mm.structures import Placement
 
 # not square, so that height and width cannot be exchanged; stride 32
 CANVAS = (128, 96)
@@ -21,6 +21,7 @@ WORDS = (
 
 VISION = dict(
     type='DETREncoderTower',
+    size=CANVAS,
     weights=None,
     backbone=dict(
         type='ResNet',
@@ -66,43 +67,25 @@ LANGUAGE = dict(
         intermediate_size=64,
         max_position_embeddings=32,
     ),
+    max_tokens=8,
 )
 
 BACKBONE = dict(
     type='SideTuningBackbone',
     vision=VISION,
     language=LANGUAGE,
-    vision_taps=dict(
-        attention='encoder.layers.{i}.self_attn.proj_drop',
-        ffn='encoder.layers.{i}.ffn.layers',
-    ),
-    language_taps=dict(
-        attention='model.encoder.layer.{i}.attention.output',
-        ffn='model.encoder.layer.{i}.output.dense',
-    ),
-    language_norms=dict(
-        attention='model.encoder.layer.{i}.attention.output.LayerNorm',
-        ffn='model.encoder.layer.{i}.output.LayerNorm',
-    ),
-    vision_layers=[0, 1],
-    language_layers=[0, 1],
 )
 
 NECK = dict(
     type='M3ISA',
-    num_pairs=2,
-    vision_channels=32,
-    language_channels=48,
+    vision_layers=[0, 1],
+    language_layers=[0, 1],
     hidden_channels=8,
     scale=0.1,
 )
 
 HEAD = dict(
     type='RECHead',
-    vision_channels=32,
-    language_channels=48,
-    num_vision_tokens=12,
-    num_text_tokens=8,
     embed_dims=32,
     num_layers=2,
     num_heads=4,
@@ -153,22 +136,27 @@ def tokenizer_folder(tmp_path_factory):
 
 
 @pytest.fixture
-def preprocessor_config(tokenizer_folder):
-    return ConfigDict(
-        type='RECDataPreprocessor',
-        tokenizer=tokenizer_folder,
-        max_tokens=8,
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-    )
+def towers(backbone_config):
+    """The two towers by name, frozen."""
+    return MODELS.build(backbone_config).towers
 
 
 @pytest.fixture
-def model_config(backbone_config, neck_config, head_config, preprocessor_config):
+def make_neck(backbone_config):
+    """Builds a backbone and a side network on its towers."""
+
+    def make(config):
+        backbone = MODELS.build(backbone_config)
+        return backbone, MODELS.build(config, default_args=dict(towers=backbone.towers))
+
+    return make
+
+
+@pytest.fixture
+def model_config(backbone_config, neck_config, head_config, tokenizer_folder):
+    backbone_config.language.tokenizer = tokenizer_folder
     return ConfigDict(
         type='SideTunedGrounder',
-        data_preprocessor=preprocessor_config,
         backbone=backbone_config,
         neck=neck_config,
         bbox_head=head_config,
@@ -249,14 +237,13 @@ def make_sample():
                 ori_shape=CANVAS,
                 img_shape=CANVAS,
                 scale_factor=(1.0, 1.0),
-                pad_offset=(0, 0),
-                valid_shape=CANVAS,
+                placement=Placement.identity(CANVAS),
                 batch_input_shape=CANVAS,
             )
         )
         sample.set_metainfo(metainfo)
         sample.gt_instances = InstanceData(
-            bboxes=bboxes, labels=torch.zeros(len(bboxes), dtype=torch.long)
+            bboxes=bboxes, labels=torch.arange(len(bboxes))
         )
         return dict(inputs=image, data_samples=sample)
 

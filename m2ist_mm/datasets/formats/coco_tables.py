@@ -1,7 +1,5 @@
 """The two tables of a COCO file."""
 
-from pathlib import Path
-
 from ..dataset_error import DatasetError
 from .fields import duplicates, wrong_field
 from .json_text import read_json
@@ -11,14 +9,17 @@ _ANNOTATION_FIELDS = dict(id=int, image_id=int, bbox=list)
 
 
 def read_coco_tables(
-    path: str | Path, image_fields: dict[str, type] | None = None
+    path: str,
+    image_fields: dict[str, type] | None = None,
+    backend_args: dict | None = None,
 ) -> tuple[dict[int, dict], dict[int, dict], list[str]]:
     """Read images and annotations by id.
 
     Args:
-        path (str | Path): A JSON file in COCO's layout.
+        path (str): A JSON file in COCO's layout.
         image_fields (dict[str, type], optional): What an image's entry must have
             besides ``id``, ``file_name``, ``width`` and ``height``.
+        backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
         tuple[dict, dict, list[str]]: ``images`` and ``annotations`` by their ``id``,
@@ -28,7 +29,7 @@ def read_coco_tables(
     Raises:
         DatasetError: The file is missing, incomplete or not in COCO's layout.
     """
-    content = read_json(path)
+    content = read_json(path, backend_args)
     tables, faults = [], []
     for name, fields in (
         ('images', {**_IMAGE_FIELDS, **(image_fields or {})}),

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 
@@ -41,7 +40,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
 
 
-def duplicates(path: str | Path, name: str, ids: Iterable) -> list[str]:
+def duplicates(path: str, name: str, ids: Iterable) -> list[str]:
     """Give a fault for each id that occurs more than once."""
     return [
         f'{path}: {name} {value} occurs {count} times'

@@ -1,35 +1,43 @@
 """JSON files, with errors that name the place."""
 
 import json
-from pathlib import Path
 from typing import Any
+
+from mmengine.fileio import get
 
 from ..dataset_error import DatasetError
 
 
-def read_bytes(path: str | Path) -> bytes:
+def read_bytes(path: str, backend_args: dict | None = None) -> bytes:
     """Read an annotation file.
 
+    Args:
+        path: The file.
+        backend_args: Where mmengine reads it.
+
     Raises:
-        DatasetError: There is no such file.
+        DatasetError: There is no such file, or it cannot be read.
     """
-    if not Path(path).is_file():
+    try:
+        return get(path, backend_args=backend_args)
+    except FileNotFoundError as error:
         raise DatasetError(
             [
                 f'{path}: no such file; it comes with the dataset, so check '
-                'data_root and ann_file'
+                'data_root and the name of the file'
             ]
-        )
-    return Path(path).read_bytes()
+        ) from error
+    except OSError as error:
+        raise DatasetError([f'{path}: cannot be read: {error}']) from error
 
 
-def read_json(path: str | Path) -> Any:
+def read_json(path: str, backend_args: dict | None = None) -> Any:
     """Read a JSON file.
 
     Raises:
         DatasetError: It is missing or incomplete.
     """
-    content = read_bytes(path)
+    content = read_bytes(path, backend_args)
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -38,7 +46,9 @@ def read_json(path: str | Path) -> Any:
         ) from error
 
 
-def read_json_lines(path: str | Path) -> list[tuple[str, Any]]:
+def read_json_lines(
+    path: str, backend_args: dict | None = None
+) -> list[tuple[str, Any]]:
     """Read a file of one JSON value per line; empty lines are passed over.
 
     Returns:
@@ -47,8 +57,8 @@ def read_json_lines(path: str | Path) -> list[tuple[str, Any]]:
     Raises:
         DatasetError: It is missing, or a line is incomplete.
     """
-    rows = []
-    for number, line in enumerate(read_bytes(path).splitlines(), 1):
+    rows, lines = [], read_bytes(path, backend_args).splitlines()
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:

@@ -1,13 +1,14 @@
 """MDETR's COCO files of referring expressions."""
 
 from collections import defaultdict
-from pathlib import Path
 
 from .coco_tables import read_coco_tables
 from .fields import to_xyxy
 
 
-def read_mdetr(path: str | Path) -> tuple[list[dict], list[str]]:
+def read_mdetr(
+    path: str, backend_args: dict | None = None
+) -> tuple[list[dict], list[str]]:
     """Read a file such as ``finetune_refcoco_train.json`` (MDETR, arXiv 2104.12763).
 
     Each entry of ``images`` is one expression: ``caption``, the image's ``file_name``
@@ -15,7 +16,8 @@ def read_mdetr(path: str | Path) -> tuple[list[dict], list[str]]:
     entry, xywh.
 
     Args:
-        path (str | Path): The file.
+        path (str): The file.
+        backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
         tuple[list[dict], list[str]]: Expressions and faults, see
@@ -24,7 +26,9 @@ def read_mdetr(path: str | Path) -> tuple[list[dict], list[str]]:
     Raises:
         DatasetError: The file is missing, incomplete or not in COCO's layout.
     """
-    images, annotations, faults = read_coco_tables(path, dict(caption=str))
+    images, annotations, faults = read_coco_tables(
+        path, dict(caption=str), backend_args
+    )
     boxes = defaultdict(list)
     for annotation in filter(None, annotations.values()):
         boxes[annotation['image_id']].append(annotation['bbox'])

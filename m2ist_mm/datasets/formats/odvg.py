@@ -1,19 +1,20 @@
 """mmdet's ODVG files of referring expressions."""
 
-from pathlib import Path
-
 from .fields import wrong_field
 from .json_text import read_json_lines
 
 
-def read_odvg(path: str | Path) -> tuple[list[dict], list[str]]:
+def read_odvg(
+    path: str, backend_args: dict | None = None
+) -> tuple[list[dict], list[str]]:
     """Read what mmdet's ``refcoco2odvg.py`` writes, one JSON value per line.
 
     A row has ``filename``, ``height``, ``width`` and ``grounding``, whose ``caption``
     is the expression and whose ``regions`` are one region with one box, xyxy.
 
     Args:
-        path (str | Path): The file.
+        path (str): The file.
+        backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
         tuple[list[dict], list[str]]: Expressions and faults, see
@@ -23,7 +24,7 @@ def read_odvg(path: str | Path) -> tuple[list[dict], list[str]]:
         DatasetError: The file is missing or incomplete.
     """
     expressions, faults = [], []
-    for number, (entry, row) in enumerate(read_json_lines(path)):
+    for number, (entry, row) in enumerate(read_json_lines(path, backend_args)):
         wrong = (
             wrong_field(row, dict(filename=str, height=int, width=int, grounding=dict))
             or wrong_field(row['grounding'], dict(caption=str, regions=list))

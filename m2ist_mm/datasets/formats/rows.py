@@ -1,7 +1,6 @@
 """The format for data of one's own."""
 
 import codecs
-from pathlib import Path
 
 from .fields import to_xyxy, wrong_field
 from .json_text import read_bytes, read_json, read_json_lines
@@ -11,7 +10,7 @@ _OPTIONAL = dict(split=str, sent_id=int, kind=str)
 
 
 def read_rows(
-    path: str | Path, bbox_form: str = 'xyxy'
+    path: str, bbox_form: str = 'xyxy', backend_args: dict | None = None
 ) -> tuple[list[dict], list[str]]:
     """Read one row per expression, from a JSON list or from one JSON value per line.
 
@@ -20,8 +19,9 @@ def read_rows(
     ``kind`` (what the metric reports apart). Other keys are passed over.
 
     Args:
-        path (str | Path): The file.
+        path (str): The file.
         bbox_form (str): 'xyxy' (two corners) or 'xywh' (a corner and the size).
+        backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
         tuple[list[dict], list[str]]: Expressions and faults, see
@@ -30,11 +30,12 @@ def read_rows(
     Raises:
         DatasetError: The file is missing or incomplete.
     """
-    content = read_bytes(path).removeprefix(codecs.BOM_UTF8)
+    content = read_bytes(path, backend_args).removeprefix(codecs.BOM_UTF8)
     if content.lstrip().startswith(b'['):
-        rows = [(f'{path}: entry {n}', row) for n, row in enumerate(read_json(path))]
+        content = read_json(path, backend_args)
+        rows = [(f'{path}: entry {n}', row) for n, row in enumerate(content)]
     else:
-        rows = read_json_lines(path)
+        rows = read_json_lines(path, backend_args)
     expressions, faults = [], []
     for number, (entry, row) in enumerate(rows):
         wrong = wrong_field(row, _REQUIRED) or wrong_field(

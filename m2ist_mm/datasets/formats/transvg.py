@@ -1,7 +1,6 @@
 """Lists in TransVG's layout."""
 
 import io
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from .json_text import read_bytes
 
 
 def read_transvg(
-    path: str | Path, bbox_form: str = 'xyxy'
+    path: str, bbox_form: str = 'xyxy', backend_args: dict | None = None
 ) -> tuple[list[dict], list[str]]:
     """Read a ``.pth`` list of TransVG (arXiv 2104.08541), without running code from it.
 
@@ -24,8 +23,9 @@ def read_transvg(
     those of ReferItGame and Flickr30k Entities.
 
     Args:
-        path (str | Path): The file.
+        path (str): The file.
         bbox_form (str): 'xyxy' or 'xywh'.
+        backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
         tuple[list[dict], list[str]]: Expressions and faults, see
@@ -35,7 +35,7 @@ def read_transvg(
         DatasetError: The file is missing, damaged, holds anything that could run code,
             or is no list.
     """
-    content = io.BytesIO(read_bytes(path))
+    content = io.BytesIO(read_bytes(path, backend_args))
     try:
         # numpy's array constructors are allowed by m2ist_mm.checkpoints.safe_globals
         rows = torch.load(content, map_location='cpu', weights_only=True)

@@ -4,6 +4,7 @@ import torch
 from mmdet.structures.bbox import HorizontalBoxes
 
 from m2ist_mm.datasets import PackRECInputs
+from m2ist_mm.structures import Placement
 
 
 def build(count):
@@ -13,26 +14,25 @@ def build(count):
         img_id=3,
         ori_shape=(2, 4),
         img_shape=(2, 4),
-        pad_offset=(0, 0),
-        valid_shape=(2, 4),
         split='val',
         text=['dog', 'cat', 'cow'][:count],
         sent_id=[7, 8, 9][:count],
         kind=['place', 'order', 'place'][:count],
         gt_bboxes=HorizontalBoxes(torch.rand(count, 4)),
-        gt_bboxes_labels=np.zeros(count, np.int64),
+        gt_bboxes_labels=np.arange(count)[::-1].copy(),
         gt_ignore_flags=np.zeros(count, bool),
     )
 
 
-def test_single_expression_is_a_string():
+def test_single_expression_is_a_tuple_of_one():
     results = build(1)
     packed = PackRECInputs()(results)
     sample = packed['data_samples']
-    assert sample.text == 'dog'
-    assert sample.sent_id == 7
-    assert sample.kind == 'place'
+    assert sample.text == ('dog',)
+    assert sample.sent_id == (7,)
+    assert sample.kind == ('place',)
     assert sample.split == 'val'
+    assert sample.placement == Placement.identity((2, 4))
     assert packed['inputs'].dtype == torch.uint8
     assert packed['inputs'].shape == (3, 2, 4)
     assert packed['inputs'][:, 0, 1].tolist() == [3, 4, 5]
@@ -46,7 +46,12 @@ def test_expressions_of_a_group_are_a_tuple():
     assert sample.sent_id == (7, 8, 9)
     assert sample.kind == ('place', 'order', 'place')
     assert sample.gt_instances.bboxes.shape == (3, 4)
-    assert sample.gt_instances.labels.tolist() == [0, 0, 0]
+    assert sample.gt_instances.labels.tolist() == [2, 1, 0]
+
+
+def test_text_that_is_a_str_is_one_expression():
+    results = {**build(1), 'text': 'the dog'}
+    assert PackRECInputs()(results)['data_samples'].text == ('the dog',)
 
 
 @pytest.mark.parametrize('key', ['kind', 'sent_id'])

@@ -6,6 +6,8 @@ import torch
 from mmdet.registry import MODELS
 from torch import nn
 
+from m2ist_mm.structures import Placement
+
 
 @pytest.fixture
 def make_head(head_config):
@@ -322,6 +324,14 @@ def test_loss_of_grouped_expressions_is_that_of_single_ones(make_head, make_samp
     expected = head.loss(boxes, single)
     for name, value in head.loss(boxes, grouped).items():
         assert value == expected[name]
+    # a box belongs to the expression of its label, wherever it stands
+    instances = grouped[1].gt_instances
+    grouped[1].gt_instances = instances[torch.tensor([1, 0])]
+    for name, value in head.loss(boxes, grouped).items():
+        assert value == expected[name]
+    grouped[1].gt_instances.labels[:] = 0
+    with pytest.raises(ValueError, match='the expression has 2 boxes, not one'):
+        head.loss(boxes, grouped)
 
 
 # predict ------------------------------------------------------------------------------
@@ -333,10 +343,13 @@ def test_prediction_is_in_pixels_of_the_original_image(make_head, make_sample):
         make_sample,
         'a',
         [0, 0, 1, 1],
-        ori_shape=(60, 160),
-        scale_factor=(0.5, 0.6),
-        pad_offset=(10, 64),
-        valid_shape=(36, 80),
+        placement=Placement(
+            ori_shape=(60, 160),
+            canvas=(128, 96),
+            scale=(0.5, 0.6),
+            offset=(10, 64),
+            window=(0, 0, 160, 60),
+        ),
     )
     # canvas pixels (22, 70) … (62, 88) as relative cxcywh
     boxes = torch.tensor([[42 / 96, 79 / 128, 40 / 96, 18 / 128]])
@@ -347,20 +360,18 @@ def test_prediction_is_in_pixels_of_the_original_image(make_head, make_sample):
 
 
 def test_prediction_is_clipped_to_the_image(make_head, make_sample):
-    sample = sample_of(
-        make_sample, 'a', [0, 0, 1, 1], ori_shape=(50, 40), pad_offset=(20, 30)
-    )
+    placement = Placement.identity((50, 40)).pad(20, 30, (128, 96))
+    sample = sample_of(make_sample, 'a', [0, 0, 1, 1], placement=placement)
     boxes = torch.tensor([[0.5, 0.5, 1.0, 1.0]])
     (instances,) = make_head().predict(boxes, [sample])
     assert instances.bboxes.tolist() == [[0, 0, 40, 50]]
 
 
-def test_sample_without_scale_and_offset_is_the_canvas_itself(make_head, make_sample):
+def test_sample_without_a_placement_is_refused(make_head, make_sample):
     sample = sample_of(make_sample, 'a', [0, 0, 1, 1])
-    for name in ('scale_factor', 'pad_offset', 'valid_shape'):
-        delattr(sample, name)
-    (instances,) = make_head().predict(torch.full((1, 4), 0.5), [sample])
-    assert instances.bboxes.tolist() == [[24, 32, 72, 96]]
+    del sample.placement
+    with pytest.raises(ValueError, match='0.jpg: .* end the pipeline with PackREC'):
+        make_head().predict(torch.full((1, 4), 0.5), [sample])
 
 
 def test_predictions_of_grouped_expressions_come_by_image(make_head, make_sample):
@@ -372,7 +383,7 @@ def test_predictions_of_grouped_expressions_come_by_image(make_head, make_sample
     first, second = make_head().predict(boxes, samples)
     assert first.bboxes[:, 0].tolist() == [36, 24]
     assert second.bboxes[:, 0].tolist() == [0]
-    assert first.labels.tolist() == [0, 0]
+    assert first.labels.tolist() == [0, 1]
 
 
 def test_no_score_is_invented(make_head, make_sample):
