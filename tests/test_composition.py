@@ -49,12 +49,10 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope='module')
-def nano(tmp_path_factory, mini_refcoco):
+@pytest.fixture
+def nano(nano_path):
     """Config file of a tiny real model: 3 epochs of 3 iterations."""
-    folder = tmp_path_factory.mktemp('nano')
-    write = runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
-    return write(folder, mini_refcoco)
+    return nano_path
 
 
 def make_runner(path, work_dir, name, **changes):
@@ -111,8 +109,8 @@ def test_documented_head_trains_on_the_tokens_and_is_tested(nano, tmp_path):
 
     # what it says about its inputs: padding is never looked at
     head = runner.model.bbox_head.eval()
-    vision, language = torch.randn(1, 16, 16), torch.randn(2, 3, 24)
-    mask = torch.zeros(1, 16, dtype=torch.bool)
+    vision, language = torch.randn(1, 12, 32), torch.randn(2, 3, 48)
+    mask = torch.zeros(1, 12, dtype=torch.bool)
     mask[0, 5:] = True
     features = Features(
         TowerFeatures(vision, mask),

@@ -69,7 +69,7 @@ def test_repetition_gives_the_same(configs, measured):
 def test_text_cache_is_what_is_kept(nano_config):
     nano_config.model.backbone['language_cache'] = dict(folder='cache')
     measured = measure_step(partial(TrainingStep, nano_config), 2, 3).bytes
-    # 6 expressions of 8 tokens, each with its mask and 24 channels of tokens, input
+    # 6 expressions of 8 tokens, each with its mask and 48 channels of tokens, input
     # tokens and two taps of two layers
-    assert measured.kept == 6 * 8 * (1 + (2 + 2 * 2) * 24 * 4)
+    assert measured.kept == 6 * 8 * (1 + (2 + 2 * 2) * 48 * 4)
     assert not Path('cache').exists()

@@ -1,25 +1,17 @@
-import runpy
-from pathlib import Path
-
 import pytest
 import torch
 from mmengine.runner import Runner
 
-from m2ist_mm.config import load_config_file
 from m2ist_mm.datasets.transforms import swap_left_right
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
-def config(tmp_path, mini_refcoco):
+def config(tmp_path, nano_config):
     """A training on two fixed views per image, with both caches on disk."""
-    write = runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
-    config = load_config_file(write(tmp_path / 'nano', mini_refcoco))
+    config = nano_config
     config.train_cfg.max_epochs = 2
     pipeline = config.train_dataloader.dataset.pipeline
-    resize = dict(type='Resize', scale=(64, 64), keep_ratio=True)
-    canvas = dict(type='PadToCanvas', size=(64, 64), position='center')
+    _, resize, canvas, *_ = config.val_dataset.pipeline
     config.train_dataloader.dataset.pipeline = [
         *pipeline[:2],
         resize,
