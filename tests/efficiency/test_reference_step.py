@@ -8,7 +8,7 @@ from m2ist_mm.efficiency import ReferenceStep, SavedActivations, TrainingStep
 def steps(nano_config):
     """Our own step and the reference's, of the same weights, without dropout."""
     backbone = nano_config.model.backbone
-    backbone.update(freeze=False, vision_layers=[], language_layers=[])
+    backbone['freeze'] = False
     backbone.language = dict(
         type='TransformersTower',
         weights=None,
