@@ -78,7 +78,7 @@ OPTIONS = {
     'reference': lambda c: c.model.neck.side_norm == 'tower',
     'grouped': lambda c: c.train_dataloader.dataset.max_expressions_per_sample > 1,
     'grouped-cached': lambda c: (
-        c.model.backbone.language_cache.folder
+        c.default_hooks.feature_cache.language.folder
         and c.train_dataloader.dataset.max_expressions_per_sample > 1
     ),
     'ungrouped': lambda c: c.train_dataloader.dataset.max_expressions_per_sample == 1,
