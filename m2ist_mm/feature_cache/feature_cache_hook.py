@@ -1,6 +1,5 @@
 """Encodes the training set before the training."""
 
-import copy
 from collections.abc import Callable, Iterable, Iterator
 
 from mmcv.transforms import Compose
@@ -10,19 +9,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ..checkpoints.tuned_state import unwrap
-from ..datasets.transforms import RECRandomFlip, swap_left_right
+from ..datasets.transforms import RECRandomFlip, fixed_views, swap_left_right
 from ..engine.hooks.epoch_seed_hook import wrapped_datasets
 from ..models.backbones.side_tuning_backbone import text_keys
-
-# Transforms that give the same at every call.
-FIXED = {
-    'LoadImageFromFile',
-    'LoadAnnotations',
-    'Resize',
-    'RECRandomFlip',
-    'PadToCanvas',
-    'PackRECInputs',
-}
 
 
 @HOOKS.register_module()
@@ -166,21 +155,11 @@ def _flips(pipeline: Compose) -> list[RECRandomFlip]:
 
 
 def _fixed_pipelines(pipeline: Compose) -> list[Compose]:
-    """A pipeline for each view of an image: plain, and flipped where it flips."""
-    for step in _steps(pipeline.transforms):
-        name = type(step).__name__
-        if name not in FIXED or getattr(step, 'position', 'center') == 'random':
-            raise ValueError(
-                'vision_cache keeps fixed views, and the training pipeline has a step '
-                f'that gives another one every time: {step}. Take it out (with '
-                "PadToCanvas: position='center'), or train with vision_cache=None"
-            )
-    if not _flips(pipeline):
-        return [pipeline]
-    views = []
-    for prob in (0.0, 1.0):
-        view = copy.deepcopy(pipeline)
-        for flip in _flips(view):
-            flip.prob = prob
-        views.append(view)
-    return views
+    """A pipeline for each view of an image."""
+    try:
+        return fixed_views(pipeline.transforms)
+    except ValueError as error:
+        raise ValueError(
+            f'vision_cache keeps fixed views, and {error}. Take it out (with '
+            "PadToCanvas: position='center'), or train with vision_cache=None"
+        ) from error
