@@ -5,8 +5,8 @@
 
 The config trains on 'train' and validates on 'dev'; its test reads 'val', once per
 run, after the last epoch. A method may choose its learning rate on dev by short runs.
-What is there is not made again, a run that was killed goes on where it was, and several
-of these processes share the runs. The page and its plots come from the JSON files alone.
+What is there is not made again, a run that was killed goes on where it was, and
+several of these processes share the runs. The page comes from the JSON files alone.
 """
 
 import argparse
