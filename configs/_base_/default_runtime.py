@@ -10,7 +10,6 @@ default_hooks = dict(
     epoch_seed=dict(type='EpochSeedHook'),
     data_check=dict(type='DataCheckHook'),
     tuning_summary=dict(type='TuningSummaryHook'),
-    feature_cache=dict(type='FeatureCacheHook'),
     tuned_state=dict(type='TunedStateHook'),
     checkpoint=dict(
         type='TunedCheckpointHook',

@@ -19,7 +19,7 @@ from rich.progress import track
 from torch import nn
 
 from ..checkpoints.tuned_state import fit_checkpoint
-from ..config import iter_dataset_configs
+from ..config import iter_dataset_configs, load_config_file
 from ..structures import Expressions
 
 Image = str | Path | np.ndarray
@@ -56,7 +56,7 @@ class RECInferencer(BaseInferencer):
     ) -> None:
         init_default_scope('mmdet')
         if isinstance(model, str | Path):
-            model = Config.fromfile(find_config(str(model)))
+            model = load_config_file(find_config(str(model)))
         self._number = 0  # of the images without a name
         super().__init__(model, weights, device, 'mmdet', show_progress)
 

@@ -107,11 +107,6 @@ class Expressions:
         return get_box_tensor(instances['bboxes'])[rows]
 
 
-def expressions_of(sample: DetDataSample) -> tuple[str, ...]:
-    """Texts of a sample's expressions."""
-    return Expressions.of(sample).texts
-
-
 def _as_tuple(value: Any) -> tuple:
     """Make one value or a sequence a tuple; a str is one value."""
     if isinstance(value, Sequence) and not isinstance(value, str):

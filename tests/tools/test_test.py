@@ -1,11 +1,11 @@
 import json
-import runpy
 from pathlib import Path
 
 import pytest
 import torch
 from mmdet.registry import MODELS
-from mmengine.config import Config
+
+from m2ist_mm.config import load_config_file
 
 from m2ist_mm.datasets import PadToCanvas
 from m2ist_mm.evaluation import RECMetric
@@ -14,19 +14,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope='module')
-def nano(tmp_path_factory, mini_refcoco):
+def nano(nano_path):
     """Config of a tiny model, and a checkpoint of it that nothing has trained."""
-    from mmengine.registry import init_default_scope
-
-    init_default_scope('mmdet')
-    folder = tmp_path_factory.mktemp('nano')
-    write = runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
-    config_path = write(folder, mini_refcoco)
-    model = MODELS.build(Config.fromfile(config_path).model)
+    model = MODELS.build(load_config_file(nano_path).model)
     model.init_weights()
-    checkpoint = folder / 'start.pth'
+    checkpoint = nano_path.with_name('untrained.pth')
     torch.save(dict(state_dict=model.state_dict(), meta={}), checkpoint)
-    return config_path, checkpoint
+    return nano_path, checkpoint
 
 
 def options(tmp_path, name):

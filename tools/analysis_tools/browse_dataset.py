@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 from mmdet.registry import DATASETS, VISUALIZERS
 from mmengine.registry import init_default_scope
 
@@ -13,6 +12,7 @@ import m2ist_mm  # noqa: F401  registers the datasets
 from m2ist_mm.config import load_config
 from m2ist_mm.engine.hooks.epoch_seed_hook import set_epoch
 from m2ist_mm.engine.program import add_config_arguments, run_program
+from m2ist_mm.structures import Placement
 
 
 def parse_args() -> argparse.Namespace:
@@ -32,14 +32,6 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def to_canvas(data_sample) -> None:
-    """Move boxes of the original image to where the model sees them."""
-    instances = data_sample.gt_instances
-    scale = np.tile(data_sample.get('scale_factor', (1, 1)), 2)
-    offset = np.tile(data_sample.pad_offset, 2)
-    instances.bboxes = instances.bboxes * torch.tensor(scale) + torch.tensor(offset)
-
-
 def main() -> None:
     args = parse_args()
     cfg = load_config(args)
@@ -53,7 +45,9 @@ def main() -> None:
         packed = dataset[index]
         data_sample = packed['data_samples']
         if args.mode != 'train':
-            to_canvas(data_sample)
+            # of the original image, for the metric
+            instances = data_sample.gt_instances
+            instances.bboxes = Placement.of(data_sample).to_canvas(instances.bboxes)
         image = packed['inputs'].numpy()[::-1].transpose(1, 2, 0)
         out_file = output_dir / f'{args.mode}_{index:06d}.jpg'
         visualizer.add_datasample('', image, data_sample, out_file=str(out_file))

@@ -4,6 +4,8 @@ from mmdet.datasets.transforms import PackDetInputs
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import BaseBoxes
 
+from ...structures import Placement
+
 
 @TRANSFORMS.register_module()
 class PackRECInputs(PackDetInputs):
@@ -15,10 +17,11 @@ class PackRECInputs(PackDetInputs):
     to; its metainfo has the keys below, as far as the sample has them. ``text``,
     ``sent_id`` and ``kind``, lists of the k expressions until here, become tuples.
 
+    ``placement`` says where the image lies on the canvas: it alone maps boxes there and
+    back (``scale_factor`` and ``flip`` are those of the last resize and flip only).
+
     Args:
-        meta_keys (Sequence[str]): Keys to keep as metainfo. ``scale_factor``
-            is the last resize's; where a crop came before, it does not lead
-            back to the original image.
+        meta_keys (Sequence[str]): Keys to keep as metainfo.
     """
 
     expression_keys = ('text', 'sent_id', 'kind')
@@ -32,8 +35,7 @@ class PackRECInputs(PackDetInputs):
             'img_shape',
             'scale_factor',
             'flip',
-            'pad_offset',
-            'valid_shape',
+            'placement',
             'text',
             'sent_id',
             'kind',
@@ -51,8 +53,11 @@ class PackRECInputs(PackDetInputs):
 
         Returns:
             dict: ``inputs`` and ``data_samples``.
+
+        Raises:
+            ValueError: It is not known where the image lies.
         """
-        results = dict(results)
+        results = dict(results, placement=Placement.read(results))
         for key in self.expression_keys:
             if key in results:
                 value = results[key]

@@ -5,6 +5,8 @@ from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import autocast_box_type
 
+from ...structures import Placement
+
 
 @TRANSFORMS.register_module()
 class PadToCanvas(BaseTransform):
@@ -12,13 +14,11 @@ class PadToCanvas(BaseTransform):
 
     mmcv's Pad adds pixels at the right and the bottom only and leaves boxes
     alone; here the image lies at random (training) or in the centre
-    (testing). ``pad_offset`` and ``valid_shape`` are what the padding mask is
-    made from.
+    (testing).
 
-    Required keys: ``img``, ``gt_bboxes`` (optional).
-    Modified keys: ``img``, ``img_shape`` (that of the canvas), ``gt_bboxes``.
-    Added keys: ``pad_offset`` (left, top) and ``valid_shape`` (height, width)
-    of the image in the canvas, in pixels.
+    Required keys: ``img``, ``ori_shape``, ``gt_bboxes`` (optional).
+    Modified keys: ``img``, ``img_shape`` (that of the canvas), ``gt_bboxes``, and
+    the record of the image's ``Placement``.
 
     Args:
         size (tuple[int, int]): (width, height) of the canvas in pixels.
@@ -52,7 +52,8 @@ class PadToCanvas(BaseTransform):
             dict: The same dict, padded.
 
         Raises:
-            ValueError: If the image is larger than the canvas.
+            ValueError: If the image is larger than the canvas, or it is not known
+                where the steps before have put it.
         """
         img = results['img']
         height, width = img.shape[:2]
@@ -66,12 +67,12 @@ class PadToCanvas(BaseTransform):
         left = self._offset(canvas_width - width)
         top = self._offset(canvas_height - height)
 
+        placement = Placement.read(results)
+        placement.pad(left, top, (canvas_height, canvas_width)).write(results)
         canvas = np.zeros((canvas_height, canvas_width, *img.shape[2:]), img.dtype)
         canvas[top : top + height, left : left + width] = img
         results['img'] = canvas
         results['img_shape'] = (canvas_height, canvas_width)
-        results['pad_offset'] = (left, top)
-        results['valid_shape'] = (height, width)
         if results.get('gt_bboxes') is not None:
             results['gt_bboxes'].translate_((left, top))
         return results

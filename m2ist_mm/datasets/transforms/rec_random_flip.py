@@ -10,8 +10,6 @@ from .direction_words import swap_left_right
 class RECRandomFlip(RandomFlip):
     """Mirror image and boxes, and swap left and right in the expressions.
 
-    Place it before ``PadToCanvas``, which records where the image lies.
-
     Required keys: ``img``, ``text`` (list of str), ``gt_bboxes`` (optional).
     Modified keys: the same. Added keys: ``flip``, ``flip_direction``.
 
@@ -32,15 +30,7 @@ class RECRandomFlip(RandomFlip):
 
         Returns:
             dict: The same dict, flipped or not.
-
-        Raises:
-            ValueError: If the image has been padded already.
         """
-        if 'pad_offset' in results:
-            raise ValueError(
-                'RECRandomFlip stands after PadToCanvas: its flip would make '
-                'pad_offset wrong; place it before'
-            )
         results = super().transform(results)
         if results['flip']:
             results['text'] = [swap_left_right(text) for text in results['text']]

@@ -7,6 +7,8 @@ from mmcv.transforms import BaseTransform
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import autocast_box_type
 
+from ...structures import Placement
+
 
 @TRANSFORMS.register_module()
 class ReferentCrop(BaseTransform):
@@ -21,8 +23,9 @@ class ReferentCrop(BaseTransform):
     mmdet's RandomCrop keeps any part of any box, and drops samples; here each
     expression must keep its referent.
 
-    Required keys: ``img``, ``gt_bboxes``.
-    Modified keys: ``img``, ``img_shape``, ``gt_bboxes``.
+    Required keys: ``img``, ``ori_shape``, ``gt_bboxes``.
+    Modified keys: ``img``, ``img_shape``, ``gt_bboxes``, and the record of the image's
+    ``Placement``.
 
     Args:
         min_size (int): Smallest side of the window in pixels. Defaults to 384.
@@ -73,6 +76,8 @@ class ReferentCrop(BaseTransform):
         left, crop_width = self._draw_window(width, centres[:, 0])
         top, crop_height = self._draw_window(height, centres[:, 1])
 
+        placement = Placement.read(results)
+        placement.crop(left, top, (crop_height, crop_width)).write(results)
         results['img'] = results['img'][
             top : top + crop_height, left : left + crop_width
         ]

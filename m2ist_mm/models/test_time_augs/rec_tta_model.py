@@ -3,7 +3,6 @@
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, SampleList
-from mmdet.structures.bbox import bbox_flip
 from mmengine.model import BaseTTAModel
 from mmengine.structures import InstanceData
 
@@ -13,9 +12,9 @@ class RECTTAModel(BaseTTAModel):
     """Test-time augmentation of a grounder: the mean of the views' boxes.
 
     mmdet's ``DetTTAModel`` pools the views' boxes and lets those of high score suppress
-    others. REC has one box per expression and no score, so every view counts alike. A
-    mirrored view (``RECRandomFlip``, which swaps left and right in the expressions too)
-    is mirrored back first.
+    others. REC has one box per expression and no score, so every view counts alike. The
+    boxes of all views are in pixels of the original image, those of mirrored views
+    (``RECRandomFlip``, which swaps left and right in the expressions too) as well.
 
     Args:
         kwargs: Arguments of MMEngine's ``BaseTTAModel``: ``module``, the grounder.
@@ -35,15 +34,10 @@ class RECTTAModel(BaseTTAModel):
         return [self._merge(views) for views in data_samples_list]
 
     def _merge(self, views: SampleList) -> DetDataSample:
-        boxes = []
-        for view in views:
-            bboxes = view.pred_instances.bboxes
-            if view.get('flip', False):
-                bboxes = bbox_flip(bboxes, view.ori_shape)
-            boxes.append(bboxes)
+        bboxes = torch.stack([view.pred_instances.bboxes for view in views])
         # a mirrored view has the words of the mirrored image
         merged = min(views, key=lambda view: view.get('flip', False)).new()
         merged.pred_instances = InstanceData(
-            bboxes=torch.stack(boxes).mean(dim=0), labels=merged.pred_instances.labels
+            bboxes=bboxes.mean(dim=0), labels=merged.pred_instances.labels
         )
         return merged

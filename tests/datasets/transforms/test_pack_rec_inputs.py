@@ -4,6 +4,7 @@ import torch
 from mmdet.structures.bbox import HorizontalBoxes
 
 from m2ist_mm.datasets import PackRECInputs
+from m2ist_mm.structures import Placement
 
 
 def build(count):
@@ -13,8 +14,6 @@ def build(count):
         img_id=3,
         ori_shape=(2, 4),
         img_shape=(2, 4),
-        pad_offset=(0, 0),
-        valid_shape=(2, 4),
         split='val',
         text=['dog', 'cat', 'cow'][:count],
         sent_id=[7, 8, 9][:count],
@@ -33,6 +32,7 @@ def test_single_expression_is_a_tuple_of_one():
     assert sample.sent_id == (7,)
     assert sample.kind == ('place',)
     assert sample.split == 'val'
+    assert sample.placement == Placement.identity((2, 4))
     assert packed['inputs'].dtype == torch.uint8
     assert packed['inputs'].shape == (3, 2, 4)
     assert packed['inputs'][:, 0, 1].tolist() == [3, 4, 5]

@@ -3,7 +3,8 @@ import pytest
 import torch
 from mmdet.structures.bbox import HorizontalBoxes
 
-from m2ist_mm.datasets import RECRandomFlip
+from m2ist_mm.datasets import PadToCanvas, RECRandomFlip
+from m2ist_mm.structures import Placement
 
 
 @pytest.fixture
@@ -45,7 +46,9 @@ def test_half_of_the_samples_are_flipped(results):
     assert 160 < sum(flips) < 240
 
 
-def test_flip_after_padding_is_refused(results):
-    results['pad_offset'] = (0, 0)
-    with pytest.raises(ValueError, match='before'):
-        RECRandomFlip()(results)
+def test_flip_after_padding_moves_the_padding(results):
+    results['ori_shape'] = (4, 10)
+    padded = PadToCanvas((15, 6))(results)
+    assert Placement.read(padded).region == (2, 1, 12, 5)
+    flipped = RECRandomFlip(prob=1.0)(padded)
+    assert Placement.read(flipped).region == (3, 1, 13, 5)

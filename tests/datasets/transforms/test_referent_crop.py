@@ -16,6 +16,7 @@ def build(width, height, boxes):
     return dict(
         img=img,
         img_shape=(height, width),
+        ori_shape=(height, width),
         gt_bboxes=HorizontalBoxes(torch.tensor(boxes, dtype=torch.float32)),
     )
 

@@ -3,7 +3,14 @@ import torch
 from mmdet.registry import MODELS
 from mmdet.structures.bbox import HorizontalBoxes
 
+from m2ist_mm.structures import Placement
+
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+
+
+def placed(height, width, left=0, top=0):
+    """An image of that size on the canvas."""
+    return Placement.identity((height, width)).pad(left, top, (128, 96))
 
 
 @pytest.fixture
@@ -24,7 +31,7 @@ def test_images_are_normalised_rgb(preprocessor, make_sample, collate):
 
 def test_padding_is_masked_and_zero(preprocessor, make_sample, collate):
     packed = [
-        make_sample('red', [0, 0, 1, 1], pad_offset=(10, 20), valid_shape=(30, 50)),
+        make_sample('red', [0, 0, 1, 1], placement=placed(30, 50, left=10, top=20)),
         make_sample('red', [0, 0, 1, 1], seed=1),
     ]
     inputs = preprocessor(collate(*packed))['inputs']
@@ -44,8 +51,7 @@ def test_image_smaller_than_the_batch_is_padded_below_and_right(
     packed = [make_sample('red', [0, 0, 1, 1], seed=seed) for seed in range(2)]
     packed[1]['inputs'] = packed[1]['inputs'][:, :100, :64]
     small = packed[1]['data_samples']
-    small.set_metainfo(dict(img_shape=(100, 64)))
-    del small.pad_offset, small.valid_shape
+    small.set_metainfo(dict(img_shape=(100, 64), placement=placed(100, 64)))
     data = preprocessor(collate(*packed))
     mask = data['inputs']['padding_mask']
     assert not mask[0].any()
@@ -177,9 +183,9 @@ def test_images_have_one_key_if_the_tower_sees_the_same(
     assert again == key
     others = [
         make_sample('red', box, seed=1),
-        make_sample('red', box, pad_offset=(1, 0), valid_shape=(60, 60)),
-        make_sample('red', box, pad_offset=(0, 1), valid_shape=(60, 60)),
-        make_sample('red', box, valid_shape=(60, 60)),
+        make_sample('red', box, placement=placed(60, 60, left=1)),
+        make_sample('red', box, placement=placed(60, 60, top=1)),
+        make_sample('red', box, placement=placed(60, 60)),
     ]
     one_pixel = make_sample('red', box)
     one_pixel['inputs'][2, -1, -1] ^= 1

@@ -6,6 +6,8 @@ from mmdet.models.detectors import BaseDetector
 from mmdet.registry import MODELS
 from mmengine.optim import OptimWrapper
 
+from m2ist_mm.structures import Placement
+
 BOXES = [[8.0, 16, 56, 80], [24, 8, 88, 120], [30, 60, 70, 100]]
 
 
@@ -35,9 +37,13 @@ def single(make_sample, collate):
 
 PLACED = dict(
     ori_shape=(200, 120),
-    scale_factor=(0.5, 0.5),
-    pad_offset=(20, 14),
-    valid_shape=(100, 60),
+    placement=Placement(
+        ori_shape=(200, 120),
+        canvas=(128, 96),
+        scale=(0.5, 0.5),
+        offset=(20, 14),
+        window=(0, 0, 120, 200),
+    ),
 )
 
 

@@ -22,12 +22,11 @@ def view(text, bboxes, **metainfo):
 
 
 @pytest.mark.parametrize('mirrored_first', [False, True])
-def test_boxes_are_the_mean_of_the_views_mirrored_back(mirrored_first):
+def test_boxes_are_the_mean_and_words_those_of_the_unmirrored_view(mirrored_first):
     texts = ('left one', 'dog')
     plain = view(texts, [[10.0, 5, 30, 25], [60.0, 0, 80, 50]], flip=False)
     swapped = ('right one', 'dog')
-    # mirrored back: 12, 7, 34, 25 and 60, 0, 84, 40
-    mirrored = view(swapped, [[66.0, 7, 88, 25], [16.0, 0, 40, 40]], flip=True)
+    mirrored = view(swapped, [[12.0, 7, 34, 25], [60.0, 0, 84, 40]], flip=True)
     views = [mirrored, plain] if mirrored_first else [plain, mirrored]
     data = dict(inputs=[[None], [None]], data_samples=[[sample] for sample in views])
     (merged,) = RECTTAModel(Views()).test_step(data)
