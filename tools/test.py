@@ -5,11 +5,14 @@ import sys
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
 
 from m2ist_mm.config import iter_dataset_configs, load_config
-from m2ist_mm.engine.program import add_config_arguments, add_run_arguments, run_program
+from m2ist_mm.engine.program import (
+    add_config_arguments,
+    add_run_arguments,
+    run_config,
+    run_program,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -63,9 +66,7 @@ def main() -> None:
         )
     if args.tta:
         use_test_time_augmentation(config)
-    # a runner of another type: MMEngine's FlexibleRunner, for its strategies
-    build = RUNNERS.build if 'runner_type' in config else Runner.from_cfg
-    build(config).test()
+    run_config(config, 'test')
 
 
 def use_test_time_augmentation(config: Config) -> None:

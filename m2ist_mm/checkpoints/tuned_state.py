@@ -7,6 +7,9 @@ from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
 
+from .identity import tower_identity
+from .state_file import names_of_other_kind
+
 
 def unwrap(model: nn.Module) -> nn.Module:
     """The model inside data-parallel and test-time-augmentation wrappers."""
@@ -32,16 +35,6 @@ def renamed_state_keys(model: nn.Module) -> dict[str, str]:
         for prefix, module in model.named_modules()
         if hasattr(module, 'renamed_state_keys')
         for old, new in module.renamed_state_keys().items()
-    }
-
-
-def tower_identity(model: nn.Module) -> dict[str, dict[str, str]]:
-    """Name and sha256 of each frozen tower's weights; empty where there is none."""
-    return {
-        name: identity
-        for module in model.modules()
-        if hasattr(module, 'tower_identity')
-        for name, identity in module.tower_identity().items()
     }
 
 
@@ -153,6 +146,7 @@ def _check_names_and_shapes(
             for name in own.keys() & state.keys()
             if own[name].shape != state[name].shape
         ],
+        'of another kind of number': names_of_other_kind(own, state),
     }
     if not partial:
         faults['missing'] = missing

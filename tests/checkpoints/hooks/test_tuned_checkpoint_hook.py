@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-
-def load(path):
-    return torch.load(path, weights_only=True)
+from m2ist_mm.checkpoints import safe_loading
+from m2ist_mm.checkpoints.torch_file import read_torch_file as load
 
 
 def names(folder):
@@ -152,7 +151,8 @@ def test_killed_between_its_files_the_save_before_can_be_resumed(
         runner.train()
     monkeypatch.undo()
     runner = make_runner(max_epochs=2, resume=True)
-    runner.load_or_resume()
+    with safe_loading():
+        runner.load_or_resume()
     assert runner.epoch == 1
 
 
@@ -166,7 +166,7 @@ def test_it_refuses_remote_folders(make_runner):
 def test_averaged_weights_are_saved_without_towers(make_runner, tmp_path):
     make_runner(custom_hooks=[dict(type='EMAHook', momentum=0.5)]).train()
     assert set(load(tmp_path / 'run/epoch_2.pth')) == {'meta', 'state_dict'}
-    averaged = torch.load(tmp_path / 'run/epoch_2.resume.pth', weights_only=True)
+    averaged = load(tmp_path / 'run/epoch_2.resume.pth')
     assert set(averaged['ema_state_dict']) == {
         'steps',
         *(f'module.{name}' for name in tuned_names()),
