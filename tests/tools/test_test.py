@@ -118,7 +118,7 @@ def test_types_may_be_classes_or_have_a_scope(nano, scope):
     steps = config.test_dataloader.dataset.pipeline
     assert [step.type for step in steps] == [
         'LoadImageFromFile',
-        'Resize',
+        'ResizeToFit',
         'TestTimeAug',
     ]
     assert [step[0].type for step in steps[2].transforms[1:]] == [

@@ -174,7 +174,8 @@ def test_checkpoint_without_identity_needs_all_tower_weights(
     tester = make_runner(load_from=str(tmp_path / 'plain.pth'), test_cfg={})
     tester.test()
     assert torch.equal(
-        tester.model.backbone.vision[0].weight, source.backbone.vision[0].weight
+        tester.model.backbone.vision.layers[0].weight,
+        source.backbone.vision.layers[0].weight,
     )
     assert not [text for text in warnings if 'towers' in text]
 
@@ -242,7 +243,7 @@ def test_towers_that_the_checkpoint_holds_need_not_be_those_of_the_config(
     torch.save(content, tmp_path / 'with_language.pth')
 
     other = toy_model()
-    torch.nn.init.ones_(other.backbone.language[0].weight)
+    torch.nn.init.ones_(other.backbone.language.layers[0].weight)
     path = str(tmp_path / 'with_language.pth')
     make_runner(model=other, load_from=path, test_cfg={}).test()
     for name, value in runner.model.state_dict().items():
