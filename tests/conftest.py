@@ -33,6 +33,7 @@ def run_tool(monkeypatch):
         # a new process has no log file yet
         monkeypatch.setattr(MMLogger, '_instance_dict', OrderedDict())
         monkeypatch.setattr(sys, 'argv', [path, *map(str, arguments)])
+        monkeypatch.syspath_prepend((ROOT / path).parent)  # as Python does
         with pytest.raises(SystemExit) as stop:
             runpy.run_path(str(ROOT / path), run_name='__main__')
         return stop.value.code or 0

@@ -6,12 +6,15 @@ from pathlib import Path
 
 from mmdet.registry import METRICS, TRANSFORMS
 from mmengine.config import Config, ConfigDict
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
 
 from m2ist_mm.config import iter_dataset_configs, load_config
 from m2ist_mm.datasets import PadToCanvas
-from m2ist_mm.engine.program import add_config_arguments, add_run_arguments, run_program
+from m2ist_mm.engine.program import (
+    add_config_arguments,
+    add_run_arguments,
+    run_config,
+    run_program,
+)
 from m2ist_mm.evaluation import RECMetric
 from m2ist_mm.registered_type import registered_type
 
@@ -70,9 +73,7 @@ def main() -> None:
         )
     if args.tta:
         use_test_time_augmentation(config)
-    # a runner of another type: MMEngine's FlexibleRunner, for its strategies
-    build = RUNNERS.build if 'runner_type' in config else Runner.from_cfg
-    build(config).test()
+    run_config(config, 'test')
 
 
 def use_test_time_augmentation(config: Config) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 import m2ist_mm.feature_cache  # noqa: F401  (as a config with a cache does)
 from m2ist_mm.config import load_config_file
-from m2ist_mm.efficiency import TrainingStep, extrapolate_step, measure_step
+from m2ist_mm.efficiency import TrainingStep, measure_step
 
 
 @pytest.fixture(scope='module')
@@ -54,12 +54,6 @@ def test_frozen_towers_save_nothing(measured):
     head = {'projections', 'V-L encoder layer 1', 'V-L encoder layer 2', 'head'}
     assert head | {'side networks'} <= set(frozen)
     assert set(tuned) - set(frozen) == {'vision tower', 'language tower'}
-
-
-def test_extrapolation_is_what_is_measured(configs, measured):
-    build = partial(TrainingStep, configs['tuned'])
-    high, third = (measure_step(build, images, 1) for images in (3, 8))
-    assert extrapolate_step(measured['tuned'], high, 8) == third.bytes
 
 
 def test_repetition_gives_the_same(configs, measured):

@@ -142,7 +142,7 @@ def test_random_views_are_refused(config, tmp_path):
     config.train_dataloader.dataset.pipeline.insert(
         3, dict(type='RandomApply', prob=0.8, transforms=[jitter])
     )
-    with pytest.raises(ValueError, match='fixed views .*RandomApply'):
+    with pytest.raises(ValueError, match='deterministic = True`: RandomApply'):
         train(config, 'jitter')
 
 

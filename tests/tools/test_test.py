@@ -116,8 +116,11 @@ def test_types_may_be_classes_or_have_a_scope(nano, scope):
     assert config.test_evaluator[1].outfile_prefix == 'a/results'
     tool['use_test_time_augmentation'](config)
     steps = config.test_dataloader.dataset.pipeline
-    assert len(steps) == 3
-    assert steps[2].type == 'TestTimeAug'
+    assert [step.type for step in steps] == [
+        'LoadImageFromFile',
+        'ResizeToFit',
+        'TestTimeAug',
+    ]
     assert [step[0].type for step in steps[2].transforms[1:]] == [
         name(PadToCanvas),
         'LoadAnnotations',

@@ -2,8 +2,7 @@
 
 import io
 
-import torch
-
+from ...checkpoints.torch_file import read_torch
 from ..dataset_error import DatasetError
 from .fields import read_fields, to_xyxy
 from .json_text import read_bytes
@@ -41,16 +40,10 @@ def read_transvg(
     """
     content = io.BytesIO(read_bytes(path, backend_args))
     try:
-        # numpy's array constructors are allowed by m2ist_mm.checkpoints.safe_globals
-        rows = torch.load(content, map_location='cpu', weights_only=True)
-    except Exception as error:
-        # torch's message is the advice to run the file's code
+        rows, _ = read_torch(content)
+    except ValueError as error:
         raise DatasetError(
-            [
-                f'{path}: not a list of TransVG: it is damaged, is no torch file, or '
-                f'holds Python objects, which are not loaded ({type(error).__name__}); '
-                'get the original file again'
-            ]
+            [f'{path}: not a list of TransVG: {error}; get the original file again']
         ) from error
     if not isinstance(rows, list):
         raise DatasetError([f'{path}: holds a {type(rows).__name__}, not a list'])

@@ -6,7 +6,7 @@ import cv2
 import pytest
 
 TOOL = 'tools/analysis_tools/efficiency_report.py'
-PAGE = 'tools/analysis_tools/benchmark_page.py'
+PAGE = 'tools/analysis_tools/benchmark/page.py'
 
 
 @pytest.fixture(scope='module')

@@ -5,7 +5,7 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from .training_step import TrainingStep
+from m2ist_mm.efficiency import TrainingStep
 
 
 class ReferenceStep(TrainingStep):
@@ -81,7 +81,7 @@ class _AllTokensEncoder(nn.Module):
         self, tokens: Tensor, position: Tensor, mask: Tensor, with_attention: bool
     ) -> tuple[Tensor, None]:
         tokens = self.encoder(query=tokens, query_pos=position, key_padding_mask=mask)
-        return tokens[:, 0], None
+        return tokens[:, :1], None
 
 
 def _freeze_norms(module: nn.Module) -> None:

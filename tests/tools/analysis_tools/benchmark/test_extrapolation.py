@@ -1,8 +1,15 @@
+from functools import partial
+
 import pytest
 import torch
+from benchmark.extrapolation import (
+    extrapolate,
+    extrapolate_peak,
+    extrapolate_step,
+)
 from torch import nn
 
-from m2ist_mm.efficiency import AllocationTracker, extrapolate, extrapolate_peak
+from m2ist_mm.efficiency import AllocationTracker, TrainingStep, measure_step
 
 
 def test_line_goes_through_both_points():
@@ -39,3 +46,10 @@ def test_peak_between_operations_that_do_not_correspond_is_on_the_line():
     low = [('', 5), ('a', 10), ('b', 20)]
     high = [('', 5), ('c', 15), ('d', 30)]
     assert extrapolate_peak((1, 2), (low, high), 4) == 50
+
+
+def test_extrapolated_step_is_what_is_measured(nano_config):
+    nano_config.model.backbone['freeze'] = False
+    build = partial(TrainingStep, nano_config)
+    low, high, third = (measure_step(build, images, 1) for images in (2, 3, 8))
+    assert extrapolate_step(low, high, 8) == third.bytes

@@ -1,7 +1,8 @@
 import pytest
 import torch
+from benchmark.reference_step import ReferenceStep
 
-from m2ist_mm.efficiency import ReferenceStep, SavedActivations, TrainingStep
+from m2ist_mm.efficiency import SavedActivations, TrainingStep
 
 
 @pytest.fixture
@@ -12,6 +13,7 @@ def steps(nano_config):
     backbone.language = dict(
         type='TransformersTower',
         weights=None,
+        max_tokens=8,
         arch=dict(
             model_type='bert',
             vocab_size=12,

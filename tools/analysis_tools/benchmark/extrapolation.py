@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
+from m2ist_mm.efficiency import MeasuredStep, StepBytes
+
 
 def extrapolate(sizes: tuple[int, int], values: tuple[int, int], target: int) -> int:
     """Value at a batch size on the line through two measured ones.
@@ -46,3 +48,27 @@ def extrapolate_peak(
             for offset in range(block.size)
         ]
     return max(extrapolate(sizes, pair, target) for pair in pairs)
+
+
+def extrapolate_step(low: MeasuredStep, high: MeasuredStep, images: int) -> StepBytes:
+    """Bytes of a step at another batch size, from two that were measured."""
+    sizes = low.images, high.images
+
+    def line(name: str) -> int:
+        values = getattr(low.bytes, name), getattr(high.bytes, name)
+        return extrapolate(sizes, values, images)
+
+    return StepBytes(
+        parameters=line('parameters'),
+        gradients=line('gradients'),
+        optimizer=line('optimizer'),
+        kept=line('kept'),
+        saved={
+            part: extrapolate(
+                sizes, (low.bytes.saved.get(part, 0), high.bytes.saved[part]), images
+            )
+            for part in high.bytes.saved
+        },
+        peak=line('parameters')
+        + extrapolate_peak(sizes, (low.timeline, high.timeline), images),
+    )
