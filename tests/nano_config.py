@@ -53,7 +53,7 @@ model = dict(
         loss_bbox=dict(type='L1Loss', loss_weight=5.0),
         loss_iou=dict(type='GIoULoss', loss_weight=2.0)),
 )
-load_image = dict(type='LoadImageFromFile', imdecode_backend='pillow')
+load_image = dict(type='LoadRECImage')
 train_pipeline = [
     load_image,
     dict(type='LoadAnnotations', with_bbox=True),

@@ -8,15 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import mmcv
 import numpy as np
 import torch
 from mmdet.datasets import BaseDetDataset
-from mmengine.fileio import exists, get
+from mmengine.fileio import exists
 from mmengine.logging import print_log
 from rich.progress import track
 
 from .dataset_error import DatasetError
+from .image_reader import read_image
 from .image_size import read_image_size
 from .published_counts import resolve_expected_count
 from .transforms import ApplyUnlessDirection, has_direction_word
@@ -304,9 +304,9 @@ class RECDataset(BaseDetDataset):
             if path not in sizes:
                 try:
                     sizes[path] = read_image_size(path, self.backend_args)
-                except Exception as error:
+                except (OSError, ValueError) as error:
                     broken.add(path)
-                    faults.append(f'{path}: broken image: {error}')
+                    faults.append(str(error))
                     continue
             expression['width'], expression['height'] = sizes[path]
         return broken
@@ -431,12 +431,9 @@ class RECDataset(BaseDetDataset):
         faults = []
         for path, (width, height) in track(sizes.items(), 'decoding the images'):
             try:
-                # Unlike some versions of OpenCV, Pillow refuses a truncated file.
-                image = mmcv.imfrombytes(
-                    get(path, backend_args=self.backend_args), backend='pillow'
-                )
-            except Exception as error:
-                faults.append(f'{path}: broken image: {error}')
+                image = read_image(path, self.backend_args)
+            except (OSError, ValueError) as error:
+                faults.append(str(error))
             else:
                 if width is not None and image.shape[:2] != (height, width):
                     faults.append(

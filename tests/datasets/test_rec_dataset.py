@@ -12,7 +12,7 @@ from m2ist_mm.datasets import DatasetError, ReferDataset
 from m2ist_mm.datasets.transforms import has_direction_word
 
 LOAD = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadRECImage'),
     dict(type='PackRECInputs'),
 ]
 
@@ -214,5 +214,5 @@ def test_check_decoding_finds_broken_and_resized_ones(refer_folder, build_refer)
     cv2.imwrite(str(resized), np.zeros((30, 40, 3), np.uint8))
     faults = build_refer(refer_folder.root).check_decoding()
     assert len(faults) == 2
-    assert faults[0].startswith(f'{broken}: broken image')
+    assert faults[0].startswith(f'{broken} cannot be read as an image')
     assert faults[1] == f'{resized}: is 40x30 pixels, and 180x220 in the annotations'

@@ -10,8 +10,7 @@ def _canvas(length):
 
     size = (length, length)
     min_crop, max_crop = scaled(384, 600)
-    # Pillow refuses truncated files; OpenCV before 5.0 fills them up with grey.
-    load_image = dict(type='LoadImageFromFile', imdecode_backend='pillow')
+    load_image = dict(type='LoadRECImage')
     train = [
         load_image,
         dict(type='LoadAnnotations', with_bbox=True),
