@@ -28,24 +28,23 @@ for _name, _wanted, _install in SUPPORTED_VERSIONS:
 
 from . import (  # noqa: E402
     checkpoints,
+    config,
     datasets,
     engine,
     evaluation,
-    feature_cache,
     models,
     structures,
     visualization,
 )
 from .checkpoints import hooks  # noqa: E402, F401  (registers them)
-from .feature_cache import feature_cache_hook  # noqa: E402, F401
 
 __all__ = [
     '__version__',
     'checkpoints',
+    'config',
     'datasets',
     'engine',
     'evaluation',
-    'feature_cache',
     'models',
     'structures',
     'visualization',

@@ -1,12 +1,80 @@
 """Everything that reads or changes a config."""
 
 import argparse
+import copy
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from mmdet.registry import MODELS
 from mmengine import Config, ConfigDict
+from mmengine.config.utils import MODULE2PACKAGE
+
+from .models.towers import VisionTower
+
+# _base_ = 'm2ist_mm::m2ist/m2ist_r50_refcoco.py' is looked for in our distribution
+MODULE2PACKAGE['m2ist_mm'] = 'm2ist_mm'
+
+_FOLLOWS = 'leave it out, it follows from the towers'
+_TABLE = (
+    'an architecture of m2ist_mm.models.towers.ARCHITECTURES needs none; for another, '
+    'write {new} = dict(KIND=PATTERN) in the config of the tower'
+)
+_CACHE = 'write default_hooks.feature_cache = dict(type="FeatureCacheHook", {name}=...)'
+# keys of earlier versions, and what says the same now
+OLD_KEYS = {
+    **dict.fromkeys(
+        ('canvas_640', 'canvas_448', 'canvas_320'),
+        'write canvas = (height, width); train_pipeline and test_pipeline are fitted '
+        'to it',
+    ),
+    **{
+        f'model.backbone.{name}_{old}': _TABLE.format(new=f'{name}.{new}')
+        for name in ('vision', 'language')
+        for old, new in (('taps', 'taps'), ('sites', 'sites'), ('norms', 'norms'))
+    },
+    **{
+        f'model.backbone.{name}_layers': f'write it as model.neck.{name}_layers'
+        for name in ('vision', 'language')
+    },
+    **{
+        f'model.backbone.{name}_cache': _CACHE.format(name=name)
+        for name in ('vision', 'language')
+    },
+    **{
+        f'model.backbone.vision_{name}': f'write it as model.backbone.vision.{name}'
+        for name in ('chunk', 'channels_last', 'compile')
+    },
+    **dict.fromkeys(
+        (
+            *(f'model.neck.{name}' for name in ('num_pairs', 'vision_channels')),
+            'model.neck.language_channels',
+            'model.neck.vision.num_layers',
+            'model.neck.vision.channels',
+            'model.neck.language.num_layers',
+            'model.neck.language.channels',
+            'model.bbox_head.vision_channels',
+            'model.bbox_head.language_channels',
+            'model.bbox_head.num_vision_tokens',
+        ),
+        _FOLLOWS,
+    ),
+    **dict.fromkeys(
+        ('model.bbox_head.num_text_tokens', 'model.data_preprocessor.max_tokens'),
+        'write it as model.backbone.language.max_tokens',
+    ),
+}
+# arguments of transforms that are lengths in pixels: an edge or (width, height)
+_LENGTHS = {
+    'Resize': ('scale',),
+    'ResizeToFit': ('scale',),
+    'ResizeShortestEdge': ('scale', 'max_size'),
+    'RandomResize': ('scale',),
+    'RandomChoiceResize': ('scales', 'max_size'),
+    'ReferentCrop': ('min_size', 'max_size'),
+    'PadToCanvas': ('size',),
+}
 
 
 def iter_dataset_configs(cfg: Config) -> Iterator[tuple[str, ConfigDict]]:
@@ -48,6 +116,189 @@ def set_data_root(cfg: Config, data_root: str) -> None:
         cfg.data_root = data_root
 
 
+def load_config_file(
+    path: str | Path,
+    data_root: str | None = None,
+    cfg_options: dict | None = None,
+) -> Config:
+    """Read a config file: the way from a file to a config that can be built.
+
+    Args:
+        path: The config file.
+        data_root: Folder of the datasets, instead of the one in the config.
+        cfg_options: Values by dotted keys; applied after ``data_root``.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+        ValueError: It has keys of an earlier version, or its canvas is none.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'there is no config file {path}')
+    config = Config.fromfile(path)
+    _drop_own_scope(config)
+    if data_root is not None:
+        set_data_root(config, data_root)
+    if cfg_options is not None:
+        config.merge_from_dict(cfg_options)
+    check_old_keys(config)
+    apply_canvas(config)
+    return config
+
+
+def _drop_own_scope(node: object) -> None:
+    """Make ``_base_ = 'm2ist_mm::...'`` the same as the path of that file.
+
+    MMEngine marks what comes from another package to be built from registries of that
+    name; ours are mmdet's.
+    """
+    if isinstance(node, Config | dict):
+        if node.get('_scope_') == 'm2ist_mm':
+            node.pop('_scope_')
+        node = list(node.values())
+    if isinstance(node, list | tuple):
+        for child in node:
+            _drop_own_scope(child)
+
+
+def check_old_keys(config: Config) -> None:
+    """Refuse keys that an earlier version read and this one would not.
+
+    Raises:
+        ValueError: There is one; the message says what to write instead.
+    """
+    for key, remedy in OLD_KEYS.items():
+        if _find(config, key) is not None:
+            raise ValueError(
+                f'{config.filename}: {key} is a key of an earlier version: {remedy}'
+            )
+
+
+def _find(node: object, key: str) -> object:
+    """What a config has under a dotted key, or None."""
+    for part in key.split('.'):
+        node = node.get(part) if isinstance(node, Config | dict) else None
+    return node
+
+
+def apply_canvas(config: Config) -> None:
+    """Carry ``canvas``, where a config states it, into its pipelines and vision tower.
+
+    A pipeline whose ``PadToCanvas`` has another size is scaled from that size to the
+    canvas, see :func:`_fit_pipeline`. Applied twice, it changes nothing more.
+
+    Args:
+        config: A whole config; ``canvas`` is (height, width) in pixels. Changed in
+            place.
+
+    Raises:
+        ValueError: ``canvas`` is no pair of positive integers, or a pipeline has
+            several ``PadToCanvas`` of different sizes.
+    """
+    canvas = config.get('canvas')
+    if canvas is None:
+        return
+    if not (
+        isinstance(canvas, list | tuple)
+        and len(canvas) == 2
+        and all(isinstance(side, int) and side > 0 for side in canvas)
+    ):
+        raise ValueError(
+            f'canvas = {canvas!r}: give height and width in pixels, for instance '
+            'canvas="(448,448)"'
+        )
+    height, width = canvas
+    _fit_pipelines(config, (width, height))
+    vision = _find(config, 'model.backbone.vision')
+    if isinstance(vision, dict) and _has_size(vision):
+        vision['size'] = (height, width)
+
+
+def _has_size(tower: dict) -> bool:
+    """Whether the tower of a config is made for an input size."""
+    tower_class = MODELS.get(str(tower.get('type')))
+    return isinstance(tower_class, type) and issubclass(tower_class, VisionTower)
+
+
+def _fit_pipelines(node: object, size: tuple[int, int]) -> None:
+    """Fit every pipeline in a part of a config: of wrapped datasets, TTA and hooks."""
+    if isinstance(node, Config | dict):
+        for key, child in node.items():
+            if key.endswith('pipeline') and isinstance(child, list):
+                node[key] = _fit_pipeline(child, size)
+            else:
+                _fit_pipelines(child, size)
+    elif isinstance(node, list | tuple):
+        for child in node:
+            _fit_pipelines(child, size)
+
+
+def _fit_pipeline(pipeline: list, size: tuple[int, int]) -> list:
+    """Scale all lengths of a pipeline from its canvas to another.
+
+    Args:
+        pipeline: Configs of transforms.
+        size: (width, height) of the other canvas in pixels.
+
+    Returns:
+        The same list if it has that canvas or none, else a changed copy. An edge alone
+        is scaled as the canvas' side that shrinks more, so that what fitted still fits.
+    """
+    canvases = {
+        tuple(step['size'])
+        for step in _iter_steps(pipeline)
+        if _is(step, 'PadToCanvas')
+    }
+    if len(canvases) > 1:
+        raise ValueError(
+            f'canvas = {size[::-1]}: a pipeline has PadToCanvas of several sizes, '
+            f'{sorted(canvases)}; it must have one'
+        )
+    if canvases in (set(), {size}):
+        return pipeline
+    axes = tuple(zip(size, canvases.pop(), strict=True))
+    fitted = copy.deepcopy(pipeline)
+    for step in _iter_steps(fitted):
+        for name, arguments in _LENGTHS.items():
+            for argument in arguments if _is(step, name) else ():
+                if step.get(argument) is not None:
+                    step[argument] = _scale(
+                        step[argument], axes, several=argument == 'scales'
+                    )
+    return fitted
+
+
+def _iter_steps(node: object) -> Iterator[dict]:
+    """All configs of transforms in a pipeline, also inside other transforms."""
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    if isinstance(node, list | tuple):
+        for child in node:
+            yield from _iter_steps(child)
+
+
+def _is(step: dict, name: str) -> bool:
+    """Whether a config of a transform is of a class, named with or without scope."""
+    return str(step.get('type')).rpartition('.')[2] == name
+
+
+def _scale(lengths, axes: tuple[tuple[int, int], ...], several: bool = False):
+    """Scale an edge, a pair (width, height) or a list of them.
+
+    Args:
+        lengths: Pixels.
+        axes: New and old length of the canvas for width and height.
+        several: Whether ``lengths`` is a list of edges or pairs in any case.
+    """
+    if not isinstance(lengths, list | tuple):
+        return min(round(lengths * new / old) for new, old in axes)
+    if several or isinstance(lengths[0], list | tuple):
+        scaled = [_scale(one, axes) for one in lengths]
+    else:
+        scaled = [_scale(one, (axis,)) for one, axis in zip(lengths, axes, strict=True)]
+    return type(lengths)(scaled)
+
+
 def load_config(args: argparse.Namespace) -> Config:
     """Read the config file and apply the options.
 
@@ -56,15 +307,9 @@ def load_config(args: argparse.Namespace) -> Config:
             has them, :func:`add_run_arguments`.
 
     Raises:
-        FileNotFoundError: There is no such config.
+        FileNotFoundError, ValueError: As :func:`load_config_file`.
     """
-    if not Path(args.config).is_file():
-        raise FileNotFoundError(f'there is no config file {args.config}')
-    config = Config.fromfile(args.config)
-    if args.data_root is not None:
-        set_data_root(config, args.data_root)
-    if args.cfg_options is not None:
-        config.merge_from_dict(args.cfg_options)
+    config = load_config_file(args.config, args.data_root, args.cfg_options)
     if 'launcher' in args:
         if args.work_dir is not None:
             config.work_dir = args.work_dir

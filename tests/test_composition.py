@@ -13,8 +13,10 @@ import cv2
 import pytest
 import torch
 from mmdet.registry import DATASETS, MODELS
-from mmengine.config import Config
 from mmengine.runner import Runner
+
+from m2ist_mm.config import load_config_file
+from m2ist_mm.structures import Features, TowerFeatures
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,20 +25,7 @@ _base_ = './nano.py'
 runner_type = 'FlexibleRunner'
 # its end is not the end of the first part of the training
 param_scheduler = [dict(type='MultiStepLR', milestones=[1], gamma=0.5, end=9)]
-layer = '_fsdp_wrapped_module.'
-model = dict(
-    backbone=dict(
-        vision_taps=dict(
-            attention=['encoder.layers.{i}.self_attn.proj_drop',
-                       'encoder.' + layer + 'layers.{i}.self_attn.proj_drop'],
-            ffn=['encoder.layers.{i}.ffn.layers',
-                 'encoder.' + layer + 'layers.{i}.ffn.layers']),
-        language_taps=dict(
-            attention=['model.encoder.layer.{i}.attention.output',
-                       'model.encoder.layer.{i}.' + layer + 'attention.output'],
-            ffn=['model.encoder.layer.{i}.output.dense',
-                 'model.encoder.layer.{i}.' + layer + 'output.dense'])),
-    bbox_head=dict(embed_dims=8, feedforward_channels=8, dropout=0.0))
+model = dict(bbox_head=dict(embed_dims=8, feedforward_channels=8, dropout=0.0))
 on_cpu = dict(offload_to_cpu=False)
 strategy = dict(
     type='FSDPStrategy',
@@ -60,16 +49,14 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope='module')
-def nano(tmp_path_factory, mini_refcoco):
+@pytest.fixture
+def nano(nano_path):
     """Config file of a tiny real model: 3 epochs of 3 iterations."""
-    folder = tmp_path_factory.mktemp('nano')
-    write = runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
-    return write(folder, mini_refcoco)
+    return nano_path
 
 
 def make_runner(path, work_dir, name, **changes):
-    config = Config.fromfile(path)
+    config = load_config_file(path)
     config.merge_from_dict(changes)
     config.work_dir = str(work_dir)
     config.experiment_name = name
@@ -103,12 +90,8 @@ def test_documented_head_trains_on_the_tokens_and_is_tested(nano, tmp_path):
     source, usage = code_blocks()
     if 'OneLookHead' not in MODELS:
         exec(source, {})
-    model = Config.fromfile(nano).model
-    model.bbox_head = dict(
-        type=re.search(r"type='(\w+)'", usage)[1],
-        vision_channels=16,
-        language_channels=24,
-    )
+    model = load_config_file(nano).model
+    model.bbox_head = dict(type=re.search(r"type='(\w+)'", usage)[1])
     changes = {'model': dict(_delete_=True, **model), 'train_cfg.max_epochs': 8}
     changes['train_cfg.val_interval'] = 8
     changes['optim_wrapper.optimizer.lr'] = 3e-2
@@ -126,15 +109,19 @@ def test_documented_head_trains_on_the_tokens_and_is_tested(nano, tmp_path):
 
     # what it says about its inputs: padding is never looked at
     head = runner.model.bbox_head.eval()
-    vision, language = torch.randn(1, 16, 16), torch.randn(2, 3, 24)
-    mask = torch.zeros(1, 16, dtype=torch.bool)
+    vision, language = torch.randn(1, 12, 32), torch.randn(2, 3, 48)
+    mask = torch.zeros(1, 12, dtype=torch.bool)
     mask[0, 5:] = True
-    inputs = mask, language, mask.new_zeros(2, 3), torch.tensor([0, 0])
-    boxes = head(vision, *inputs)
+    features = Features(
+        TowerFeatures(vision, mask),
+        TowerFeatures(language, mask.new_zeros(2, 3)),
+        torch.tensor([0, 0]),
+    )
+    boxes = head(features)
     vision[0, 5:] = 9
-    torch.testing.assert_close(head(vision, *inputs), boxes)
+    torch.testing.assert_close(head(features), boxes)
     vision[0, 4] = 9
-    assert (head(vision, *inputs) - boxes).abs().max() > 1e-3
+    assert (head(features) - boxes).abs().max() > 1e-3
 
 
 # -- hooks -----------------------------------------------------------------
@@ -178,7 +165,7 @@ def test_averaged_weights_are_saved_tested_and_resumed(nano, tmp_path, run_tool)
 
 
 def test_hooks_of_mmdet_and_mmengine_run_on_ours(nano, tmp_path):
-    config = Config.fromfile(nano)
+    config = load_config_file(nano)
     trace = tmp_path / 'trace.json'
     hooks = [
         dict(type='CheckInvalidLossHook', interval=1),
@@ -219,7 +206,7 @@ def test_hooks_of_mmdet_and_mmengine_run_on_ours(nano, tmp_path):
 def test_repetitions_within_an_epoch_are_the_same_and_over_epochs_are_not(nano):
     from m2ist_mm.engine.hooks.epoch_seed_hook import set_epoch
 
-    inner = Config.fromfile(nano).train_dataset
+    inner = load_config_file(nano).train_dataset
     dataset = DATASETS.build(dict(type='RepeatDataset', dataset=inner, times=2))
     assert len(dataset) == 24
     set_epoch(dataset, 0)
@@ -231,7 +218,7 @@ def test_repetitions_within_an_epoch_are_the_same_and_over_epochs_are_not(nano):
 
 
 def test_class_balance_changes_nothing(nano):
-    inner = Config.fromfile(nano).train_dataset
+    inner = load_config_file(nano).train_dataset
     plain = DATASETS.build(inner)
     wrapped = dict(type='ClassBalancedDataset', dataset=inner, oversample_thr=0.9)
     balanced = DATASETS.build(wrapped)
@@ -249,13 +236,13 @@ def test_tta_averages_each_image_s_box_with_its_mirror_image_s(
     nano, tmp_path, run_tool
 ):
     checkpoint = tmp_path / 'start.pth'
-    model = MODELS.build(Config.fromfile(nano).model)
+    model = MODELS.build(load_config_file(nano).model)
     model.init_weights()
     for parameter in model.neck.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     torch.save(dict(state_dict=model.state_dict(), meta={}), checkpoint)
     mirrored = nano.with_name('mirrored.py')
-    config = Config.fromfile(nano)
+    config = load_config_file(nano)
     flip = dict(type='RECRandomFlip', prob=1)
     config.test_dataloader.dataset.pipeline.insert(2, flip)
     config.dump(mirrored)
@@ -282,17 +269,17 @@ def test_tta_averages_each_image_s_box_with_its_mirror_image_s(
 
 
 def test_tta_pipeline_of_a_config_is_taken(nano, tmp_path):
-    config = Config.fromfile(ROOT / 'configs/m2ist/m2ist_vitb_tta_refcoco.py')
+    config = load_config_file(ROOT / 'configs/m2ist/m2ist_vitb_tta_refcoco.py')
     tool = runpy.run_path(str(ROOT / 'tools/test.py'))
     tool['use_test_time_augmentation'](config)
     assert config.model.type == 'RECTTAModel'
     assert config.model.module.type == 'SideTunedGrounder'
-    data = {**Config.fromfile(nano).val_dataset}
+    data = {**load_config_file(nano).val_dataset}
     data['pipeline'] = config.test_dataloader.dataset.pipeline
     views = DATASETS.build(data)[0]['data_samples']
     regions = [v.placement.region for v in views]
     sides = [max(x2 - x1, y2 - y1) for x1, y1, x2, y2 in regions]
-    words = [v.text.partition(' ')[0] for v in views]
+    words = [v.text[0].partition(' ')[0] for v in views]
     shown = list(zip(sides, [v.flip for v in views], words, strict=True))
     assert shown == [
         (448, False, 'left'),
@@ -303,7 +290,7 @@ def test_tta_pipeline_of_a_config_is_taken(nano, tmp_path):
 
 
 def test_tta_needs_to_know_where_to_mirror(nano):
-    config = Config.fromfile(nano)
+    config = load_config_file(nano)
     del config.test_dataloader.dataset.pipeline[2]
     tool = runpy.run_path(str(ROOT / 'tools/test.py'))
     with pytest.raises(ValueError, match='has no PadToCanvas; .* a tta_pipeline'):
@@ -341,7 +328,7 @@ def test_two_processes_with_shards_train_and_resume_like_one_without(nano, tmp_p
         )
         assert done.returncode == 0, done.stderr[-3000:]
 
-    config = Config.fromfile(sharded)
+    config = load_config_file(sharded)
     changes = {'model': config.model, 'param_scheduler': config.param_scheduler}
     changes['train_cfg.max_epochs'] = 2
     one = make_runner(nano, tmp_path / 'one', 'unsharded', **changes)

@@ -1,6 +1,15 @@
+import pytest
+from mmdet.registry import MODELS
 from mmengine import Config
+from torch import nn
 
-from m2ist_mm.config import iter_dataset_configs, set_data_root
+from m2ist_mm.config import (
+    apply_canvas,
+    iter_dataset_configs,
+    load_config_file,
+    set_data_root,
+)
+from m2ist_mm.models.towers import VisionTower
 
 
 def build_config():
@@ -39,3 +48,134 @@ def test_one_call_moves_all_data_sets():
     assert {dataset.data_root for _, dataset in iter_dataset_configs(cfg)} == {'new/'}
     assert cfg.data_root == 'new/'
     assert 'old/' not in cfg.pretty_text
+
+
+# -- canvas ----------------------------------------------------------------
+
+RESIZE = dict(type='Resize', scale=(200, 100), keep_ratio=True)
+PAD = dict(type='mmdet.PadToCanvas', size=(200, 100))
+
+
+def test_every_pipeline_gets_the_canvas():
+    """Of wrapped datasets, of TTA, of hooks; each once, also where they are shared."""
+    dataset = dict(type='ReferDataset', pipeline=[RESIZE, PAD])
+    config = Config(
+        dict(
+            canvas=(50, 400),
+            train_dataloader=dict(
+                dataset=dict(type='ConcatDataset', datasets=[dataset, dataset])
+            ),
+            test_dataloader=dict(dataset=dataset),
+            tta_pipeline=[
+                dict(
+                    type='TestTimeAug',
+                    transforms=[
+                        [RESIZE, dict(type='Resize', scale=(100, 50))],
+                        [PAD],
+                    ],
+                )
+            ],
+            custom_hooks=[
+                dict(type='PipelineSwitchHook', switch_pipeline=[RESIZE, PAD])
+            ],
+        )
+    )
+    apply_canvas(config)
+    datasets = [dataset for _, dataset in iter_dataset_configs(config)]
+    assert len(datasets) == 3
+    pipelines = [dataset.pipeline for dataset in datasets]
+    pipelines.append(config.custom_hooks[0].switch_pipeline)
+    for resize, pad in pipelines:
+        assert (resize.scale, pad.size) == ((400, 50), (400, 50))
+    (large, small), (pad,) = config.tta_pipeline[0].transforms
+    assert (large.scale, small.scale, pad.size) == ((400, 50), (200, 25), (400, 50))
+
+    once = config.pretty_text
+    apply_canvas(config)
+    assert config.pretty_text == once
+
+
+def fit(*steps, canvas):
+    config = Config(dict(canvas=canvas, test_pipeline=[*steps, PAD]))
+    apply_canvas(config)
+    return config.test_pipeline
+
+
+def test_edge_without_a_direction_still_fits_the_canvas():
+    shortest = dict(type='RandomChoiceResize', scales=[80, 90], max_size=180)
+    steps = fit(
+        dict(type='Resize', scale=100),
+        dict(shortest, resize_type='ResizeShortestEdge'),
+        dict(type='RandomResize', scale=[(100, 50), (200, 100)]),
+        dict(type='RandomApply', transforms=[dict(type='ReferentCrop', max_size=60)]),
+        canvas=(50, 200),
+    )
+    assert steps[0].scale == 50
+    assert (steps[1].scales, steps[1].max_size) == ([40, 45], 90)
+    assert steps[2].scale == [(100, 25), (200, 50)]
+    assert steps[3].transforms[0].max_size == 30
+
+
+def test_pipeline_of_the_canvas_stays_as_it_is():
+    odd = dict(type='Resize', scale=(333, 77))
+    assert fit(odd, canvas=(100, 200))[0].scale == (333, 77)
+
+
+def test_config_without_a_canvas_stays_as_it_is():
+    config = Config(dict(test_pipeline=[PAD]))
+    apply_canvas(config)
+    assert config.test_pipeline[0].size == (200, 100)
+
+
+@pytest.mark.parametrize('canvas', [448, (448,), (0, 448), (4.5, 448), 'large'])
+def test_canvas_that_is_none_is_refused(canvas):
+    with pytest.raises(ValueError, match='height and width in pixels'):
+        fit(canvas=canvas)
+
+
+def test_pipeline_of_two_canvases_is_refused():
+    with pytest.raises(ValueError, match='PadToCanvas of several sizes'):
+        fit(dict(type='PadToCanvas', size=(9, 9)), canvas=(100, 100))
+
+
+@pytest.fixture
+def tower_types():
+    """Names of a vision tower, and of another backbone."""
+
+    class Fixed(VisionTower):
+        pass
+
+    class Free(nn.Module):
+        pass
+
+    for tower in (Fixed, Free):
+        MODELS.register_module(module=tower, name=f'Canvas{tower.__name__}')
+    yield 'CanvasFixed', 'CanvasFree'
+    for name in ('CanvasFixed', 'CanvasFree'):
+        MODELS.module_dict.pop(name)
+
+
+def test_vision_tower_gets_the_canvas_as_height_and_width(tower_types):
+    for name, size in zip(tower_types, [(50, 400), None], strict=True):
+        tower = dict(type=name)
+        config = Config(dict(canvas=[50, 400], model=dict(backbone=dict(vision=tower))))
+        apply_canvas(config)
+        assert config.model.backbone.vision.get('size') == size
+
+
+# -- files -----------------------------------------------------------------
+
+
+def test_options_of_a_file_are_applied_before_the_canvas(tmp_path):
+    path = tmp_path / 'some.py'
+    path.write_text(f"canvas = (100, 200)\ntest_pipeline = [{PAD}]\ndata_root = 'a/'\n")
+    config = load_config_file(path, 'b/', {'canvas': (10, 30)})
+    assert config.test_pipeline[0].size == (30, 10)
+    assert config.data_root == 'b/'
+
+
+def test_key_of_an_earlier_version_is_named_with_what_to_write(tmp_path):
+    path = tmp_path / 'old.py'
+    path.write_text('canvas_448 = dict(train=[], test=[])\n')
+    with pytest.raises(ValueError, match=r'old.py: canvas_448 .*: write canvas = \(h'):
+        load_config_file(path)

@@ -15,12 +15,11 @@ import yaml
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmdet.testing import demo_mm_inputs
-from mmengine import Config
 from mmengine.structures import InstanceData
 from transformers import AutoConfig
 
 from m2ist_mm.checkpoints import convert_detr
-from m2ist_mm.config import iter_dataset_configs
+from m2ist_mm.config import iter_dataset_configs, load_config_file
 from m2ist_mm.efficiency.training_step import use_random_towers
 from m2ist_mm.structures import Placement
 
@@ -79,7 +78,7 @@ OPTIONS = {
     'reference': lambda c: c.model.neck.side_norm == 'tower',
     'grouped': lambda c: c.train_dataloader.dataset.max_expressions_per_sample > 1,
     'grouped-cached': lambda c: (
-        c.model.backbone.language_cache.folder
+        c.default_hooks.feature_cache.language.folder
         and c.train_dataloader.dataset.max_expressions_per_sample > 1
     ),
     'ungrouped': lambda c: c.train_dataloader.dataset.max_expressions_per_sample == 1,
@@ -114,7 +113,7 @@ def taps(config):
 
 @cache
 def load(path):
-    return Config.fromfile(path)
+    return load_config_file(path)
 
 
 def name_of(path):

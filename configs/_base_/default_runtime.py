@@ -8,8 +8,8 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     epoch_seed=dict(type='EpochSeedHook'),
+    data_check=dict(type='DataCheckHook'),
     tuning_summary=dict(type='TuningSummaryHook'),
-    feature_cache=dict(type='FeatureCacheHook'),
     tuned_state=dict(type='TunedStateHook'),
     checkpoint=dict(
         type='TunedCheckpointHook',

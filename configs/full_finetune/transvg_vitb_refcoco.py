@@ -1,7 +1,5 @@
 # TransVG's head and recipe on ViT-B and BERT-base, the towers tuned in full.
 _base_ = '../m2ist/m2ist_vitb_refcoco.py'
-model = dict(
-    backbone=dict(freeze=False, vision_layers=[], language_layers=[]), neck=None
-)
+model = dict(backbone=dict(freeze=False), neck=None)
 # DINOv2's mask token has a part in its pre-training alone
 find_unused_parameters = True

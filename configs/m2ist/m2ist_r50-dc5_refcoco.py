@@ -9,6 +9,5 @@ model = dict(
             weights='checkpoints/detr_r50-dc5_tower.pth',
             backbone=dict(strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2)),
         )
-    ),
-    bbox_head=dict(num_vision_tokens=1600),
+    )
 )

@@ -1,9 +1,7 @@
 # MiniLM-L6 (arXiv 2002.10957), a BERT of 6 layers and 384 channels, on the language
 # side.
 _base_ = './m2ist_r50_refcoco.py'
-_weights = 'sentence-transformers/all-MiniLM-L6-v2'
 model = dict(
-    data_preprocessor=dict(tokenizer=_weights),
     backbone=dict(
         language=dict(
             arch=dict(
@@ -13,9 +11,7 @@ model = dict(
                 num_attention_heads=12,
                 intermediate_size=1536,
             ),
-            weights=_weights,
+            weights='sentence-transformers/all-MiniLM-L6-v2',
         )
-    ),
-    neck=dict(language_channels=384),
-    bbox_head=dict(language_channels=384),
+    )
 )

@@ -2,12 +2,4 @@
 # passes the frozen LayerNorm of the sublayer that it taps. Takes the checkpoints that
 # tools/model_converters/transvg_to_m2ist.py makes of the reference's.
 _base_ = './m2ist_r50_refcoco.py'
-model = dict(
-    backbone=dict(
-        language_norms=dict(
-            attention='model.encoder.layer.{i}.attention.output.LayerNorm',
-            ffn='model.encoder.layer.{i}.output.LayerNorm',
-        )
-    ),
-    neck=dict(side_norm='tower', init='uniform'),
-)
+model = dict(neck=dict(side_norm='tower', init='uniform'))

@@ -1,8 +1,6 @@
-# RoBERTa-base (arXiv 1907.11692) on the language side; its layers have BERT's names.
+# RoBERTa-base (arXiv 1907.11692) on the language side.
 _base_ = './m2ist_r50_refcoco.py'
-_weights = 'FacebookAI/roberta-base'
 model = dict(
-    data_preprocessor=dict(tokenizer=_weights),
     backbone=dict(
         language=dict(
             arch=dict(
@@ -14,7 +12,7 @@ model = dict(
                 type_vocab_size=1,
                 layer_norm_eps=1e-5,
             ),
-            weights=_weights,
+            weights='FacebookAI/roberta-base',
         )
-    ),
+    )
 )

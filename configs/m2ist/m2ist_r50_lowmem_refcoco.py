@@ -2,4 +2,4 @@
 # V-L layers recomputed in backward. 64 expressions, 8 of an image, take 2.0 GB
 # (docs/benchmarks/efficiency.md): a GPU of 4 GB.
 _base_ = './m2ist_r50_grouped_refcoco.py'
-model = dict(backbone=dict(vision_chunk=1), bbox_head=dict(recompute=True))
+model = dict(backbone=dict(vision=dict(chunk=1)), bbox_head=dict(recompute=True))

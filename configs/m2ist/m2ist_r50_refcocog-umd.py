@@ -6,4 +6,4 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 # RefCOCOg's expressions are long
-model = dict(data_preprocessor=dict(max_tokens=40), bbox_head=dict(num_text_tokens=40))
+model = dict(backbone=dict(language=dict(max_tokens=40)))

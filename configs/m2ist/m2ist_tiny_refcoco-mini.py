@@ -7,10 +7,9 @@ _base_ = [
     '../_base_/schedules/schedule_90e.py',
     '../_base_/default_runtime.py',
 ]
-model = dict(bbox_head=dict(num_vision_tokens=400))
 
 # no augmentation: what is memorised is what is tested
-load_image, resize, pad, load_truth, pack = _base_.canvas_320.test
+load_image, resize, pad, load_truth, pack = _base_.test_pipeline
 train_pipeline = [load_image, load_truth, resize, pad, pack]
 memorised = dict(split='train', indices=32)
 train_dataloader = dict(
@@ -41,4 +40,10 @@ param_scheduler = [
         convert_to_iter_based=True,
     ),
 ]
-default_hooks = dict(checkpoint=dict(interval=10))
+custom_imports = dict(imports=['m2ist_mm', 'm2ist_mm.feature_cache'])
+default_hooks = dict(
+    feature_cache=dict(
+        type='FeatureCacheHook', language=dict(max_entries=20000, dtype='float16')
+    ),
+    checkpoint=dict(interval=10),
+)

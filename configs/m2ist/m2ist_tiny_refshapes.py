@@ -7,7 +7,14 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 # Both towers encode each input once: the views are fixed, 3,000 of them take 1.2 GB.
-model = dict(backbone=dict(vision_cache=dict(max_entries=3000, dtype='float16')))
+custom_imports = dict(imports=['m2ist_mm', 'm2ist_mm.feature_cache'])
+default_hooks = dict(
+    feature_cache=dict(
+        type='FeatureCacheHook',
+        language=dict(max_entries=20000, dtype='float16'),
+        vision=dict(max_entries=3000, dtype='float16'),
+    )
+)
 train_pipeline = [
     step for step in _base_.train_pipeline if step['type'] != 'RECRandomFlip'
 ]
@@ -28,8 +35,8 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={
             'neck': dict(lr_mult=1, muon=False),
-            'embedding': adamw,
-            'reg_token': adamw,
+            'bbox_head.position_embedding': adamw,
+            'bbox_head.reg_token': adamw,
             'bbox_mlp.4': adamw,
         }
     ),

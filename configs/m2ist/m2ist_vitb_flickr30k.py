@@ -1,7 +1,8 @@
 # M²IST on ViT-B (DINOv2) and BERT-base, on Flickr30k Entities.
 _base_ = [
     '../_base_/models/m2ist_vitb.py',
-    '../_base_/datasets/flickr30k_448.py',
+    '../_base_/datasets/flickr30k.py',
     '../_base_/schedules/schedule_90e.py',
     '../_base_/default_runtime.py',
 ]
+canvas = (448, 448)

@@ -1,9 +1,10 @@
 # M²IST on ViT-B (DINOv2) and BERT-base, on RefCOCOg, Google's splits.
 _base_ = [
     '../_base_/models/m2ist_vitb.py',
-    '../_base_/datasets/refcocog-google_448.py',
+    '../_base_/datasets/refcocog-google.py',
     '../_base_/schedules/schedule_90e.py',
     '../_base_/default_runtime.py',
 ]
+canvas = (448, 448)
 # RefCOCOg's expressions are long
-model = dict(data_preprocessor=dict(max_tokens=40), bbox_head=dict(num_text_tokens=40))
+model = dict(backbone=dict(language=dict(max_tokens=40)))

@@ -12,16 +12,17 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
 from mmengine.infer import BaseInferencer
 from mmengine.registry import init_default_scope
-from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
+from mmengine.runner.checkpoint import load_state_dict
 from mmengine.visualization import Visualizer
 from rich.progress import track
 from torch import nn
 
+from ..checkpoints import load_checkpoint
 from ..checkpoints.tuned_state import fit_checkpoint
-from ..config import iter_dataset_configs
+from ..config import iter_dataset_configs, load_config_file
 from ..datasets import LoadRECImage
 from ..datasets.image_reader import IMAGE_SUFFIXES, read_image
-from ..structures import expressions_of
+from ..structures import Expressions
 
 Image = str | Path | np.ndarray
 
@@ -57,7 +58,7 @@ class RECInferencer(BaseInferencer):
     ) -> None:
         init_default_scope('mmdet')
         if isinstance(model, str | Path):
-            model = Config.fromfile(find_config(str(model)))
+            model = load_config_file(find_config(str(model)))
         self._number = 0  # of the images without a name
         super().__init__(model, weights, device, 'mmdet', show_progress)
 
@@ -265,7 +266,7 @@ class RECInferencer(BaseInferencer):
         """
         if weights is None:
             raise ValueError('weights: the checkpoint of a trained model is needed')
-        checkpoint = CheckpointLoader.load_checkpoint(str(weights), map_location='cpu')
+        checkpoint = load_checkpoint(weights)
         for name in ('language_cache', 'vision_cache'):
             # of use to trainings alone
             cfg.model.get('backbone', {}).pop(name, None)
@@ -347,10 +348,10 @@ def _texts_by_image(
 
 
 def _as_dict(sample: DetDataSample) -> dict:
-    truncated = sample.truncated
+    expressions = Expressions.of(sample)
     return dict(
         img_path=sample.img_path,
-        text=list(expressions_of(sample)),
+        text=list(expressions.texts),
         bboxes=sample.pred_instances.bboxes.tolist(),
-        truncated=list(truncated) if isinstance(truncated, tuple) else [truncated],
+        truncated=list(expressions.truncated),
     )

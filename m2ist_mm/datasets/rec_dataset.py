@@ -1,48 +1,32 @@
 """Base of all datasets for referring expression comprehension."""
 
 import logging
-import math
-import random
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
-import numpy as np
 import torch
 from mmdet.datasets import BaseDetDataset
-from mmengine.fileio import exists
 from mmengine.logging import print_log
-from rich.progress import track
 
+from ..seeding import seeded_generators
+from .checks import (
+    BOX_UNITS,
+    check_arguments,
+    check_decoding,
+    check_expressions,
+    check_sizes,
+    convert_boxes,
+    find_images,
+    looks_like_unit,
+)
 from .dataset_error import DatasetError
-from .image_reader import read_image
-from .image_size import read_image_size
+from .grouping import group_expressions, spares_directions
 from .published_counts import resolve_expected_count
-from .transforms import ApplyUnlessDirection, has_direction_word
+from .split_names import in_split
 
 NO_EPOCH = -1
-
-
-@contextmanager
-def _random_numbers_from(*key: int) -> Iterator[None]:
-    """Seed Python's, numpy's and torch's CPU generators, and restore them after.
-
-    Args:
-        *key (int): Non-negative numbers that name the stream.
-    """
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    seeds = np.random.SeedSequence(key).generate_state(3)
-    random.seed(int(seeds[0]))
-    np.random.seed(seeds[1])
-    # Not torch.manual_seed: it would seed the GPUs' generators as well.
-    torch.default_generator.manual_seed(int(seeds[2]))
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
 
 
 class RECDataset(BaseDetDataset):
@@ -54,8 +38,8 @@ class RECDataset(BaseDetDataset):
     A sample before its pipeline is a dict with ``img_path``, ``img_id``,
     ``height`` and ``width`` (pixels), ``split``, ``dataset`` (where it has a name),
     the aligned lists ``text``, ``sent_id`` and (where the dataset has it)
-    ``kind``, and ``instances``: mmdet's, one for each expression, all of class 0,
-    'referent'.
+    ``kind``, and ``instances``: mmdet's, one for each expression, whose
+    ``bbox_label`` is the index of the expression.
 
     Random numbers: once :meth:`set_epoch` was called, a sample's pipeline draws
     from generators seeded by (seed, epoch, index), whichever worker runs it, so
@@ -77,9 +61,18 @@ class RECDataset(BaseDetDataset):
             is to each of them what it is alone.
         seed (int): Seed of grouping and of augmentation. Defaults to 0.
         check_images (bool): Look for each image's file when the dataset is
-            built, and where the annotations have no sizes, read them from the
-            images. Defaults to True. Without it such samples have no size, and
-            only the boxes' order is checked.
+            built and read its header: its size must be the annotated one, and is
+            taken where none is annotated. Defaults to True. Without it such samples
+            have no size, and only the boxes' order is checked.
+        with_boxes (bool): Whether the files have a box for each expression.
+            Defaults to True. Without, the dataset can be predicted
+            (``tools/test.py --out``), and needs ``test_mode=True``.
+        box_unit (str, optional): Unit of the boxes: 'pixel', or 'relative' (0 to 1),
+            'percent' (0 to 100) or 'permille' (0 to 1000) of the image's width and
+            height, which are converted. Defaults to None: pixels, unless they look
+            like another unit, which is an error.
+        box_tolerance (float): Pixels by which a box may leave its image; it is
+            clipped, and the log says how many are. Defaults to 1, for rounding.
         expected_count (str | dict | int, optional): Number of expressions that
             the split must have: itself, by split, or as the name of a published
             dataset, one of ``PUBLISHED_COUNTS``. Defaults to None: not
@@ -88,12 +81,14 @@ class RECDataset(BaseDetDataset):
             entries out, with a warning, instead of refusing the dataset.
         **kwargs: mmdet's arguments: ``data_root``, ``ann_file``,
             ``data_prefix=dict(img=...)``, ``pipeline``, ``indices``,
-            ``test_mode``, ``lazy_init``, ``backend_args`` ...
+            ``test_mode``, ``lazy_init``, ``backend_args`` ...; not
+            ``proposal_file``, a pickle that could run code.
 
     Attributes:
         faults (list[str]): What ``skip_faulty`` passed over, once loaded.
 
     Raises:
+        ValueError: If an argument means nothing.
         DatasetError: If the files have faults.
     """
 
@@ -108,20 +103,35 @@ class RECDataset(BaseDetDataset):
         max_expressions_per_sample: int = 1,
         seed: int = 0,
         check_images: bool = True,
+        with_boxes: bool = True,
+        box_unit: str | None = None,
+        box_tolerance: float = 1.0,
         expected_count: str | dict[str, int] | int | None = None,
         **kwargs,
     ) -> None:
-        if max_expressions_per_sample < 1:
-            raise ValueError(
-                'max_expressions_per_sample must be at least 1, got '
-                f'{max_expressions_per_sample}'
-            )
-        self.splits = (split,) if isinstance(split, str) else tuple(split)
+        self.splits = tuple(split) if isinstance(split, list | tuple) else (split,)
+        check_arguments(
+            self.splits,
+            max_expressions_per_sample=max_expressions_per_sample,
+            seed=seed,
+            lowercase=lowercase,
+            check_images=check_images,
+            with_boxes=with_boxes,
+            box_unit=box_unit,
+            box_tolerance=box_tolerance,
+            **{
+                name: kwargs.get(name)
+                for name in ('filter_cfg', 'proposal_file', 'test_mode')
+            },
+        )
         self.name = name
         self.lowercase = lowercase
         self.max_expressions_per_sample = max_expressions_per_sample
         self.seed = seed
         self.check_images = check_images
+        self.with_boxes = with_boxes
+        self.box_unit = box_unit
+        self.box_tolerance = box_tolerance
         self.expected_count = resolve_expected_count(expected_count, self.splits)
         self._epoch = torch.full((1,), NO_EPOCH, dtype=torch.int64).share_memory_()
         super().__init__(*args, **kwargs)
@@ -135,8 +145,9 @@ class RECDataset(BaseDetDataset):
             tuple[list[dict], list[str]]: The expressions, split by split in the
             order of the file, and the faults found on the way. An expression is a
             dict with ``text`` (str), ``split`` (str), ``sent_id`` (int, unique in
-            its split), ``img_path`` (str), ``bbox`` (xyxy pixels), ``entry`` (where
-            it stands, for messages) and optionally ``img_id`` (int, one for each
+            its split), ``img_path`` (str), ``bbox`` (xyxy in ``box_unit``; absent
+            without ``with_boxes``), ``entry`` (where it stands, for messages) and
+            optionally ``img_id`` (int, one for each
             image unless given), ``width`` and ``height`` (pixels, read from the
             image unless given), ``kind`` (str) and ``dataset`` (str; ``name``
             goes before it).
@@ -159,7 +170,7 @@ class RECDataset(BaseDetDataset):
         for expression in expressions:
             text = expression['text'].strip()
             expression['text'] = text.lower() if self.lowercase else text
-        sound = self._check_expressions(expressions, faults)
+        sound = self._check(expressions, faults)
         found, left = (
             Counter(e['split'] for e in rows) for rows in (expressions, sound)
         )
@@ -184,7 +195,7 @@ class RECDataset(BaseDetDataset):
             )
         if faults:
             print_log(
-                f'{self._label}: left out the faulty entries; '
+                f'{self.label}: left out the faulty entries; '
                 f'{len(faults)} faults, the first: {faults[0]}',
                 logger='current',
                 level=logging.WARNING,
@@ -194,11 +205,17 @@ class RECDataset(BaseDetDataset):
         for expression in sound:
             number = image_ids.setdefault(expression['img_path'], len(image_ids))
             expression.setdefault('img_id', number)
-        return [self._build_sample(group) for group in self._group(sound)]
+        groups = group_expressions(
+            sound,
+            self.max_expressions_per_sample,
+            self.seed,
+            crops=spares_directions(self.pipeline),
+        )
+        return [self._build_sample(group) for group in groups]
 
     @property
-    def _label(self) -> str:
-        """What the log calls this dataset."""
+    def label(self) -> str:
+        """What the log calls this dataset: its name and splits."""
         return f'{self.name or type(self).__name__} {", ".join(self.splits)}'
 
     def source(self, split: str) -> str:
@@ -212,7 +229,7 @@ class RECDataset(BaseDetDataset):
             DatasetError: If one is missing; names those that there are.
         """
         for split in self.splits:
-            if split not in known:
+            if not any(in_split(split, name) for name in known):
                 raise DatasetError(
                     [
                         f'{self.source(split)}: no split {split!r}; there are '
@@ -220,130 +237,53 @@ class RECDataset(BaseDetDataset):
                     ]
                 )
 
-    def _check_expressions(
-        self, expressions: list[dict], faults: list[str]
-    ) -> list[dict]:
+    def _check(self, expressions: list[dict], faults: list[str]) -> list[dict]:
         """Append what is wrong to ``faults``; return what is right.
 
-        Boxes that leave the image by at most one pixel, as rounding makes
-        them, are clipped and counted in the log.
+        Raises:
+            DatasetError: The boxes look like another unit; no entry could be left out.
         """
-        unusable = self._missing_images(expressions, faults)
+        unusable = set()
         if self.check_images:
-            unusable |= self._read_sizes(expressions, unusable, faults)
-        seen, sound, clipped = set(), [], 0
-        for expression in expressions:
-            problems = []
-            if not expression['text'].strip():
-                problems.append('the expression is empty')
-            key = expression['split'], expression['sent_id']
-            if key in seen:
-                problems.append(f'its sent_id {key[1]} is not unique')
-            seen.add(key)
-
-            bbox = [float(number) for number in expression['bbox']]
-            width = expression.get('width', math.inf)
-            height = expression.get('height', math.inf)
-            x1, y1, x2, y2 = bbox
-            inside = [max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)]
-            if not (all(map(math.isfinite, bbox)) and x1 < x2 and y1 < y2):
-                problems.append(f'its box {bbox} (xyxy) has no area')
-            elif (
-                max(abs(old - new) for old, new in zip(bbox, inside, strict=True)) > 1
-                or inside[0] >= inside[2]
-                or inside[1] >= inside[3]
-            ):
-                problems.append(
-                    f'its box {bbox} (xyxy) leaves the image of {width}x{height} pixels'
-                )
-            faults += [f'{expression["entry"]}: {problem}' for problem in problems]
-            if not problems and expression['img_path'] not in unusable:
-                clipped += bbox != inside
-                sound.append({**expression, 'bbox': inside})
+            unusable = self._check_images(expressions, faults)
+        boxed = [expression for expression in expressions if 'bbox' in expression]
+        if self.box_unit in BOX_UNITS:
+            faults += convert_boxes(boxed, self.box_unit)
+        elif self.box_unit is None and (unit := looks_like_unit(boxed)):
+            whole = BOX_UNITS[unit]
+            faults.append(
+                f'{self.source(self.splits[0])}: all {len(boxed)} boxes lie within '
+                f'{whole}, and every image is larger, so they seem to be in {unit} '
+                f'units (0 to {whole}), not in pixels: convert them by '
+                f"box_unit={unit!r}, or say box_unit='pixel' if they are right"
+            )
+            raise DatasetError(faults[::-1])
+        sound, wrong, clipped = check_expressions(
+            expressions, unusable, self.with_boxes, self.box_tolerance
+        )
+        faults += wrong
         if clipped:
             print_log(
-                f'{self._label}: clipped the boxes of {clipped} '
-                'expressions that left their image by up to one pixel',
+                f'{self.label}: clipped the boxes of {clipped} expressions that left '
+                f'their image by up to {self.box_tolerance:g} pixels',
                 logger='current',
             )
         return sound
 
-    def _missing_images(self, expressions: list[dict], faults: list[str]) -> set[str]:
-        """Look for each image once; a fault for each that is not there."""
-        if not self.check_images:
-            return set()
-        folder = self.data_prefix['img']
-        if not exists(folder, backend_args=self.backend_args):
-            raise DatasetError(
-                [f'{folder}: no such image folder; check data_root and data_prefix']
-            )
-        first_entry = {}
-        for expression in expressions:
-            first_entry.setdefault(expression['img_path'], expression['entry'])
-        missing = {
-            path: entry
-            for path, entry in first_entry.items()
-            if not exists(path, backend_args=self.backend_args)
-        }
-        faults += [
-            f'{path}: no such image, named by {entry}; check data_root and '
-            f'data_prefix ({len(missing)} of {len(first_entry)} images are missing)'
-            for path, entry in missing.items()
-        ]
-        return set(missing)
-
-    def _read_sizes(
-        self, expressions: list[dict], unusable: set[str], faults: list[str]
-    ) -> set[str]:
-        """Add the sizes that the annotations do not have; return what is broken."""
-        sizes, broken = {}, set()
-        for expression in expressions:
-            path = expression['img_path']
-            if 'width' in expression or path in unusable or path in broken:
-                continue
-            if path not in sizes:
-                try:
-                    sizes[path] = read_image_size(path, self.backend_args)
-                except (OSError, ValueError) as error:
-                    broken.add(path)
-                    faults.append(str(error))
-                    continue
-            expression['width'], expression['height'] = sizes[path]
-        return broken
-
-    def _group(self, expressions: list[dict]) -> list[list[dict]]:
-        """Group expressions of one image and split, at most the allowed number.
-
-        A group shares its augmentation. So that each expression is cropped as often
-        and as closely as alone, those that a crop spares stay apart from the others,
-        and of the others only those of one object go together.
-        """
-        size = self.max_expressions_per_sample
-        if size == 1:
-            return [[expression] for expression in expressions]
-        crops = any(
-            isinstance(step, ApplyUnlessDirection) for step in self.pipeline.transforms
+    def _check_images(self, expressions: list[dict], faults: list[str]) -> set[str]:
+        """Append what is wrong with images to ``faults``; return those images."""
+        missing, wrong, renamed = find_images(
+            expressions, self.data_prefix['img'], self.backend_args
         )
-        by_view = defaultdict(list)
-        for expression in expressions:
-            apart = crops and not has_direction_word(expression['text'])
-            key = (
-                expression['split'],
-                expression.get('dataset'),
-                expression['img_path'],
-                tuple(expression['bbox']) if apart else None,
+        if renamed:
+            print_log(
+                f"{self.label}: {renamed} images are there by COCO's other name "
+                '(COCO_train2014_000000000009.jpg, or 000000000009.jpg since 2017)',
+                logger='current',
             )
-            by_view[key].append(expression)
-        generator = np.random.default_rng(self.seed)
-        groups = []
-        for members in by_view.values():
-            # The file has an object's expressions in a row: unshuffled, a
-            # group would name the same box again and again.
-            members = [members[index] for index in generator.permutation(len(members))]
-            groups += [
-                members[start : start + size] for start in range(0, len(members), size)
-            ]
-        return groups
+        unreadable, unread = check_sizes(expressions, missing, self.backend_args)
+        faults += wrong + unread
+        return missing | unreadable
 
     def _build_sample(self, group: list[dict]) -> dict:
         """Turn expressions of one image into mmdet's form of a sample."""
@@ -360,8 +300,9 @@ class RECDataset(BaseDetDataset):
             if any(key in expression for expression in group):
                 sample[key] = [expression.get(key) for expression in group]
         sample['instances'] = [
-            dict(bbox=expression['bbox'], bbox_label=0, ignore_flag=0)
-            for expression in group
+            dict(bbox=expression['bbox'], bbox_label=index, ignore_flag=0)
+            for index, expression in enumerate(group)
+            if 'bbox' in expression
         ]
         return sample
 
@@ -398,12 +339,13 @@ class RECDataset(BaseDetDataset):
         sample = self.get_data_info(idx)
         place = f'{sample["img_path"]} (sent_id {sample["sent_id"]})'
         epoch = int(self._epoch)
+        if epoch == NO_EPOCH:
+            seeded = nullcontext()
+        else:
+            seeded = seeded_generators(self.seed, epoch, sample['sample_idx'])
         try:
-            if epoch == NO_EPOCH:
+            with seeded:
                 packed = self.pipeline(sample)
-            else:
-                with _random_numbers_from(self.seed, epoch, sample['sample_idx']):
-                    packed = self.pipeline(sample)
         except Exception as error:
             raise DatasetError(
                 [
@@ -415,7 +357,12 @@ class RECDataset(BaseDetDataset):
             raise DatasetError([f'{place}: the pipeline gave no sample for it'])
         return packed
 
-    # -- checking ----------------------------------------------------------
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Categories of a sample's boxes: all are referents, whatever their label.
+
+        mmdet's ``ClassBalancedDataset`` repeats samples of rare ones.
+        """
+        return [0] * len(self.get_data_info(idx)['instances'])
 
     def check_decoding(self) -> list[str]:
         """Decode every image once, with a progress bar.
@@ -428,16 +375,4 @@ class RECDataset(BaseDetDataset):
         for index in range(len(self)):
             sample = self.get_data_info(index)
             sizes[sample['img_path']] = sample.get('width'), sample.get('height')
-        faults = []
-        for path, (width, height) in track(sizes.items(), 'decoding the images'):
-            try:
-                image = read_image(path, self.backend_args)
-            except (OSError, ValueError) as error:
-                faults.append(str(error))
-            else:
-                if width is not None and image.shape[:2] != (height, width):
-                    faults.append(
-                        f'{path}: is {image.shape[1]}x{image.shape[0]} pixels, '
-                        f'and {width}x{height} in the annotations'
-                    )
-        return faults
+        return check_decoding(sizes, self.backend_args)

@@ -1,15 +1,13 @@
 """Inputs of a config's size without a dataset."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from mmdet.structures import DetDataSample
-from mmengine.config import Config
 from mmengine.structures import InstanceData
 
-from ..structures import Placement
+from ..structures import InputSpec, Placement
 
 _SPECIAL_TOKENS = ('[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]')
 # few, so that the ids are within the smallest tower's vocabulary
@@ -20,25 +18,13 @@ class SyntheticInputs:
     """Makes batches of noise and of expressions of the greatest length.
 
     Args:
-        config: Config whose train pipeline pads to a canvas and whose preprocessor
-            tells the number of tokens.
-
-    Raises:
-        ValueError: The config has no such pipeline or preprocessor.
+        spec: What the towers take: the canvas and the number of tokens.
     """
 
-    def __init__(self, config: Config) -> None:
-        canvases = list(_find_canvas(config.get('train_dataloader', {})))
-        max_tokens = config.model.get('data_preprocessor', {}).get('max_tokens')
-        if not canvases or max_tokens is None:
-            raise ValueError(
-                f'{config.filename}: the size of the inputs is not known; it is read '
-                "from PadToCanvas in train_dataloader's pipeline and from "
-                'model.data_preprocessor.max_tokens'
-            )
-        self.width, self.height = canvases[0]
+    def __init__(self, spec: InputSpec) -> None:
+        self.height, self.width = spec.size
         # [CLS] and [SEP] are tokens too
-        self.num_words = max_tokens - 2
+        self.num_words = spec.max_tokens - 2
 
     def batch(self, images: int, expressions_per_image: int, seed: int = 0) -> dict:
         """Make a batch as a data loader gives it.
@@ -71,7 +57,7 @@ class SyntheticInputs:
             size = (self.height, self.width)
             sample = DetDataSample(
                 metainfo=dict(
-                    text=texts if len(texts) > 1 else texts[0],
+                    text=texts,
                     img_id=0,
                     img_path='',
                     ori_shape=size,
@@ -83,7 +69,7 @@ class SyntheticInputs:
             corners[:, 2:] += 0.5
             sample.gt_instances = InstanceData(
                 bboxes=corners * torch.tensor([*size[::-1]] * 2),
-                labels=torch.zeros(len(texts), dtype=torch.long),
+                labels=torch.arange(len(texts)),
             )
             samples.append(sample)
         return dict(inputs=inputs, data_samples=samples)
@@ -105,14 +91,3 @@ def write_tokenizer(folder: str) -> None:
         ('config.json', dict(model_type='bert')),
     ):
         Path(folder, name).write_text(json.dumps(content))
-
-
-def _find_canvas(node) -> Iterator[tuple[int, int]]:
-    """Sizes (width, height) of every PadToCanvas in a part of a config."""
-    if isinstance(node, dict):
-        if node.get('type') == 'PadToCanvas':
-            yield tuple(node['size'])
-        node = list(node.values())
-    if isinstance(node, list | tuple):
-        for child in node:
-            yield from _find_canvas(child)

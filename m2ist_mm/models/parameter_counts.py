@@ -4,15 +4,15 @@ from collections.abc import Iterable
 
 from torch import nn
 
-from .backbones import SideTuningBackbone
+from .towers import FrozenPart
 
 
 def parameter_counts(model: nn.Module) -> dict[str, int | float]:
     """Count the parameters of a side-tuned model by their role.
 
     Args:
-        model: A ``SideTunedGrounder``, or any module with a ``SideTuningBackbone`` in
-            it and optional ``neck`` and ``bbox_head``.
+        model: A ``SideTunedGrounder``, or any module with towers in it and optional
+            ``neck`` and ``bbox_head``.
 
     Returns:
         ``tower_params`` (the towers' own), ``tuned_tower_params`` (those of them that
@@ -20,15 +20,11 @@ def parameter_counts(model: nn.Module) -> dict[str, int | float]:
         towers), ``adapter_ratio`` (adapter / tower, 5 digits), ``head_params``,
         ``trained_params`` (all that get a gradient) and ``total_params``.
     """
-    backbones = [m for m in model.modules() if isinstance(m, SideTuningBackbone)]
-    towers = [
-        parameter
-        for backbone in backbones
-        for _, parameter in backbone.tower_parameters()
-    ]
+    parts = [module for module in model.modules() if isinstance(module, FrozenPart)]
+    towers = [parameter for part in parts for _, parameter in part.own_parameters()]
     tower_params = _count(towers)
-    adapters = sum(_count(backbone.parameters()) for backbone in backbones)
-    adapters += _count(_parameters(model, 'neck')) - tower_params
+    adapters = _count(_parameters(model, 'backbone')) - tower_params
+    adapters += _count(_parameters(model, 'neck'))
     return dict(
         tower_params=tower_params,
         tuned_tower_params=_count(towers, trained_only=True),

@@ -1,7 +1,9 @@
 """What flows between the rooms: expressions, placements and features."""
 
-from .expressions import expressions_of
+from .expressions import Expressions
+from .features import Features
+from .input_spec import InputSpec
 from .placement import Placement
 from .tower_features import TowerFeatures
 
-__all__ = ['Placement', 'TowerFeatures', 'expressions_of']
+__all__ = ['Expressions', 'Features', 'InputSpec', 'Placement', 'TowerFeatures']

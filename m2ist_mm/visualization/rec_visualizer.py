@@ -1,4 +1,4 @@
-"""Images of expressions with their true and predicted boxes."""
+"""Images of expressions with their ground-truth and predicted boxes."""
 
 import math
 import textwrap
@@ -7,23 +7,23 @@ from collections.abc import Sequence
 import cv2
 import mmcv
 import numpy as np
-import torch
 from mmdet.registry import VISUALIZERS
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox_overlaps, get_box_tensor
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.dist import master_only
+from torch import Tensor
 
-from ..structures import expressions_of
+from ..structures import Expressions
 
 
 @VISUALIZERS.register_module()
 class RECVisualizer(DetLocalVisualizer):
     """Draw the expression below the image, and its boxes in one image.
 
-    True boxes are green, predicted ones orange. Where a sample has several
-    expressions, numbers tell which box is whose. Small images are enlarged
-    so that lines and letters stay readable.
+    Ground-truth boxes are green, predicted ones orange. Where a sample has several
+    expressions, numbers tell which box is whose: a box's label is the index of its
+    expression. Small images are enlarged so that lines and letters stay readable.
 
     Args:
         name (str): Name of the instance.
@@ -63,8 +63,9 @@ class RECVisualizer(DetLocalVisualizer):
             image (np.ndarray): (H, W, 3) uint8, RGB.
             data_sample (DetDataSample, optional): With ``text`` and, as far as
                 they are to be drawn, ``gt_instances`` and ``pred_instances``
-                with ``bboxes`` (k, 4) in xyxy pixels of ``image``.
-            draw_gt (bool): Draw the true boxes. Defaults to True.
+                with ``bboxes`` (n, 4) in xyxy pixels of ``image`` and ``labels``
+                (n,).
+            draw_gt (bool): Draw the ground-truth boxes. Defaults to True.
             draw_pred (bool): Draw the predicted boxes. Defaults to True.
             show (bool): Open a window. Defaults to False.
             wait_time (float): Seconds that the window stays. Defaults to 0:
@@ -72,19 +73,20 @@ class RECVisualizer(DetLocalVisualizer):
             out_file (str, optional): Write the image here, and not to the
                 backends.
             pred_score_thr (float): Ignored, mmdet's hook passes it: an
-                expression's only box is drawn whatever its score.
+                expression's boxes are drawn whatever their scores.
             step (int): Step under which backends store the image.
         """
         image = image.clip(0, 255).astype(np.uint8)
-        expressions, boxes = (), {}
+        expressions, boxes = Expressions.of({}), {}
         if data_sample is not None:
-            expressions = expressions_of(data_sample)
+            expressions = Expressions.of(data_sample)
             for kind, wanted in (('gt', draw_gt), ('pred', draw_pred)):
                 instances = data_sample.get(f'{kind}_instances')
                 if wanted and instances is not None and 'bboxes' in instances:
                     tensor = get_box_tensor(instances.bboxes).detach().float().cpu()
-                    boxes[kind] = tensor
-        drawn = self._draw(image, expressions, boxes)
+                    rows = expressions.rows(instances.labels.cpu())
+                    boxes[kind] = [tensor[found] for found in rows]
+        drawn = self._draw(image, expressions.texts, boxes)
 
         self.set_image(drawn)
         if show:
@@ -98,14 +100,15 @@ class RECVisualizer(DetLocalVisualizer):
         self,
         image: np.ndarray,
         expressions: Sequence[str],
-        boxes: dict[str, torch.Tensor],
+        boxes: dict[str, list[Tensor]],
     ) -> np.ndarray:
         """Draw boxes, numbers and caption.
 
         Args:
             image (np.ndarray): (H, W, 3) uint8, RGB.
-            expressions (list[str]): k expressions.
-            boxes (dict[str, Tensor]): (k, 4) xyxy pixels under 'gt', 'pred'.
+            expressions (Sequence[str]): k expressions.
+            boxes (dict[str, list[Tensor]]): Under 'gt' and 'pred', for each of the k
+                expressions its boxes (n, 4) in xyxy pixels.
 
         Returns:
             np.ndarray: uint8, RGB, larger than ``image``.
@@ -127,19 +130,21 @@ class RECVisualizer(DetLocalVisualizer):
         self.set_image(canvas)
         for kind, color in (('gt', self.true_color), ('pred', self.predicted_color)):
             if kind in boxes:
-                self._draw_boxes(boxes[kind] * scale, color, (width, height))
+                scaled = [part * scale for part in boxes[kind]]
+                self._draw_boxes(scaled, color, (width, height))
         for row, (line, color) in enumerate(caption):
             self._write(line, (6, height + 4 + row * line_height), color)
         return self.get_image()
 
     def _draw_boxes(
-        self, boxes: torch.Tensor, color: tuple, size: tuple[int, int]
+        self, boxes: list[Tensor], color: tuple, size: tuple[int, int]
     ) -> None:
         """Draw boxes with their numbers; those that are not finite are left out."""
         numbers = {}  # of the expressions that share a box
-        for number, box in enumerate(boxes.tolist(), start=1):
-            if all(map(math.isfinite, box)):
-                numbers.setdefault(tuple(box), []).append(str(number))
+        for number, part in enumerate(boxes, start=1):
+            for box in part.tolist():
+                if all(map(math.isfinite, box)):
+                    numbers.setdefault(tuple(box), []).append(str(number))
         for box, shared in numbers.items():
             x1, x2 = sorted(np.clip(box[0::2], 1, size[0] - 1))
             y1, y2 = sorted(np.clip(box[1::2], 1, size[1] - 1))
@@ -153,7 +158,7 @@ class RECVisualizer(DetLocalVisualizer):
                 self._write(','.join(shared), (x1 + 2, top), color, 'white')
 
     def _caption(
-        self, expressions: list[str], boxes: dict[str, torch.Tensor], width: int
+        self, expressions: Sequence[str], boxes: dict[str, list[Tensor]], width: int
     ) -> list[tuple[str, tuple]]:
         """Lay out the caption: lines of text with their colour."""
         black = (0, 0, 0)
@@ -166,14 +171,12 @@ class RECVisualizer(DetLocalVisualizer):
                 (line, black) for line in textwrap.wrap(prefix + expression, letters)
             ]
         if 'gt' in boxes:
-            lines.append(('true', self.true_color))
+            lines.append(('ground truth', self.true_color))
         if 'pred' in boxes:
             line = 'predicted'
-            if 'gt' in boxes and len(boxes['gt']) == len(boxes['pred']):
-                overlaps = bbox_overlaps(
-                    boxes['gt'], boxes['pred'], is_aligned=True
-                ).nan_to_num()
-                line += ', IoU ' + ', '.join(f'{overlap:.2f}' for overlap in overlaps)
+            if 'gt' in boxes:
+                pairs = zip(boxes['gt'], boxes['pred'], strict=True)
+                line += ', IoU ' + ', '.join(_best_overlap(*pair) for pair in pairs)
             lines += [
                 (part, self.predicted_color) for part in textwrap.wrap(line, letters)
             ]
@@ -191,3 +194,10 @@ class RECVisualizer(DetLocalVisualizer):
             bboxes=background
             and dict(facecolor=background, edgecolor='none', pad=1, alpha=0.8),
         )
+
+
+def _best_overlap(truth: Tensor, predicted: Tensor) -> str:
+    """Highest IoU of an expression's boxes, (n, 4) each; '-' where either has none."""
+    if not len(truth) or not len(predicted):
+        return '-'
+    return f'{bbox_overlaps(truth, predicted).nan_to_num().max():.2f}'

@@ -9,32 +9,40 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmdet.registry import DATA_SAMPLERS, DATASETS
 from mmdet.structures.bbox import HorizontalBoxes
-from mmengine import Config
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch.utils.data import ConcatDataset
 
-from m2ist_mm.config import iter_dataset_configs, set_data_root
+from m2ist_mm.config import (
+    apply_canvas,
+    iter_dataset_configs,
+    load_config_file,
+    set_data_root,
+)
 from m2ist_mm.datasets import PUBLISHED_COUNTS
 from m2ist_mm.datasets.transforms import swap_left_right
 
 CONFIGS = Path(__file__).parents[2] / 'configs' / '_base_' / 'datasets'
-NAMES = ('refcoco', 'refcoco_448', 'refcoco-mini', 'refshapes')
+NAMES = ('refcoco', 'refcoco-mini', 'refshapes')
 
 
-def load(name):
-    return Config.fromfile(CONFIGS / f'{name}.py')
+def load(name, canvas=None):
+    options = {} if canvas is None else dict(canvas=canvas)
+    return load_config_file(CONFIGS / f'{name}.py', cfg_options=options)
 
 
-def train_pipeline(name):
-    return load(name).train_dataloader.dataset.pipeline
+def train_pipeline(name, canvas=None):
+    return load(name, canvas).train_dataloader.dataset.pipeline
 
 
 @pytest.fixture(scope='module')
 def train_pipelines():
     init_default_scope('mmdet')
-    return {name: Compose(train_pipeline(name)[2:]) for name in NAMES}
+    pipelines = {name: Compose(train_pipeline(name)[2:]) for name in NAMES}
+    # height and width differ, so that they cannot be exchanged
+    pipelines['wide'] = Compose(train_pipeline('refcoco', (448, 512))[2:])
+    return pipelines
 
 
 @st.composite
@@ -80,7 +88,7 @@ def check_consistency(pipeline, results, canvas, seed):
         ) + torch.tensor([left, top, left, top])
         error = (painted - sample.gt_instances.bboxes[0]).abs().max()
         assert error <= 1.5, (painted, sample.gt_instances.bboxes)
-    assert sample.text == (swap_left_right(text) if sample.flip else text)
+    assert sample.text == (swap_left_right(text) if sample.flip else text,)
 
 
 # Not smaller: enlarged, the blur of an edge that the colour jitter then brightens is
@@ -98,23 +106,44 @@ def test_refcoco_training_keeps_image_box_and_words_together(
 def test_smaller_canvas_keeps_image_box_and_words_together(
     train_pipelines, results, seed
 ):
-    check_consistency(train_pipelines['refcoco_448'], results, (448, 448), seed)
+    check_consistency(train_pipelines['wide'], results, (512, 448), seed)
 
 
-def test_canvas_scales_every_length():
-    large, small = train_pipeline('refcoco'), train_pipeline('refcoco_448')
-    assert large[2].transforms[0].scales == [400, 500, 600]
-    assert small[2].transforms[0].scales == [280, 350, 420]
-    assert (large[2].transforms[1].min_size, large[2].transforms[1].max_size) == (
-        384,
-        600,
+def lengths(pipeline):
+    """All lengths of the pipeline of a RefCOCO training, in pixels."""
+    (edges, crop), resize, pad = pipeline[2].transforms, pipeline[3], pipeline[6]
+    return edges.scales, (crop.min_size, crop.max_size), resize.scales, pad.size
+
+
+@pytest.mark.parametrize(
+    ('canvas', 'edges', 'crop', 'sides'),
+    [
+        (640, [400, 500, 600], (384, 600), [448, 480, 512, 544, 576, 608, 640]),
+        (448, [280, 350, 420], (269, 420), [314, 336, 358, 381, 403, 426, 448]),
+        (320, [200, 250, 300], (192, 300), [224, 240, 256, 272, 288, 304, 320]),
+    ],
+)
+def test_canvas_scales_every_length(canvas, edges, crop, sides):
+    config = load('refcoco', (canvas, canvas))
+    squares = [(side, side) for side in sides]
+    size = (canvas, canvas)
+    pipeline = config.train_dataloader.dataset.pipeline
+    assert lengths(pipeline) == (edges, crop, squares, size)
+    for loader in (config.val_dataloader, config.test_dataloader):
+        _, resize, pad, *_ = loader.dataset.pipeline
+        assert (resize.scale, pad.size) == (size, size)
+
+
+def test_canvas_that_is_not_square_scales_each_axis():
+    assert lengths(train_pipeline('refcoco', (320, 448))) == (
+        [200, 250, 300],
+        (192, 300),
+        [
+            *((314, 224), (336, 240), (358, 256), (381, 272)),
+            *((403, 288), (426, 304), (448, 320)),
+        ],
+        (448, 320),
     )
-    assert (small[2].transforms[1].min_size, small[2].transforms[1].max_size) == (
-        269,
-        420,
-    )
-    assert [side for side, _ in large[3].scales] == list(range(448, 641, 32))
-    assert [side for side, _ in small[3].scales] == [314, 336, 358, 381, 403, 426, 448]
 
 
 @given(painted_images(640, 128), st.integers(0, 2**31))
@@ -167,10 +196,8 @@ def test_data_loaders_build_and_the_test_set_has_three_splits(mini_refcoco, name
     cfg = load(name)
     use_folder(cfg, mini_refcoco)
     if name == 'refshapes':  # its images fit the canvas, these may not
-        for _, dataset in iter_dataset_configs(cfg):
-            for step in dataset.pipeline:
-                if step['type'] == 'PadToCanvas':
-                    step['size'] = (320, 320)
+        cfg.canvas = (320, 320)
+        apply_canvas(cfg)
     splits = []
     for loader in ('train', 'val', 'test'):
         settings = cfg[f'{loader}_dataloader']
@@ -214,9 +241,8 @@ def test_environment_names_the_folder(monkeypatch, name, variable):
         ('flickr30k', ['val', 'test'], 'flickr30k'),
     ],
 )
-@pytest.mark.parametrize('canvas', ['', '_448'])
-def test_published_splits_are_read_and_counted(name, test_splits, counts, canvas):
-    cfg = load(name + canvas)
+def test_published_splits_are_read_and_counted(name, test_splits, counts):
+    cfg = load(name)
     datasets = [dataset for _, dataset in iter_dataset_configs(cfg)]
     assert [d.split for d in datasets] == ['train', 'val', test_splits]
     assert {d.expected_count for d in datasets} == {counts}
@@ -224,8 +250,6 @@ def test_published_splits_are_read_and_counted(name, test_splits, counts, canvas
     assert [d.get('test_mode', False) for d in datasets] == [False, True, True]
     tested = {test_splits} if isinstance(test_splits, str) else set(test_splits)
     assert set(PUBLISHED_COUNTS[counts]) == {'train', *tested}
-    sides = {step['size'] for d in datasets for step in d.pipeline if 'size' in step}
-    assert sides == {(448, 448) if canvas else (640, 640)}
 
 
 def test_mixed_training_leaves_out_what_any_of_them_tests_with(refer_folder):
@@ -307,11 +331,10 @@ def test_weights_of_mixed_sampling_hold_on_any_number_of_processes(monkeypatch, 
     ],
 )
 def test_recipes_differ_as_published(tower, data, epochs, milestone, tokens):
-    cfg = Config.fromfile(CONFIGS.parents[1] / 'm2ist' / f'm2ist_{tower}_{data}.py')
+    cfg = load_config_file(CONFIGS.parents[1] / 'm2ist' / f'm2ist_{tower}_{data}.py')
     assert cfg.train_cfg.max_epochs == epochs
     assert cfg.param_scheduler[0].milestones == [milestone]
-    assert cfg.model.data_preprocessor.max_tokens == tokens
-    assert cfg.model.bbox_head.num_text_tokens == tokens
+    assert cfg.model.backbone.language.max_tokens == tokens
     datasets = [dataset for _, dataset in iter_dataset_configs(cfg)]
     assert {dataset.name for dataset in datasets} == {data}
     side = {'r50': 640, 'vitb': 448}[tower]

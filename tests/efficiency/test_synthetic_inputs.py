@@ -1,13 +1,13 @@
-import pytest
 import torch
 
 from m2ist_mm.efficiency import SyntheticInputs, TrainingStep
+from m2ist_mm.structures import InputSpec
+
+SPEC = InputSpec(size=(64, 96), max_tokens=8)
 
 
-def test_batch_has_the_size_of_the_config(nano_config):
-    nano_config.train_pipeline[-2].size = (64, 64)
-    nano_config.train_dataloader.dataset.pipeline[-2]['size'] = (96, 64)
-    batch = SyntheticInputs(nano_config).batch(images=2, expressions_per_image=3)
+def test_batch_has_the_size_of_the_canvas():
+    batch = SyntheticInputs(SPEC).batch(images=2, expressions_per_image=3)
     assert [image.shape for image in batch['inputs']] == [(3, 64, 96)] * 2
     first = batch['data_samples'][0]
     assert first.placement.region == (0, 0, 96, 64)
@@ -28,17 +28,11 @@ def test_expressions_fill_the_text_tokens(nano_config):
     assert (inputs['input_ids'][:, 1:-1] > 4).all()  # words, all known
 
 
-def test_seeds_have_no_expression_in_common(nano_config):
-    inputs = SyntheticInputs(nano_config)
+def test_seeds_have_no_expression_in_common():
+    inputs = SyntheticInputs(SPEC)
     batches = [inputs.batch(2, 4, seed) for seed in range(3)]
     texts = [t for batch in batches for s in batch['data_samples'] for t in s.text]
     assert len(set(texts)) == 24
     same, again = inputs.batch(1, 1, 5), inputs.batch(1, 1, 5)
     assert torch.equal(same['inputs'][0], again['inputs'][0])
     assert not torch.equal(same['inputs'][0], batches[0]['inputs'][0])
-
-
-def test_config_without_a_canvas_is_refused(nano_config):
-    nano_config.train_dataloader.dataset.pipeline = []
-    with pytest.raises(ValueError, match=r'nano\.py: the size of the inputs .* PadTo'):
-        SyntheticInputs(nano_config)

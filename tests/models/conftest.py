@@ -10,8 +10,7 @@ from mmdet.structures import DetDataSample
 from mmengine import ConfigDict
 from mmengine.structures import InstanceData
 
-import m2ist_mm  # noqa: F401  (registers everything)
-from m2ist_mm.structures import Placement
+from m2ist_mm.structures import InputSpec, Placement
 
 # not square, so that height and width cannot be exchanged; stride 32
 CANVAS = (128, 96)
@@ -22,6 +21,7 @@ WORDS = (
 
 VISION = dict(
     type='DETREncoderTower',
+    size=CANVAS,
     weights=None,
     backbone=dict(
         type='ResNet',
@@ -67,43 +67,25 @@ LANGUAGE = dict(
         intermediate_size=64,
         max_position_embeddings=32,
     ),
+    max_tokens=8,
 )
 
 BACKBONE = dict(
     type='SideTuningBackbone',
     vision=VISION,
     language=LANGUAGE,
-    vision_taps=dict(
-        attention='encoder.layers.{i}.self_attn.proj_drop',
-        ffn='encoder.layers.{i}.ffn.layers',
-    ),
-    language_taps=dict(
-        attention='model.encoder.layer.{i}.attention.output',
-        ffn='model.encoder.layer.{i}.output.dense',
-    ),
-    language_norms=dict(
-        attention='model.encoder.layer.{i}.attention.output.LayerNorm',
-        ffn='model.encoder.layer.{i}.output.LayerNorm',
-    ),
-    vision_layers=[0, 1],
-    language_layers=[0, 1],
 )
 
 NECK = dict(
     type='M3ISA',
-    num_pairs=2,
-    vision_channels=32,
-    language_channels=48,
+    vision_layers=[0, 1],
+    language_layers=[0, 1],
     hidden_channels=8,
     scale=0.1,
 )
 
 HEAD = dict(
     type='RECHead',
-    vision_channels=32,
-    language_channels=48,
-    num_vision_tokens=12,
-    num_text_tokens=8,
     embed_dims=32,
     num_layers=2,
     num_heads=4,
@@ -154,22 +136,64 @@ def tokenizer_folder(tmp_path_factory):
 
 
 @pytest.fixture
-def preprocessor_config(tokenizer_folder):
-    return ConfigDict(
-        type='RECDataPreprocessor',
-        tokenizer=tokenizer_folder,
-        max_tokens=8,
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-    )
+def towers(backbone_config):
+    """The two towers by name, frozen."""
+    return MODELS.build(backbone_config).towers
 
 
 @pytest.fixture
-def model_config(backbone_config, neck_config, head_config, preprocessor_config):
+def make_neck(backbone_config):
+    """Builds a backbone and a side network on its towers."""
+
+    def make(config):
+        backbone = MODELS.build(backbone_config)
+        return backbone, MODELS.build(config, default_args=dict(towers=backbone.towers))
+
+    return make
+
+
+class StandInTower:
+    """What side networks and heads ask of a tower, without a tower.
+
+    Args:
+        embed_dims: Width of the output.
+        grid: Rows and columns of a vision tower's tokens.
+        max_tokens: Most tokens of a language tower.
+        tap_widths: Kind of tap to its width; that of the output unless given.
+        norms: Kind of tap to the LayerNorms behind it.
+    """
+
+    def __init__(
+        self, embed_dims, grid=None, max_tokens=None, tap_widths=None, norms=None
+    ):
+        self.embed_dims = embed_dims
+        self.grid = grid
+        self.input_spec = InputSpec(max_tokens=max_tokens)
+        self.tap_widths = tap_widths or {}
+        self.norms = norms or {}
+        self.wanted = {}
+
+    def tap(self, wanted):
+        self.wanted = wanted
+
+    def tap_channels(self, kind, layers):
+        return [self.tap_widths.get(kind, self.embed_dims)] * len(layers)
+
+    def find(self, table, kind, layers=None):
+        assert table == 'norms'
+        return [self.norms[kind][layer] for layer in layers]
+
+
+@pytest.fixture(scope='session')
+def stand_in():
+    return StandInTower
+
+
+@pytest.fixture
+def model_config(backbone_config, neck_config, head_config, tokenizer_folder):
+    backbone_config.language.tokenizer = tokenizer_folder
     return ConfigDict(
         type='SideTunedGrounder',
-        data_preprocessor=preprocessor_config,
         backbone=backbone_config,
         neck=neck_config,
         bbox_head=head_config,
@@ -249,13 +273,14 @@ def make_sample():
                 img_path=f'{seed}.jpg',
                 ori_shape=CANVAS,
                 img_shape=CANVAS,
+                scale_factor=(1.0, 1.0),
                 placement=Placement.identity(CANVAS),
                 batch_input_shape=CANVAS,
             )
         )
         sample.set_metainfo(metainfo)
         sample.gt_instances = InstanceData(
-            bboxes=bboxes, labels=torch.zeros(len(bboxes), dtype=torch.long)
+            bboxes=bboxes, labels=torch.arange(len(bboxes))
         )
         return dict(inputs=image, data_samples=sample)
 

@@ -1,9 +1,9 @@
-import runpy
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
 from mmengine.runner import Runner
+
+from m2ist_mm.config import load_config_file
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,7 +39,7 @@ def trained(monkeypatch):
 
 def test_config_is_trained_as_it_is(run_tool, config_path, trained):
     assert run_tool('tools/train.py', config_path) == 0
-    expected = Config.fromfile(config_path)
+    expected = load_config_file(config_path)
     (config,) = trained
     assert config.pop('trained')
     assert config.pop('launcher') == 'none'
@@ -78,10 +78,9 @@ def test_user_errors_are_one_line_without_traceback(run_tool, tmp_path, capsys):
 
 
 def test_faulty_data_stop_the_training_with_one_line(
-    run_tool, tmp_path, refer_folder, capsys
+    write_nano_config, run_tool, tmp_path, refer_folder, capsys
 ):
-    write = runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
-    config = write(tmp_path / 'nano', refer_folder.root)
+    config = write_nano_config(tmp_path / 'nano', refer_folder.root)
     refer_folder.image_path(1).unlink()
     options = ('--cfg-options', 'experiment_name=faulty')
     assert run_tool('tools/train.py', config, *options) == 1

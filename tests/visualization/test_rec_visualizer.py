@@ -23,8 +23,9 @@ def visualizer():
 def build_sample(text='left dog', boxes=((20, 30, 90, 60),), shift=10, **metainfo):
     boxes = torch.tensor(boxes, dtype=torch.float32)
     sample = DetDataSample(metainfo=dict(text=text, **metainfo))
-    sample.gt_instances = InstanceData(bboxes=boxes)
-    sample.pred_instances = InstanceData(bboxes=boxes + shift)
+    labels = torch.arange(len(boxes))
+    sample.gt_instances = InstanceData(bboxes=boxes, labels=labels)
+    sample.pred_instances = InstanceData(bboxes=boxes + shift, labels=labels)
     return sample
 
 
@@ -96,7 +97,47 @@ def test_several_expressions_are_numbered(visualizer, tmp_path):
     assert (one[73:86, 63:80] > 150).sum() == 0
 
 
-def test_sample_may_have_nothing_but_a_image(visualizer, tmp_path):
+def captions(visualizer, tmp_path, monkeypatch, sample):
+    """What is written, and where it begins, in pixels of the image."""
+    lines = []
+    write = RECVisualizer._write
+
+    def record(self, text, position, *args):
+        lines.append((text, round(position[0] / 3)))  # drawn at three times its size
+        write(self, text, position, *args)
+
+    monkeypatch.setattr(RECVisualizer, '_write', record)
+    draw(visualizer, tmp_path, sample)
+    return lines
+
+
+def test_boxes_belong_to_the_expression_of_their_label(
+    visualizer, tmp_path, monkeypatch
+):
+    boxes = ((20, 30, 60, 60), (100, 30, 140, 60), (20, 70, 60, 90))
+    sample = build_sample(('dog', 'cat', 'cow'), boxes)
+    sample.pred_instances = InstanceData(
+        bboxes=torch.tensor([[100.0, 30, 140, 60], [20, 30, 60, 60]]),
+        labels=torch.tensor([1, 0]),
+    )
+    lines = captions(visualizer, tmp_path, monkeypatch, sample)
+    assert lines[:5] == [('1', 21), ('2', 101), ('3', 21), ('1', 21), ('2', 101)]
+    assert ('predicted, IoU 1.00, 1.00, -', 2) in lines
+
+
+def test_expression_may_have_several_boxes(visualizer, tmp_path, monkeypatch):
+    boxes = ((20, 30, 60, 60), (100, 30, 140, 60), (20, 70, 60, 90))
+    sample = build_sample(('dogs', 'cow'), boxes)
+    sample.gt_instances.labels = torch.tensor([0, 0, 1])
+    sample.pred_instances = InstanceData(
+        bboxes=torch.tensor([[100.0, 30, 140, 60]]), labels=torch.tensor([0])
+    )
+    lines = captions(visualizer, tmp_path, monkeypatch, sample)
+    assert lines[:4] == [('1', 21), ('1', 101), ('2', 21), ('1', 101)]
+    assert ('predicted, IoU 1.00, -', 2) in lines
+
+
+def test_sample_may_have_nothing_but_an_image(visualizer, tmp_path):
     drawn = draw(visualizer, tmp_path, None, size=(500, 600))
     assert (drawn[:500] == 0).all()
 

@@ -17,7 +17,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 import m2ist_mm  # noqa: F401  registers the datasets
-from m2ist_mm.config import iter_dataset_configs, set_data_root
+from m2ist_mm.config import iter_dataset_configs, load_config_file
 from m2ist_mm.datasets import PUBLISHED_COUNTS, DatasetError
 from m2ist_mm.datasets.preparation import (
     DATA_SETS,
@@ -57,14 +57,6 @@ def parse_args() -> argparse.Namespace:
         help='folder of the datasets, instead of the one in their config',
     )
     return parser.parse_args()
-
-
-def load_dataset_config(dataset: PublishedDataset, data_root: str | None) -> Config:
-    """Read the dataset's own config."""
-    config = Config.fromfile(CONFIGS / f'{dataset.config}.py')
-    if data_root is not None:
-        set_data_root(config, data_root)
-    return config
 
 
 def find_archive(part: DataPart, folder: Path) -> Path | None:
@@ -143,7 +135,7 @@ def prepare(dataset: PublishedDataset, args: argparse.Namespace) -> bool:
     Returns:
         Whether it is.
     """
-    config = load_dataset_config(dataset, args.data_root)
+    config = load_config_file(CONFIGS / f'{dataset.config}.py', args.data_root)
     root = Path(config.data_root)
     print(f'{dataset.config}: {root}')
     manifest = Manifest(root)

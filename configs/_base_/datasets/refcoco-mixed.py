@@ -28,7 +28,7 @@ def _test_dataset(name, *splits):
         name,
         split=list(splits),
         expected_count=sources[name][-1],
-        pipeline=_base_.canvas_640.test,
+        pipeline=_base_.test_pipeline,
         test_mode=True,
     )
 
@@ -39,7 +39,7 @@ train_datasets = [
         name,
         split='train',
         held_out_by=[folder + file for folder, file, _ in sources.values()],
-        pipeline=_base_.canvas_640.train,
+        pipeline=_base_.train_pipeline,
     )
     for name in sources
 ]

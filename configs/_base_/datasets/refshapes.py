@@ -12,12 +12,12 @@ train_pipeline = [
     load_image,
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='RECRandomFlip', prob=0.5),
-    dict(type='PadToCanvas', size=canvas, position='center'),
+    dict(type='PadToCanvas', size=canvas[::-1], position='center'),
     dict(type='PackRECInputs'),
 ]
 test_pipeline = [
     load_image,
-    dict(type='PadToCanvas', size=canvas, position='center'),
+    dict(type='PadToCanvas', size=canvas[::-1], position='center'),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='PackRECInputs'),
 ]

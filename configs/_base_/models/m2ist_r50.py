@@ -1,15 +1,7 @@
-# M²IST on ResNet-50 + DETR encoder and BERT-base, arXiv 2407.01131
-num_pairs = 6
+# M²IST on ResNet-50 + DETR encoder and BERT-base, arXiv 2407.01131. Widths, numbers of
+# tokens, taps and pixel statistics follow from the towers.
 model = dict(
     type='SideTunedGrounder',
-    data_preprocessor=dict(
-        type='RECDataPreprocessor',
-        tokenizer='bert-base-uncased',
-        max_tokens=20,
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-    ),
     backbone=dict(
         type='SideTuningBackbone',
         vision=dict(
@@ -18,6 +10,7 @@ model = dict(
             # tools/model_converters/detr_to_m2ist.py
             weights='checkpoints/detr_r50_tower.pth',
             fold_norms=True,
+            channels_last=True,
             backbone=dict(
                 type='ResNet',
                 depth=50,
@@ -50,33 +43,18 @@ model = dict(
             type='TransformersTower',
             arch=dict(model_type='bert'),
             weights='bert-base-uncased',
+            max_tokens=20,
         ),
-        vision_channels_last=True,
-        vision_taps=dict(
-            attention='encoder.layers.{i}.self_attn.proj_drop',
-            ffn='encoder.layers.{i}.ffn.layers',
-        ),
-        language_taps=dict(
-            attention='model.encoder.layer.{i}.attention.output',
-            ffn='model.encoder.layer.{i}.output.dense',
-        ),
-        vision_layers=list(range(num_pairs)),
-        language_layers=list(range(num_pairs)),
     ),
     neck=dict(
         type='M3ISA',
-        num_pairs=num_pairs,
-        vision_channels=256,
-        language_channels=768,
+        vision_layers=list(range(6)),
+        language_layers=list(range(6)),
         hidden_channels=128,
         scale=0.1,
     ),
     bbox_head=dict(
         type='RECHead',
-        vision_channels=256,
-        language_channels=768,
-        num_vision_tokens=400,
-        num_text_tokens=20,
         loss_bbox=dict(type='L1Loss', loss_weight=1.0),
         loss_iou=dict(type='GIoULoss', loss_weight=1.0),
     ),

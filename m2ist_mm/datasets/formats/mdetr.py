@@ -1,13 +1,14 @@
 """MDETR's COCO files of referring expressions."""
 
 from collections import defaultdict
-from pathlib import Path
 
 from .coco_tables import read_coco_tables
 from .fields import to_xyxy
 
 
-def read_mdetr(path: str | Path) -> tuple[list[dict], list[str]]:
+def read_mdetr(
+    path: str, with_boxes: bool = True, backend_args: dict | None = None
+) -> tuple[list[dict], list[str]]:
     """Read a file such as ``finetune_refcoco_train.json`` (MDETR, arXiv 2104.12763).
 
     Each entry of ``images`` is one expression: ``caption``, the image's ``file_name``
@@ -15,7 +16,9 @@ def read_mdetr(path: str | Path) -> tuple[list[dict], list[str]]:
     entry, xywh.
 
     Args:
-        path (str | Path): The file.
+        path (str): The file.
+        with_boxes (bool): Whether boxes are read.
+        backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
         tuple[list[dict], list[str]]: Expressions and faults, see
@@ -24,31 +27,38 @@ def read_mdetr(path: str | Path) -> tuple[list[dict], list[str]]:
     Raises:
         DatasetError: The file is missing, incomplete or not in COCO's layout.
     """
-    images, annotations, faults = read_coco_tables(path, dict(caption=str))
+    images, annotations, faults = read_coco_tables(
+        path, dict(caption=str), with_boxes, backend_args
+    )
+    for table in (images, annotations):
+        faults += [row for row in table.values() if isinstance(row, str)]
     boxes = defaultdict(list)
-    for annotation in filter(None, annotations.values()):
-        boxes[annotation['image_id']].append(annotation['bbox'])
+    for annotation in annotations.values():
+        if isinstance(annotation, dict):
+            boxes[annotation['image_id']].append(annotation['bbox'])
 
     expressions, unpaired = [], []
-    for image in filter(None, images.values()):
+    for image in images.values():
+        if isinstance(image, str):
+            continue
         entry = f'{path}: images id {image["id"]}'
         found = boxes.pop(image['id'], [])
-        if len(found) != 1:
+        if with_boxes and len(found) != 1:
             unpaired.append(f'{entry}: has {len(found)} annotations, not one')
             continue
-        expressions.append(
-            dict(
-                text=image['caption'],
-                sent_id=image['id'],
-                image=image['file_name'],
-                img_id=image.get('original_id', image['id']),
-                width=image['width'],
-                height=image['height'],
-                bbox=to_xyxy(found[0], 'xywh'),
-                dataset=image.get('dataset_name'),
-                entry=entry,
-            )
+        expression = dict(
+            text=image['caption'],
+            sent_id=image['id'],
+            image=image['file_name'],
+            img_id=image.get('original_id', image['id']),
+            width=image['width'],
+            height=image['height'],
+            dataset=image.get('dataset_name'),
+            entry=entry,
         )
+        if with_boxes:
+            expression['bbox'] = to_xyxy(found[0], 'xywh')
+        expressions.append(expression)
     unpaired += [f'{path}: images id {key}: has annotations alone' for key in boxes]
     # where entries are faulty, others lack their pair for that reason
     return expressions, faults or unpaired

@@ -9,6 +9,7 @@ from .pack_rec_inputs import PackRECInputs
 from .pad_to_canvas import PadToCanvas
 from .rec_random_flip import RECRandomFlip
 from .referent_crop import ReferentCrop
+from .resize_to_fit import ResizeToFit
 
 __all__ = [
     'ApplyUnlessDirection',
@@ -18,6 +19,7 @@ __all__ = [
     'PadToCanvas',
     'RECRandomFlip',
     'ReferentCrop',
+    'ResizeToFit',
     'fixed_views',
     'has_direction_word',
     'is_deterministic',

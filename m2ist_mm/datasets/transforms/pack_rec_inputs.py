@@ -12,11 +12,10 @@ class PackRECInputs(PackDetInputs):
     """Pack a sample as ``dict(inputs=..., data_samples=...)``.
 
     ``inputs`` is the image, a uint8 tensor (3, H, W) in BGR. The
-    ``DetDataSample`` has ``gt_instances`` with ``bboxes`` (k, 4) xyxy float32
-    pixels and ``labels`` (k,), all zero; its metainfo has the keys below, as
-    far as the sample has them. ``text``, ``sent_id`` and ``kind``, which are
-    lists aligned with the boxes until here, become tuples, or the single value
-    where k is 1.
+    ``DetDataSample`` has ``gt_instances`` with ``bboxes`` (n, 4) xyxy float32
+    pixels and ``labels`` (n,), the index of the expression that each box belongs
+    to; its metainfo has the keys below, as far as the sample has them. ``text``,
+    ``sent_id`` and ``kind``, lists of the k expressions until here, become tuples.
 
     ``placement`` says where the image lies on the canvas: it alone maps boxes there and
     back (``scale_factor`` and ``flip`` are those of the last resize and flip only).
@@ -62,8 +61,9 @@ class PackRECInputs(PackDetInputs):
         results = dict(results, placement=Placement.read(results))
         for key in self.expression_keys:
             if key in results:
-                values = tuple(results[key])
-                results[key] = values if len(values) > 1 else values[0]
+                value = results[key]
+                # mmdet's inference_detector passes its text as a str
+                results[key] = (value,) if isinstance(value, str) else tuple(value)
         # There are no crowds to ignore among referents.
         results.pop('gt_ignore_flags', None)
         if isinstance(results.get('gt_bboxes'), BaseBoxes):

@@ -1,12 +1,10 @@
 """Random numbers that depend on where the training is, not on how it came there."""
 
-import random
-
-import numpy as np
-import torch
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
+
+from ...seeding import seed_generators
 
 
 @HOOKS.register_module()
@@ -63,15 +61,6 @@ class EpochSeedHook(Hook):
         if epoch != self._epoch:
             self._epoch = epoch
             set_epoch(loader.dataset, epoch)
-
-
-def seed_generators(*numbers: int) -> None:
-    """Seed Python's, numpy's and torch's generators from several numbers >= 0."""
-    # a seed each: all three are Mersenne twisters, which one seed would make alike
-    seeds = np.random.SeedSequence(numbers).generate_state(3)
-    random.seed(int(seeds[0]))
-    np.random.seed(seeds[1])
-    torch.manual_seed(int(seeds[2]))
 
 
 def set_epoch(dataset, epoch: int) -> None:

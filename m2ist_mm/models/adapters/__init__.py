@@ -4,6 +4,7 @@ from .bottleneck_adapter import BottleneckAdapter
 from .gated_shared_adapter import GatedSharedAdapter
 from .init_adapters import init_adapters
 from .interaction_adapter import InteractionAdapter
+from .on_grid import on_grid
 from .shared_down_adapter import SharedDownAdapter
 from .side_adapter import SideAdapter
 
@@ -14,4 +15,5 @@ __all__ = [
     'SharedDownAdapter',
     'SideAdapter',
     'init_adapters',
+    'on_grid',
 ]

@@ -1,128 +1,165 @@
 """From collated samples to what the towers take."""
 
+from collections.abc import Sequence
+from dataclasses import fields
 from functools import cached_property
 
 import torch
 from mmdet.models.data_preprocessors import DetDataPreprocessor
 from mmdet.registry import MODELS
-from mmdet.structures import DetDataSample, SampleList
+from mmdet.structures import SampleList
+from mmengine.logging import print_log
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
-from ...feature_cache import feature_key
-from ...structures import Placement, expressions_of
-from ..towers import resolve_pretrained
+from ...structures import Expressions, InputSpec, Placement
+from ..towers import load_tokenizer
 
 
 @MODELS.register_module()
 class RECDataPreprocessor(DetDataPreprocessor):
-    """Normalises images, masks their padding, and tokenises expressions.
+    """Normalises images, fills their padding, and tokenises expressions.
+
+    Everything follows from the towers' input contract. A field that the config states
+    all the same counts; a warning says where it contradicts what the tower asks for.
 
     Args:
-        tokenizer: Hub name, local folder or ``'package:MODULE/FOLDER'`` of the language
-            tower's tokenizer. It is loaded when the first expression comes.
-        max_tokens: Most tokens of an expression, ``[CLS]`` and ``[SEP]`` included. A
-            longer one is truncated; its data sample says so in ``truncated``.
-        kwargs: Arguments of mmdet's ``DetDataPreprocessor`` (``mean``, ``std``, …).
+        input_spec: Input contract of the towers; given by the grounder.
+        mean, std, channel_order, pad_value, tokenizer, max_tokens: Instead of the
+            contract's, see :class:`InputSpec`.
+        kwargs: Other arguments of mmdet's ``DetDataPreprocessor``.
 
-    Attributes:
-        image_keys: Whether batches have ``image_keys``, by which a cache of vision
-            features knows an image; the grounder asks for them where there is one.
+    Raises:
+        ValueError: The contract is not complete.
     """
 
-    image_keys = False
+    def __init__(
+        self,
+        input_spec: InputSpec | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        channel_order: str | None = None,
+        pad_value: Sequence[float] | None = None,
+        tokenizer: str | None = None,
+        max_tokens: int | None = None,
+        **kwargs,
+    ) -> None:
+        own = InputSpec(
+            mean=None if mean is None else tuple(mean),
+            std=None if std is None else tuple(std),
+            channel_order=channel_order,
+            pad_value=None if pad_value is None else tuple(pad_value),
+            tokenizer=tokenizer,
+            max_tokens=max_tokens,
+        )
+        asked = input_spec or InputSpec()
+        _warn_of_contradictions(own, asked)
+        self.input_spec = spec = own.join(asked)
+        for name in ('mean', 'std', 'channel_order', 'max_tokens'):
+            self._require(name)
+        super().__init__(
+            mean=spec.mean,
+            std=spec.std,
+            # images are read as BGR
+            bgr_to_rgb=spec.channel_order == 'rgb',
+            **kwargs,
+        )
+        fill = torch.tensor(spec.pad_value or spec.mean).view(-1, 1, 1)
+        self.register_buffer('_fill', (fill - self.mean) / self.std, persistent=False)
 
-    def __init__(self, tokenizer: str, max_tokens: int = 20, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.tokenizer_name = tokenizer
-        self.max_tokens = max_tokens
+    def _require(self, name: str) -> None:
+        if getattr(self.input_spec, name) is None:
+            raise ValueError(
+                f'RECDataPreprocessor: neither the towers nor the config say {name}; '
+                f'state it: --cfg-options model.data_preprocessor.{name}=VALUE'
+            )
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The tokenizer.
+        """The tokenizer, loaded when the first expression comes.
 
         Raises:
-            FileNotFoundError: It is neither on this machine nor can be fetched.
+            FileNotFoundError, ValueError: See :func:`load_tokenizer`.
         """
-        try:
-            return AutoTokenizer.from_pretrained(
-                resolve_pretrained(self.tokenizer_name)
-            )
-        except OSError as error:
-            raise FileNotFoundError(
-                f'the tokenizer {self.tokenizer_name!r} is not on this machine and '
-                'could not be fetched from the model hub. Download it elsewhere and '
-                'point the config at the folder: --cfg-options '
-                f'model.data_preprocessor.tokenizer=FOLDER ({error})'
-            ) from error
+        self._require('tokenizer')
+        return load_tokenizer(self.input_spec.tokenizer)
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Prepare a batch.
 
         Args:
-            data: ``inputs``, a list of I uint8 images (3, H, W), and ``data_samples``,
-                whose ``text`` is a str or, for several expressions of one image, a
-                tuple of str.
+            data: ``inputs``, a list of I uint8 images (3, H, W), BGR, and
+                ``data_samples``, with ``text``, a tuple of the image's expressions, and
+                ``placement``.
             training: Whether the model trains.
 
         Returns:
-            ``data_samples``, and ``inputs`` with ``images`` (I, 3, H, W), zero in the
-            padding, ``padding_mask`` (I, H, W) bool, ``input_ids`` and
-            ``attention_mask`` (E, L) int64 with L the longest of the batch, and
-            ``image_index`` (E,) int64, the image of each expression; ``image_keys``, I
-            bytes, where they are asked for.
+            ``data_samples``, and ``inputs`` with ``images`` (I, 3, H, W), normalised,
+            the towers' value in the padding, ``padding_mask`` (I, H, W) bool,
+            ``input_ids`` and ``attention_mask`` (E, L) int64 with L the longest of the
+            batch, and ``image_index`` (E,) int64, the image of each expression.
+
+        Raises:
+            ValueError: An image is not of the vision tower's canvas; names it.
         """
-        keys = {}
-        if self.image_keys:
-            keys['image_keys'] = [
-                self._image_key(image, sample)
-                for image, sample in zip(
-                    data['inputs'], data['data_samples'], strict=True
-                )
-            ]
+        for image, sample in zip(data['inputs'], data['data_samples'], strict=True):
+            self._check_size(tuple(image.shape[-2:]), sample.get('img_path'))
         data = super().forward(data, training)
         images, samples = data['inputs'], data['data_samples']
-        mask = self._padding_mask(images, samples)
-        images = images.masked_fill(mask[:, None], 0)
+        mask = _padding_mask(images, samples)
+        images = torch.where(mask[:, None], self._fill, images)
         inputs = dict(images=images, padding_mask=mask, **self._tokenize(samples))
-        return dict(inputs=inputs | keys, data_samples=samples)
+        return dict(inputs=inputs, data_samples=samples)
 
-    def _image_key(self, image: Tensor, sample: DetDataSample) -> bytes:
-        """Name all that the vision tower's input is made of."""
-        made_of = (
-            image.shape,
-            Placement.of(sample).region,
-            [getattr(self, name, None) for name in ('mean', 'std')],
-            self._channel_conversion,
-        )
-        return feature_key(repr(made_of).encode() + image.cpu().numpy().tobytes())
-
-    def _padding_mask(self, images: Tensor, samples: SampleList) -> Tensor:
-        mask = images.new_ones(len(images), *images.shape[-2:], dtype=torch.bool)
-        for row, sample in zip(mask, samples, strict=True):
-            left, top, right, bottom = Placement.of(sample).region
-            row[top:bottom, left:right] = False
-        return mask
+    def _check_size(self, found: tuple[int, int], path: str | None) -> None:
+        size = self.input_spec.size
+        if size is not None and found != size:
+            raise ValueError(
+                f'{path}: the pipeline gives {found[0]} x {found[1]} pixels (h x w), '
+                f'the vision tower takes {size[0]} x {size[1]}: state canvas=(h, w) '
+                'once, at the top of the config, and load it with '
+                'm2ist_mm.config.load_config_file, as the tools do'
+            )
 
     def _tokenize(self, samples: SampleList) -> dict[str, Tensor]:
-        texts, image_index = [], []
-        for index, sample in enumerate(samples):
-            expressions = list(expressions_of(sample))
-            lengths = [len(ids) for ids in self.tokenizer(expressions)['input_ids']]
-            truncated = tuple(length > self.max_tokens for length in lengths)
-            alone = isinstance(sample.text, str)
-            sample.set_metainfo(dict(truncated=truncated[0] if alone else truncated))
-            texts += expressions
-            image_index += [index] * len(expressions)
+        texts = [Expressions.of(sample).texts for sample in samples]
         encoded = self.tokenizer(
-            texts,
+            [text for group in texts for text in group],
             padding=True,
             truncation=True,
-            max_length=self.max_tokens,
+            max_length=self.input_spec.max_tokens,
             return_tensors='pt',
         )
+        # what is cut off a longer expression
+        truncated = iter([bool(one.overflowing) for one in encoded.encodings])
+        for sample, group in zip(samples, texts, strict=True):
+            sample.set_metainfo(dict(truncated=tuple(next(truncated) for _ in group)))
+        counts = torch.tensor([len(group) for group in texts])
         return dict(
             input_ids=encoded['input_ids'].to(self.device),
             attention_mask=encoded['attention_mask'].to(self.device),
-            image_index=torch.tensor(image_index, device=self.device),
+            image_index=torch.arange(len(texts))
+            .repeat_interleave(counts)
+            .to(self.device),
         )
+
+
+def _padding_mask(images: Tensor, samples: SampleList) -> Tensor:
+    """Canvas pixels that show no image, (I, H, W) bool."""
+    mask = images.new_ones(len(images), *images.shape[-2:], dtype=torch.bool)
+    for row, sample in zip(mask, samples, strict=True):
+        left, top, right, bottom = Placement.of(sample).region
+        row[top:bottom, left:right] = False
+    return mask
+
+
+def _warn_of_contradictions(own: InputSpec, asked: InputSpec) -> None:
+    for field in fields(InputSpec):
+        stated, wanted = getattr(own, field.name), getattr(asked, field.name)
+        if None not in (stated, wanted) and stated != wanted:
+            print_log(
+                f'data_preprocessor.{field.name}={stated!r} contradicts the tower, '
+                f'whose weights were trained with {wanted!r}; the config counts',
+                logger='current',
+                level=30,
+            )

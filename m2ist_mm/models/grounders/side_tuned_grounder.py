@@ -5,17 +5,23 @@ from mmdet.registry import MODELS
 from mmdet.structures import SampleList
 from torch import Tensor
 
+from ...structures import Features, TowerFeatures
+
 
 @MODELS.register_module()
 class SideTunedGrounder(BaseDetector):
     """Referring expression comprehension by side-tuning (M²IST, arXiv 2407.01131).
 
+    An image is encoded once and asked many times: :meth:`encode_image`,
+    :meth:`encode_text`, :meth:`ground`.
+
     Args:
         backbone: Config of the two towers, see ``SideTuningBackbone``.
-        neck: Config of the side networks, see ``M3ISA``; ``None`` hands the towers'
-            outputs on as they are.
-        bbox_head: Config of the head, see ``RECHead``.
-        data_preprocessor: Config of the preprocessor, see ``RECDataPreprocessor``.
+        bbox_head: Config of the head, see ``RECHead``; it is given the towers.
+        neck: Config of the side networks, see ``SideNetwork``; it is given the towers.
+            ``None`` hands the towers' outputs on as they are.
+        data_preprocessor: Config of the preprocessor; it is given the towers' input
+            contract and needs no arguments, see ``RECDataPreprocessor``.
     """
 
     def __init__(
@@ -26,58 +32,95 @@ class SideTunedGrounder(BaseDetector):
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
-        if data_preprocessor is not None:
-            data_preprocessor = MODELS.build(data_preprocessor)
-        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        super().__init__(init_cfg=init_cfg)
         self.backbone = MODELS.build(backbone)
-        self.neck = None if neck is None else MODELS.build(neck)
-        self.bbox_head = MODELS.build(bbox_head)
-        if getattr(self.backbone, 'vision_cache', None) is not None:
-            self.data_preprocessor.image_keys = True
+        towers = dict(towers=self.backbone.towers)
+        self.neck = None if neck is None else MODELS.build(neck, default_args=towers)
+        self.bbox_head = MODELS.build(bbox_head, default_args=towers)
+        self.data_preprocessor = MODELS.build(
+            dict(type='RECDataPreprocessor') | dict(data_preprocessor or {}),
+            default_args=dict(input_spec=self.backbone.input_spec),
+        )
 
-    def extract_feat(self, inputs: dict[str, Tensor]) -> tuple[Tensor, ...]:
+    def encode_image(self, images: Tensor, padding_mask: Tensor) -> TowerFeatures:
+        """Encode images: vision tower and vision side network.
+
+        Args:
+            images: Normalised images, (I, 3, H, W).
+            padding_mask: (I, H, W) bool, true = padding.
+
+        Returns:
+            Tokens (I, N, C_v) for :meth:`ground`, with mask and grid.
+        """
+        features = self.backbone.vision.encode(images, padding_mask)
+        tokens = features.tokens if self.neck is None else self.neck.vision(features)
+        return TowerFeatures(tokens, features.mask, grid=features.grid)
+
+    def encode_text(self, input_ids: Tensor, attention_mask: Tensor) -> TowerFeatures:
+        """Encode expressions: language tower and language side network.
+
+        Args:
+            input_ids: (E, L) int64.
+            attention_mask: (E, L) int64, 1 = token; padding is on the right.
+
+        Returns:
+            Tokens (E, L, C_l) for :meth:`ground`, with mask.
+        """
+        features = self.backbone.language.encode(input_ids, attention_mask)
+        tokens = features.tokens if self.neck is None else self.neck.language(features)
+        return TowerFeatures(tokens, features.mask)
+
+    def ground(self, features: Features) -> Tensor:
+        """Boxes (E, 4) ``cxcywh`` in [0, 1], relative to the canvas."""
+        return self.bbox_head(features)
+
+    def extract_feat(self, batch_inputs: dict[str, Tensor]) -> Features:
         """Run towers and side networks.
 
         Args:
-            inputs: What the preprocessor gives: ``images``, ``padding_mask``,
-                ``input_ids``, ``attention_mask``, and ``image_keys`` if there are.
+            batch_inputs: What the preprocessor gives: ``images``, ``padding_mask``,
+                ``input_ids``, ``attention_mask`` and ``image_index``.
 
         Returns:
-            Vision tokens and mask, language tokens and mask.
+            Tokens of both modalities, without what is padding in every image.
         """
         vision, language = self.backbone(
-            inputs['images'],
-            inputs['padding_mask'],
-            inputs['input_ids'],
-            inputs['attention_mask'],
-            inputs.get('image_keys'),
+            batch_inputs['images'],
+            batch_inputs['padding_mask'],
+            batch_inputs['input_ids'],
+            batch_inputs['attention_mask'],
         )
-        if self.neck is None:
-            tokens = vision.tokens, language.tokens
-        else:
+        tokens = vision.tokens, language.tokens
+        if self.neck is not None:
+            # both sides in one call, by which data-parallel wrappers see it
             tokens = self.neck(vision, language)
-        return tokens[0], vision.mask, tokens[1], language.mask
+        return Features(
+            TowerFeatures(tokens[0], vision.mask, grid=vision.grid),
+            TowerFeatures(tokens[1], language.mask),
+            batch_inputs['image_index'],
+        ).without_padding()
 
     def _forward(
-        self, inputs: dict[str, Tensor], data_samples: SampleList | None = None
+        self,
+        batch_inputs: dict[str, Tensor],
+        batch_data_samples: SampleList | None = None,
     ) -> Tensor:
-        """Boxes (E, 4) ``cxcywh`` relative to the padded input, without postprocess."""
-        return self.bbox_head(*self.extract_feat(inputs), inputs['image_index'])
+        """Boxes of :meth:`ground`, without postprocessing."""
+        return self.ground(self.extract_feat(batch_inputs))
 
     def loss(
-        self, inputs: dict[str, Tensor], data_samples: SampleList
+        self, batch_inputs: dict[str, Tensor], batch_data_samples: SampleList
     ) -> dict[str, Tensor]:
-        """Losses of a batch, see ``RECHead.loss``."""
-        boxes, attention = self.bbox_head.ground(
-            *self.extract_feat(inputs), inputs['image_index']
-        )
-        return self.bbox_head.loss(boxes, data_samples, attention)
+        """Losses of a batch, see the head's ``loss_by_feat``."""
+        return self.bbox_head.loss(self.extract_feat(batch_inputs), batch_data_samples)
 
     def predict(
-        self, inputs: dict[str, Tensor], data_samples: SampleList
+        self, batch_inputs: dict[str, Tensor], batch_data_samples: SampleList
     ) -> SampleList:
-        """Data samples with ``pred_instances.bboxes`` in original-image pixels."""
-        results = self.bbox_head.predict(self._forward(inputs), data_samples)
-        for sample, instances in zip(data_samples, results, strict=True):
+        """Data samples with ``pred_instances``, see the head's ``predict_by_feat``."""
+        results = self.bbox_head.predict(
+            self.extract_feat(batch_inputs), batch_data_samples
+        )
+        for sample, instances in zip(batch_data_samples, results, strict=True):
             sample.pred_instances = instances
-        return data_samples
+        return batch_data_samples

@@ -1,3 +1,4 @@
 from .rec_head import RECHead
+from .token_fusion import TokenFusion
 
-__all__ = ['RECHead']
+__all__ = ['RECHead', 'TokenFusion']

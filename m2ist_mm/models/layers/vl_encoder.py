@@ -7,9 +7,7 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .bit_dropout import BitDropout
-from .dropped_attention import dropped_attention
-from .relu_dropout import ReLUDropout
+from .cpu_kernels import BitDropout, ReLUDropout, dropped_attention
 
 
 class VLEncoderLayer(BaseModule):
@@ -117,19 +115,27 @@ class VLEncoderLayer(BaseModule):
 
 
 class VLEncoder(BaseModule):
-    """Stack of :class:`VLEncoderLayer`; the last computes the first token alone.
+    """Stack of :class:`VLEncoderLayer`; the last computes the target tokens alone.
 
-    Nothing but the first (REG) token leaves the encoder, so this is exact.
+    Nothing but the first K (target) tokens leaves the encoder, so this is exact.
 
     Args:
         num_layers: Number of layers.
         layer: Arguments of :class:`VLEncoderLayer`.
+        num_targets: Number K of target tokens.
         recompute: Whether backward computes a layer anew instead of keeping what is
             inside it: one more forward for a fraction of the memory, same gradients.
     """
 
-    def __init__(self, num_layers: int, layer: dict, recompute: bool = False) -> None:
+    def __init__(
+        self,
+        num_layers: int,
+        layer: dict,
+        num_targets: int = 1,
+        recompute: bool = False,
+    ) -> None:
         super().__init__()
+        self.num_targets = num_targets
         self.recompute = recompute
         self.layers = ModuleList(VLEncoderLayer(**layer) for _ in range(num_layers))
 
@@ -146,17 +152,17 @@ class VLEncoder(BaseModule):
         mask: Tensor,
         with_attention: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Encode the tokens and return the first one.
+        """Encode the tokens and return the target tokens.
 
         Args:
-            tokens: (B, N, C), the REG token first.
+            tokens: (B, N, C), the K target tokens first.
             position: (1 or B, N, C).
-            mask: (B, N) bool, true = padding; false for the REG token.
+            mask: (B, N) bool, true = padding; false for the target tokens.
             with_attention: Whether the last layer's attention is returned.
 
         Returns:
-            The REG token (B, C) and, if asked for, its attention to the tokens in the
-            last layer, a mean over heads, (B, N).
+            The target tokens (B, K, C) and, if asked for, their attention to the tokens
+            in the last layer, a mean over heads, (B, K, N).
         """
         *first, last = self.layers
         num_tokens = tokens.shape[1]
@@ -167,5 +173,4 @@ class VLEncoder(BaseModule):
                 )
             else:
                 tokens, _ = layer(tokens, position, mask, num_tokens)
-        reg, attention = last(tokens, position, mask, 1, with_attention)
-        return reg[:, 0], attention[:, 0] if with_attention else None
+        return last(tokens, position, mask, self.num_targets, with_attention)

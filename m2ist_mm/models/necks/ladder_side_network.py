@@ -6,6 +6,9 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from ...structures import TowerFeatures
+from ..adapters import on_grid
+from ..towers import Tower
+from .side_network import SideNetwork
 
 TEMPERATURE = 0.1  # of the gates, as in the paper
 
@@ -19,8 +22,9 @@ class Ladder(BaseModule):
     starts at one half. The layers are post-norm encoder layers.
 
     Args:
+        channels: Width C of the tower's output.
+        tap_channels: Width of the tap of each of the tower's N layers.
         num_layers: Number N of the tower's layers.
-        channels: Width C of the tower.
         num_heads: Attention heads of a ladder's layer.
         feedforward_channels: Hidden width F of the tower's FFNs.
         activation: Non-linearity of the FFNs, ``'relu'`` or ``'gelu'``.
@@ -33,8 +37,9 @@ class Ladder(BaseModule):
 
     def __init__(
         self,
-        num_layers: int,
         channels: int,
+        tap_channels: list[int],
+        num_layers: int,
         num_heads: int,
         feedforward_channels: int,
         activation: str,
@@ -50,7 +55,7 @@ class Ladder(BaseModule):
                 'the width is a whole multiple of the heads'
             )
         self.inputs = nn.Linear(channels, width)
-        self.taps = ModuleList(nn.Linear(channels, width) for _ in range(num_layers))
+        self.taps = ModuleList(nn.Linear(tap, width) for tap in tap_channels)
         self.gates = nn.Parameter(torch.zeros(num_layers))
         self.layers = ModuleList(
             nn.TransformerEncoderLayer(
@@ -70,84 +75,84 @@ class Ladder(BaseModule):
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
 
-    def forward(self, input_tokens: Tensor, taps: list[Tensor], mask: Tensor) -> Tensor:
+    def forward(self, features: TowerFeatures) -> Tensor:
         """Climb the ladder.
 
         Args:
-            input_tokens: (B, N, C).
-            taps: Outputs of the tower's layers, each (B, N, C).
-            mask: (B, N) bool, true = padding.
+            features: Those of the tower, with a ``'layer'`` tap of each layer. A tower
+                without input tokens has zeros instead.
 
         Returns:
-            The top, brought to the tower's width, (B, N, C).
+            The tower's tokens plus the ladder's top, brought to their width, (B, N, C).
         """
-        side = self.inputs(input_tokens)
+        inputs = features.inputs
+        side = self.inputs(
+            torch.zeros_like(features.tokens) if inputs is None else inputs
+        )
         weights = (self.gates / TEMPERATURE).sigmoid()
         for down, weight, layer, tap in zip(
-            self.taps, weights, self.layers, taps, strict=True
+            self.taps, weights, self.layers, features.taps['layer'], strict=True
         ):
+            fed = on_grid(down, tap, features.grid)
             side = layer(
-                weight * down(tap) + (1 - weight) * side, src_key_padding_mask=mask
+                weight * fed + (1 - weight) * side, src_key_padding_mask=features.mask
             )
-        return self.up(side)
+        return features.tokens + self.up(side)
 
 
 @MODELS.register_module()
-class LadderSideNetwork(BaseModule):
+class LadderSideNetwork(SideNetwork):
     """Ladder Side-Tuning (Sung et al. 2022, arXiv 2206.06522).
 
     A ladder beside each tower reads the tower's layers through the taps of kind
-    ``'layer'``, see :class:`Ladder`; its top is added to the tower's output. No
+    ``'layer'`` and adds its top to the tower's output, see :class:`Ladder`. No
     gradient passes the towers. The paper starts the ladder from pruned weights of the
     tower; here it starts random, and its top at zero.
 
     Args:
-        vision: ``num_layers``, ``channels``, ``num_heads``, ``feedforward_channels``
-            and ``activation`` of the vision ladder: all but ``num_heads`` are the
-            tower's.
-        language: The same of the language ladder.
+        towers: See :class:`SideNetwork`.
         reduction: How many times narrower than their towers the ladders are. With
             c = C/reduction and f = F/reduction a ladder of N layers has
             ``(N+1)·(C·c + c) + N·(1 + 4·c² + 9·c + 2·c·f + f) + c·C + C`` parameters.
         dropout: Dropout probability in the ladders.
+        vision: Any of ``num_heads``, ``feedforward_channels`` and ``activation`` of the
+            vision ladder; those of the tower unless given. A tower that is no
+            transformer has none: give all.
+        language: The same of the language ladder.
+
+    Raises:
+        ValueError: A ladder's width is no whole multiple of its heads, or a tower's
+            layers have no form that could be copied.
     """
 
     def __init__(
-        self, vision: dict, language: dict, reduction: int = 8, dropout: float = 0.1
+        self,
+        towers: dict[str, Tower],
+        reduction: int = 8,
+        dropout: float = 0.1,
+        vision: dict | None = None,
+        language: dict | None = None,
     ) -> None:
-        super().__init__()
-        self.vision = Ladder(**vision, reduction=reduction, dropout=dropout)
-        self.language = Ladder(**language, reduction=reduction, dropout=dropout)
+        layers = {
+            name: range(len(tower.find('taps', 'layer')))
+            for name, tower in towers.items()
+        }
+        super().__init__(towers, {name: dict(layer=n) for name, n in layers.items()})
+        for name, own in dict(vision=vision or {}, language=language or {}).items():
+            tower = towers[name]
+            complete = {'num_heads', 'feedforward_channels', 'activation'} <= own.keys()
+            form = own if complete else tower.layer_spec() | own
+            ladder = Ladder(
+                channels=tower.embed_dims,
+                tap_channels=tower.tap_channels('layer', layers[name]),
+                **form | dict(num_layers=len(layers[name])),
+                reduction=reduction,
+                dropout=dropout,
+            )
+            self.add_module(name, ladder)
         self.init_weights()
 
     def init_weights(self) -> None:
         """Set the ladders' outputs to zero."""
         self.vision.init_weights()
         self.language.init_weights()
-
-    def forward(
-        self, vision: TowerFeatures, language: TowerFeatures
-    ) -> tuple[Tensor, Tensor]:
-        """Add the ladders' tops to the towers' outputs.
-
-        Args:
-            vision: Features with one ``'layer'`` tap per layer, tokens (I, N, C_v).
-            language: The same of the language tower, tokens (E, L, C_l).
-
-        Returns:
-            Vision tokens (I, N, C_v) and language tokens (E, L, C_l).
-
-        Raises:
-            ValueError: A tower does not give a tap for each layer of its ladder.
-        """
-        return self._add(self.vision, vision), self._add(self.language, language)
-
-    @staticmethod
-    def _add(ladder: Ladder, features: TowerFeatures) -> Tensor:
-        taps = features.taps.get('layer', [])
-        if len(taps) != len(ladder.layers):
-            raise ValueError(
-                f"LadderSideNetwork needs {len(ladder.layers)} 'layer' taps, the "
-                f'backbone gives {len(taps)}: set its taps and layers'
-            )
-        return features.tokens + ladder(features.input_tokens, taps, features.mask)

@@ -1,66 +1,68 @@
 """M³ISA: the mixture of multi-modal interactive side-adapters."""
 
+from collections.abc import Sequence
+
 from mmdet.registry import MODELS
-from mmengine.model import BaseModule, ModuleList
+from mmengine.model import ModuleList
 from torch import Tensor
 
 from ...structures import TowerFeatures
 from ..adapters import InteractionAdapter, SideAdapter, init_adapters
+from ..towers import Tower
+from .side_network import SideNetwork
 
 EXPERTS = ('vea', 'lea', 'iea')
 
 
 @MODELS.register_module()
-class M3ISA(BaseModule):
+class M3ISA(SideNetwork):
     """Mixture of multi-modal interactive side-adapters (arXiv 2407.01131 §3.3).
 
     Beside each pair of tower layers stand a vision expert (VEA), a language expert
     (LEA) and an interaction expert (IEA). The outputs of all pairs are summed and added
-    to the towers' outputs and, by default, input tokens.
+    to the towers' outputs and, by default, input tokens (convolutional towers have
+    none).
 
     Args:
-        num_pairs: Number N of layer pairs.
-        vision_channels: Width C_v of the vision tower.
-        language_channels: Width C_l of the language tower.
+        towers: See :class:`SideNetwork`.
+        vision_layers: Vision layer (from 0) of each pair.
+        language_layers: Language layer of each pair.
         hidden_channels: Bottleneck width h.
         scale: Factor s of VEA and LEA.
         experts: Which experts there are, of ``'vea'``, ``'lea'``, ``'iea'``.
-        taps: Which tap (``'attention'`` or ``'ffn'``) each expert reads; experts that
-            are not named keep the paper's choice.
+        taps: Which kind of tap each expert reads; experts that are not named keep the
+            paper's choice: ``'attention'`` for the IEA, ``'ffn'`` for the others.
         share: Whether the IEA's matrix S is shared between the modalities.
         side_norm: ``None`` for the plain formulas; ``'tower'`` passes the language
-            outputs through the tower's LayerNorms, as the reference code does (needs
-            ``language_norms`` in the backbone).
+            outputs through the tower's LayerNorms, as the reference code does.
         init: ``'zero'``: every output starts at 0; ``'uniform'``: the reference code's
             draw (Kaiming-uniform matrices, biases from U(0, 1)).
         add_inputs: Whether the towers' input tokens are added.
 
     Raises:
-        ValueError: A choice is unknown, or ``side_norm='tower'`` is to start from
-            zero: a LayerNorm at a zero vector answers with its bias and has a gradient
-            of about 1e6.
+        ValueError: A choice is unknown, the layers are not paired, a tower has no such
+            layer, or ``side_norm='tower'`` is to start from zero: a LayerNorm at a zero
+            vector answers with its bias and has a gradient of about 1e6.
     """
 
     def __init__(
         self,
-        num_pairs: int = 6,
-        vision_channels: int = 256,
-        language_channels: int = 768,
+        towers: dict[str, Tower],
+        vision_layers: Sequence[int],
+        language_layers: Sequence[int],
         hidden_channels: int = 128,
         scale: float = 0.1,
-        experts: tuple[str, ...] = EXPERTS,
+        experts: Sequence[str] = EXPERTS,
         taps: dict[str, str] | None = None,
         share: bool = True,
         side_norm: str | None = None,
         init: str = 'zero',
         add_inputs: bool = True,
     ) -> None:
-        super().__init__()
-        self.taps = dict(vea='ffn', lea='ffn', iea='attention') | dict(taps or {})
+        taps = dict(vea='ffn', lea='ffn', iea='attention') | dict(taps or {})
         for argument, values, known in (
             ('experts', experts, EXPERTS),
-            ('taps', self.taps, EXPERTS),
-            ('taps', self.taps.values(), ('attention', 'ffn')),
+            ('taps', taps, EXPERTS),
             ('side_norm', [side_norm], (None, 'tower')),
             ('init', [init], ('zero', 'uniform')),
         ):
@@ -68,111 +70,108 @@ class M3ISA(BaseModule):
                 raise ValueError(
                     f'M3ISA: {argument} has {sorted(unknown)}, known are {known}'
                 )
+        if len(vision_layers) != len(language_layers):
+            raise ValueError(
+                f'M3ISA pairs layers: vision_layers has {len(vision_layers)}, '
+                f'language_layers has {len(language_layers)}'
+            )
+        if hidden_channels < 1:
+            raise ValueError(
+                f'M3ISA: hidden_channels={hidden_channels} is not positive'
+            )
         if side_norm == 'tower' and init == 'zero':
             raise ValueError(
                 "M3ISA: side_norm='tower' cannot start from zero outputs (a LayerNorm "
                 "has no usable gradient there); use init='uniform'"
             )
-        self.num_pairs = num_pairs
+        layers = dict(vision=list(vision_layers), language=list(language_layers))
+        sides = dict(vision=('vea', 'iea'), language=('lea', 'iea'))
+        super().__init__(
+            towers,
+            {
+                name: {taps[e]: layers[name] for e in own if e in experts}
+                for name, own in sides.items()
+            },
+        )
+        self.taps = taps
         self.side_norm = side_norm
         self.init = init
         self.add_inputs = add_inputs
+        channels = {name: tower.embed_dims for name, tower in towers.items()}
 
-        def adapters(expert: str, build) -> ModuleList:
-            return ModuleList(build() for _ in range(num_pairs * (expert in experts)))
+        def widths(name: str, expert: str) -> list[int]:
+            """Width of the tap of each pair; no pairs where there is no such expert."""
+            if expert not in experts:
+                return []
+            return towers[name].tap_channels(taps[expert], layers[name])
 
-        self.vea = adapters(
-            'vea', lambda: SideAdapter(vision_channels, hidden_channels, scale)
+        for expert, name in (('vea', 'vision'), ('lea', 'language')):
+            adapters = ModuleList(
+                SideAdapter(channels[name], hidden_channels, scale, width)
+                for width in widths(name, expert)
+            )
+            self.add_module(expert, adapters)
+        self.iea = ModuleList(
+            InteractionAdapter(
+                channels['vision'], channels['language'], hidden_channels, share, *pair
+            )
+            for pair in zip(
+                widths('vision', 'iea'), widths('language', 'iea'), strict=True
+            )
         )
-        self.lea = adapters(
-            'lea', lambda: SideAdapter(language_channels, hidden_channels, scale)
-        )
-        self.iea = adapters(
-            'iea',
-            lambda: InteractionAdapter(
-                vision_channels, language_channels, hidden_channels, share
-            ),
-        )
+        # the tower's own modules, in tuples lest they be registered here too
+        self._norms = {
+            expert: tuple(
+                towers['language'].find('norms', taps[expert], layers['language'])
+            )
+            for expert in ('iea', 'lea')
+            if side_norm == 'tower'
+        }
         self.init_weights()
 
     def init_weights(self) -> None:
         """Initialise the adapters as ``init`` says."""
         init_adapters(self, self.init)
 
-    def forward(
-        self, vision: TowerFeatures, language: TowerFeatures
-    ) -> tuple[Tensor, Tensor]:
-        """Add the side networks' outputs to those of the towers.
+    def vision(self, features: TowerFeatures) -> Tensor:
+        """Sum of output, input tokens and experts of the vision side, (I, N, C_v)."""
+        return self._sum(features, self.vision_side(features))
 
-        Args:
-            vision: Features with taps of ``num_pairs`` layers, tokens (I, N, C_v).
-            language: The same of the language tower, tokens (E, L, C_l).
+    def language(self, features: TowerFeatures) -> Tensor:
+        """Sum of output, input tokens and experts of the language side, (E, L, C_l)."""
+        return self._sum(features, self.language_side(features))
 
-        Returns:
-            Vision tokens (I, N, C_v) and language tokens (E, L, C_l).
-
-        Raises:
-            ValueError: The towers do not give the taps or norms that are needed.
-        """
-        vision_outputs = self.vision_side(vision)
-        language_outputs = self.language_side(language)
-        return (
-            self._sum(vision, vision_outputs),
-            self._sum(language, language_outputs),
-        )
-
-    def vision_side(self, vision: TowerFeatures) -> list[Tensor]:
+    def vision_side(self, features: TowerFeatures) -> list[Tensor]:
         """Outputs of the experts of the vision side, each (I, N, C_v)."""
-        outputs = [
-            adapter.vision(tap)
-            for adapter, tap in zip(self.iea, self._taps(vision, 'iea'), strict=True)
-        ]
-        return outputs + [
-            adapter(tap)
-            for adapter, tap in zip(self.vea, self._taps(vision, 'vea'), strict=True)
+        experts = [adapter.vision for adapter in self.iea], list(self.vea)
+        return [
+            adapter(tap, features.grid)
+            for expert, adapters in zip(('iea', 'vea'), experts, strict=True)
+            for adapter, tap in self._tapped(adapters, features, expert)
         ]
 
-    def language_side(self, language: TowerFeatures) -> list[Tensor]:
+    def language_side(self, features: TowerFeatures) -> list[Tensor]:
         """Outputs of the experts of the language side, each (E, L, C_l)."""
-        interactions = [
-            adapter.language(tap)
-            for adapter, tap in zip(self.iea, self._taps(language, 'iea'), strict=True)
-        ]
-        experts = [
-            adapter(tap)
-            for adapter, tap in zip(self.lea, self._taps(language, 'lea'), strict=True)
-        ]
-        if self.side_norm == 'tower':
-            interactions = self._normed(interactions, language, self.taps['iea'])
-            experts = self._normed(experts, language, self.taps['lea'])
-        return interactions + experts
+        experts = [adapter.language for adapter in self.iea], list(self.lea)
+        outputs = []
+        for expert, adapters in zip(('iea', 'lea'), experts, strict=True):
+            pairs = enumerate(self._tapped(adapters, features, expert))
+            for number, (adapter, tap) in pairs:
+                output = adapter(tap)
+                if self.side_norm == 'tower':
+                    output = self._norms[expert][number](output)
+                outputs.append(output)
+        return outputs
+
+    def _tapped(self, adapters: list, features: TowerFeatures, expert: str) -> zip:
+        """Adapters of one expert with their taps."""
+        taps = features.taps[self.taps[expert]] if adapters else []
+        return zip(adapters, taps, strict=True)
 
     def _sum(self, features: TowerFeatures, outputs: list[Tensor]) -> Tensor:
         total = features.tokens
-        if self.add_inputs:
-            total = total + features.input_tokens
+        if self.add_inputs and features.inputs is not None:
+            total = total + features.inputs
         for output in outputs:
             total = total + output
         return total
-
-    def _taps(self, features: TowerFeatures, expert: str) -> list[Tensor]:
-        if not len(getattr(self, expert)):
-            return []
-        taps = features.taps.get(self.taps[expert], [])
-        if len(taps) != self.num_pairs:
-            raise ValueError(
-                f'M3ISA needs {self.num_pairs} {self.taps[expert]!r} taps for its '
-                f'{expert}, the backbone gives {len(taps)}: set its taps and layers'
-            )
-        return taps
-
-    def _normed(
-        self, outputs: list[Tensor], language: TowerFeatures, kind: str
-    ) -> list[Tensor]:
-        norms = language.norms.get(kind, [])
-        if len(norms) < len(outputs):
-            raise ValueError(
-                f"M3ISA(side_norm='tower') needs the tower's LayerNorm of each "
-                f'{kind!r} tap: name them in the backbone with language_norms'
-            )
-        return [norm(output) for norm, output in zip(norms, outputs, strict=False)]

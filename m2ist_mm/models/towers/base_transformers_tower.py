@@ -3,7 +3,6 @@
 import inspect
 from pathlib import Path
 
-from mmengine.model import BaseModule
 from transformers import (
     MODEL_MAPPING,
     AutoConfig,
@@ -13,20 +12,22 @@ from transformers import (
 )
 
 from ...checkpoints import load_exactly
-from .pretrained import resolve_pretrained
+from .frozen_part import FrozenPart
+from .pretrained import resolve_pretrained, split_revision
 
 
-class BaseTransformersTower(BaseModule):
+class BaseTransformersTower(FrozenPart):
     """An encoder of the transformers library, without pooler.
 
     Args:
-        weights: Hub name (``'bert-base-uncased'``), local folder, or
-            ``'package:MODULE/FOLDER'``; ``None`` leaves the tower random.
+        weights: Hub name (``'bert-base-uncased'``, or ``'NAME@REVISION'``), local
+            folder, or ``'package:MODULE/FOLDER'``; ``None`` leaves the tower random.
         arch: Arguments of ``transformers.AutoConfig.for_model`` that define the
             architecture without a download, for instance ``dict(model_type='bert')``
             (BERT-base uncased). It also says which half of a two-tower model is meant:
             ``dict(model_type='clip_text_model')``. ``None`` reads it from ``weights``.
         sha256: Expected hash of the folder's ``model.safetensors``.
+        kwargs: See :class:`FrozenPart`.
 
     Raises:
         FileNotFoundError: The weights are neither on this machine nor can be fetched.
@@ -34,19 +35,16 @@ class BaseTransformersTower(BaseModule):
             ``sha256``.
     """
 
-    modality: str  # the tower's name in the backbone
-    remedy = ''  # what else to point at a folder where the hub cannot be reached
-
     def __init__(
         self,
         weights: str | None,
         arch: dict | None = None,
         sha256: str | None = None,
+        **kwargs,
     ) -> None:
-        super().__init__()
+        super().__init__(weights=weights, **kwargs)
         if weights is None and arch is None:
             raise ValueError(f'{type(self).__name__} needs weights, arch, or both')
-        self.weights = weights
         config = None if arch is None else AutoConfig.for_model(**arch)
         if weights is not None:
             pretrained = self._from_pretrained(
@@ -59,9 +57,19 @@ class BaseTransformersTower(BaseModule):
             if weights is not None:
                 load_exactly(self.model, pretrained.state_dict(), repr(weights))
         self.embed_dims = self.model.config.hidden_size
+        self.architecture = self.model.config.model_type
 
-    def init_weights(self) -> None:
-        """Do nothing: transformers initialises its models when it makes them."""
+    def layer_spec(self) -> dict:
+        """See :meth:`Tower.layer_spec`."""
+        config = self.model.config
+        width = getattr(config, 'intermediate_size', None)
+        act = config.hidden_act
+        return dict(
+            num_layers=config.num_hidden_layers,
+            num_heads=config.num_attention_heads,
+            feedforward_channels=width or int(config.mlp_ratio * config.hidden_size),
+            activation=act if act in ('relu', 'gelu') else 'gelu',  # CLIP's quick_gelu
+        )
 
     def _from_pretrained(
         self, name: str, config: PretrainedConfig | None
@@ -70,9 +78,15 @@ class BaseTransformersTower(BaseModule):
         tower = f'the {self.modality} tower {name!r}'
         try:
             config_class = AutoConfig if config is None else type(config)
-            own = config_class.from_pretrained(name)
+            name, revision = split_revision(name)
+            options = dict(revision=revision, trust_remote_code=False)
+            own = config_class.from_pretrained(name, **options)
             model, report = MODEL_MAPPING[type(own)].from_pretrained(
-                name, config=own, output_loading_info=True, **_without_pooler(own)
+                name,
+                config=own,
+                output_loading_info=True,
+                **options,
+                **_without_pooler(own),
             )
         except Exception as error:
             if not isinstance(error, OSError) or Path(name).is_dir():
@@ -85,9 +99,13 @@ class BaseTransformersTower(BaseModule):
             raise FileNotFoundError(
                 f'{tower} is not on this machine and could not be fetched from the '
                 'model hub. Download it elsewhere and point the config at the folder: '
-                f'--cfg-options {option}=FOLDER{self.remedy}, or ask for a random '
+                f'--cfg-options {option}=FOLDER, or ask for a random '
                 f'tower with {option}=None ({error})'
             ) from error
+        commit = getattr(model.config, '_commit_hash', None)
+        if commit is not None and '@' not in self.weights:
+            # the revision that was loaded is part of the tower's identity
+            self.weights = f'{self.weights}@{commit}'
         # transformers leaves what is missing random, with no more than a warning
         if missing := sorted(report['missing_keys']):
             raise ValueError(

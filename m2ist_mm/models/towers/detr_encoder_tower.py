@@ -2,17 +2,17 @@
 
 from mmdet.models.layers import DetrTransformerEncoder, SinePositionalEncoding
 from mmdet.registry import MODELS
-from mmengine.model import BaseModule, xavier_init
+from mmengine.model import xavier_init
 from torch import Tensor, nn
 
-from ...checkpoints import load_exactly, load_state_file
 from ...structures import TowerFeatures
 from .folded_norm import fold_frozen_norms
+from .map_tower import MapTower
 from .padding import map_padding
 
 
 @MODELS.register_module()
-class DETREncoderTower(BaseModule):
+class DETREncoderTower(MapTower):
     """mmdet backbone → 1×1 projection → DETR encoder (arXiv 2005.12872).
 
     Args:
@@ -23,10 +23,15 @@ class DETREncoderTower(BaseModule):
         weights: Checkpoint file of the whole tower, as
             ``tools/model_converters/detr_to_m2ist.py`` writes it; ``None`` leaves the
             tower random.
+        fold_norms: Whether convolutions compute the frozen BatchNorm behind them, see
+            :func:`fold_frozen_norms`. Identical up to floating-point rounding.
+        kwargs: See :class:`MapTower`.
 
     Raises:
         FileNotFoundError, ValueError: ``weights`` is missing or does not fit.
     """
+
+    architecture = 'detr_encoder'
 
     def __init__(
         self,
@@ -36,8 +41,9 @@ class DETREncoderTower(BaseModule):
         positional_encoding: dict,
         weights: str | None = None,
         fold_norms: bool = False,
+        **kwargs,
     ) -> None:
-        super().__init__()
+        super().__init__(weights=weights, **kwargs)
         self.backbone = MODELS.build(backbone)
         if fold_norms:
             fold_frozen_norms(self.backbone)
@@ -45,38 +51,43 @@ class DETREncoderTower(BaseModule):
         self.embed_dims = self.encoder.embed_dims
         self.input_proj = nn.Conv2d(in_channels, self.embed_dims, kernel_size=1)
         self.positional_encoding = SinePositionalEncoding(**positional_encoding)
-        self.weights = weights
-        if weights is None:
-            return
-        try:
-            load_exactly(self, load_state_file(weights), repr(weights))
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f'{error}: the weights of the vision tower. Make them from a DETR '
-                'checkpoint with tools/model_converters/detr_to_m2ist.py, or ask for a '
-                'random tower with --cfg-options model.backbone.vision.weights=None'
-            ) from error
+        self.finish(
+            lambda images: self.backbone(images)[-1],
+            'Make them from a DETR checkpoint with '
+            'tools/model_converters/detr_to_m2ist.py',
+        )
 
-    def init_weights(self) -> None:
-        """Initialise a random tower as DETR does before its training."""
+    def init_random_weights(self) -> None:
+        """Initialise the tower as DETR does before its training."""
         self.backbone.init_weights()
         for parameter in self.encoder.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
         xavier_init(self.input_proj, distribution='uniform')
 
+    def layer_spec(self) -> dict:
+        """See :meth:`Tower.layer_spec`."""
+        layer = self.encoder.layers[0]
+        return dict(
+            num_layers=len(self.encoder.layers),
+            num_heads=layer.self_attn.num_heads,
+            feedforward_channels=layer.ffn.feedforward_channels,
+            activation='relu',
+        )
+
     def forward(self, images: Tensor, padding_mask: Tensor) -> TowerFeatures:
         """Encode images.
 
         Args:
-            images: Normalised images, zero in the padding, (B, 3, H, W).
+            images: Normalised images, (B, 3, H, W).
             padding_mask: (B, H, W) bool, true = padding.
 
         Returns:
             Tokens (B, h·w, C) of the backbone's h × w map, row by row, without taps.
         """
         feature_map = self.input_proj(self.backbone(images)[-1])
-        mask = map_padding(padding_mask, feature_map.shape[-2:])
+        grid = tuple(feature_map.shape[-2:])
+        mask = map_padding(padding_mask, grid)
         position = self.positional_encoding(mask)
         tokens = feature_map.flatten(2).transpose(1, 2)
         mask = mask.flatten(1)
@@ -85,4 +96,4 @@ class DETREncoderTower(BaseModule):
             query_pos=position.flatten(2).transpose(1, 2).to(tokens.dtype),
             key_padding_mask=mask,
         )
-        return TowerFeatures(tokens=memory, mask=mask, input_tokens=tokens)
+        return TowerFeatures(tokens=memory, mask=mask, inputs=tokens, grid=grid)

@@ -1,7 +1,9 @@
-"""Finding the pre-trained weights of towers."""
+"""Finding the pre-trained weights and tokenizers of towers."""
 
 import importlib.util
 from pathlib import Path
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from ...checkpoints import file_sha256
 
@@ -46,3 +48,44 @@ def resolve_pretrained(name: str, sha256: str | None = None) -> str:
                 'or another version; install or download it again'
             )
     return name
+
+
+def split_revision(name: str) -> tuple[str, str]:
+    """Split ``'NAME@REVISION'``, as :func:`resolve_pretrained` leaves it.
+
+    Returns:
+        The hub name or folder, and the revision; ``'main'`` where none is stated.
+    """
+    if Path(name).is_dir():
+        return name, 'main'
+    name, _, revision = name.partition('@')
+    return name, revision or 'main'
+
+
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """Load a tokenizer.
+
+    Args:
+        name: As of :func:`resolve_pretrained`.
+
+    Raises:
+        FileNotFoundError: It is neither on this machine nor can be fetched.
+        ValueError: It has no fast form, which alone says what is cut off.
+    """
+    try:
+        folder, revision = split_revision(resolve_pretrained(name))
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, revision=revision, trust_remote_code=False
+        )
+    except OSError as error:
+        raise FileNotFoundError(
+            f'the tokenizer {name!r} is not on this machine and could not be fetched '
+            'from the model hub. Download it elsewhere and point the config at the '
+            f'folder: --cfg-options model.backbone.language.tokenizer=FOLDER ({error})'
+        ) from error
+    if not tokenizer.is_fast:
+        raise ValueError(
+            f'the tokenizer {name!r} has no fast form (tokenizer.json): save it once '
+            'by AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER)'
+        )
+    return tokenizer

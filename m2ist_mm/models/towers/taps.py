@@ -1,77 +1,85 @@
-"""Reading features from inside a tower, by the names of its modules."""
+"""Reading features from inside a module, by the names of its modules."""
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from ...structures import TowerFeatures
+from .architectures import Pattern
 
 
 def resolve_modules(
-    tower: nn.Module, pattern: str | Sequence[str], layers: Sequence[int]
+    part: nn.Module, pattern: Pattern, layers: Sequence[int] | None = None
 ) -> list[nn.Module]:
     """Find the module of each layer that a pattern names.
 
     Args:
-        tower: The module to look in.
+        part: The module to look in.
         pattern: Dotted module name with ``{i}`` in the place of the layer number, for
-            instance ``'encoder.layers.{i}.ffn.layers'``; or several such patterns, of
-            which the first that is there is taken (libraries rename their modules).
-        layers: The layer numbers, from 0.
+            instance ``'encoder.layers.{i}.ffn.layers'``; or a list of such names, of
+            which the first that is there is taken. In a list, a list of names names
+            the module of each layer. A name without ``{i}`` is one module.
+        layers: The layer numbers, from 0; ``None`` is all that there are.
 
     Raises:
-        ValueError: A name is not in the tower; the message lists the names there are.
+        ValueError: A name is not in the module; the message lists the names there are.
     """
     # FSDP puts a wrapper around some modules, and its name into theirs
     modules = {
         name.replace('_fsdp_wrapped_module.', ''): module
-        for name, module in tower.named_modules()
+        for name, module in part.named_modules()
     }
-    missing = {}
+    missing = []
     for one in [pattern] if isinstance(pattern, str) else pattern:
-        names = [one.format(i=i) for i in layers]
-        missing[one] = [name for name in names if name not in modules]
-        if not missing[one]:
-            return [modules[name] for name in names]
-    first = ', nor '.join(repr(names[0]) for names in missing.values())
-    patterns = ', '.join(map(repr, missing))
+        name_of, most = _layer_names(one)
+        numbers = layers
+        if numbers is None:
+            there = itertools.takewhile(modules.__contains__, map(name_of, range(most)))
+            numbers = range(max(len(list(there)), 1))
+        names = [name_of(i) for i in numbers]
+        found = [modules.get(name) for name in names]
+        if None not in found:
+            return found
+        missing.append(names[found.index(None)])
     known = '\n  '.join(name for name in modules if name)
     raise ValueError(
-        f'{type(tower).__name__} has no module {first} (tap pattern {patterns}). '
-        'Correct the pattern or the layer numbers; the modules of this tower are:\n'
-        f'  {known}'
+        f'{type(part).__name__} has no module {", nor ".join(map(repr, missing))} '
+        f'(pattern {pattern!r}). Correct the pattern or the layer numbers; its modules '
+        f'are:\n  {known}'
     )
+
+
+def _layer_names(pattern: str | Sequence[str]) -> tuple[Callable[[int], str], int]:
+    """How the module of a layer is called, and how many layers there are at most."""
+    if not isinstance(pattern, str):
+        names = list(pattern)
+        return lambda i: names[i] if 0 <= i < len(names) else f'layer {i}', len(names)
+    if '{i}' not in pattern:
+        return lambda i: pattern, 1
+    return lambda i: pattern.format(i=i), 10_000
 
 
 @contextmanager
 def record_taps(
-    tower: nn.Module,
-    patterns: dict[str, str | Sequence[str]],
-    layers: Sequence[int],
+    modules: dict[str, list[nn.Module]],
 ) -> Iterator[dict[str, list[Tensor]]]:
-    """Record the outputs of the named modules during one forward of the tower.
+    """Record the outputs of modules during one forward of what they belong to.
 
-    The hooks live only as long as the context, so that a copied or exported tower is
-    the bare tower.
+    The hooks live only as long as the context, so that a copied or exported module is
+    the bare one.
 
     Args:
-        tower: The tower that runs inside the context.
-        patterns: Kind of tap to name pattern, see :func:`resolve_modules`.
-        layers: The layer numbers to tap.
+        modules: Kind of tap to the modules.
 
     Yields:
-        Kind of tap to a list of outputs, in the order of ``layers``. Of a module that
-        returns a tuple the first element is taken. When the tower has answered, each
-        tap has the form of its tokens (B, N, ·): a tower whose modules have another
-        form inside turns them by its method ``tap_tokens(tap, N)``.
+        Kind of tap to a list of outputs, in the order of the modules. Of a module that
+        returns a tuple its first element is taken.
 
     Raises:
-        ValueError: A name is not in the tower, its module was passed by, or a tap has
-            not as many tokens as the tower's output, to which the side networks'
-            outputs are added.
+        ValueError: A module did not run.
     """
-    recorded = {kind: [None] * len(layers) for kind in patterns}
+    recorded = {kind: [None] * len(tapped) for kind, tapped in modules.items()}
     handles = []
 
     def recorder(kind: str, position: int):
@@ -81,33 +89,17 @@ def record_taps(
 
         return hook
 
-    def align(tower, inputs, features):
-        if not isinstance(features, TowerFeatures):
-            return
-        count = features.tokens.shape[1]
-        for kind, taps in recorded.items():
-            if hasattr(tower, 'tap_tokens'):
-                taps[:] = [tower.tap_tokens(tap, count) for tap in taps]
-            for tap in taps:
-                if tap.dim() != 3 or tap.shape[1] != count:
-                    raise ValueError(
-                        f'{type(tower).__name__}: tap {patterns[kind]!r} gives '
-                        f'{tuple(tap.shape)}, and the tower has {count} tokens: tap '
-                        'modules that give as many'
-                    )
-
     try:
-        handles.append(tower.register_forward_hook(align))
-        for kind, pattern in patterns.items():
-            for position, module in enumerate(resolve_modules(tower, pattern, layers)):
+        for kind, tapped in modules.items():
+            for position, module in enumerate(tapped):
                 handles.append(module.register_forward_hook(recorder(kind, position)))
         yield recorded
         for kind, taps in recorded.items():
             if any(tap is None for tap in taps):
                 # a compiler may leave hooks out that were not there when it ran
                 raise ValueError(
-                    f'{type(tower).__name__}: the modules of tap {patterns[kind]!r} '
-                    'did not run, or were compiled without taps'
+                    f'the modules of tap {kind!r} did not run, or were compiled '
+                    'without taps'
                 )
     finally:
         for handle in handles:

@@ -3,20 +3,48 @@
 from mmdet.registry import MODELS
 from torch import Tensor
 
-from ...structures import TowerFeatures
+from ...structures import InputSpec, TowerFeatures
 from .base_transformers_tower import BaseTransformersTower
+from .tower import Tower
 
 
 @MODELS.register_module()
-class TransformersTower(BaseTransformersTower):
+class TransformersTower(BaseTransformersTower, Tower):
     """Text encoder of the transformers library, see :class:`BaseTransformersTower`.
 
     BERT, RoBERTa, MiniLM (a BERT), CLIP's text encoder, and others that take token ids
-    and an attention mask; the preprocessor's ``tokenizer`` must be the same model's.
+    and an attention mask.
+
+    Args:
+        max_tokens: Most tokens of an expression, special tokens included; longer ones
+            are truncated.
+        tokenizer: Hub name, folder or ``'package:MODULE/FOLDER'`` of the tokenizer;
+            that of ``weights`` unless given.
+        kwargs: See :class:`BaseTransformersTower`.
+
+    Raises:
+        ValueError: ``max_tokens`` is more than the tower has positions for.
     """
 
     modality = 'language'
-    remedy = ' model.data_preprocessor.tokenizer=FOLDER'
+
+    def __init__(
+        self,
+        weights: str | None,
+        arch: dict | None = None,
+        max_tokens: int = 20,
+        tokenizer: str | None = None,
+        **kwargs,
+    ) -> None:
+        super().__init__(weights=weights, arch=arch, **kwargs)
+        self.input_spec = InputSpec(
+            tokenizer=tokenizer or weights, max_tokens=max_tokens
+        )
+        most = getattr(self.model.config, 'max_position_embeddings', max_tokens)
+        if max_tokens > most:
+            raise ValueError(
+                f'max_tokens={max_tokens}, but the language tower has {most} positions'
+            )
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> TowerFeatures:
         """Encode token ids.
@@ -26,7 +54,7 @@ class TransformersTower(BaseTransformersTower):
             attention_mask: (B, L) int64, 1 = token, 0 = padding, on the right.
 
         Returns:
-            Tokens (B, L, C), without taps; ``input_tokens`` is the embedding output.
+            Tokens (B, L, C), without taps; ``inputs`` are the embedding output.
         """
         output = self.model(
             input_ids=input_ids,
@@ -37,5 +65,5 @@ class TransformersTower(BaseTransformersTower):
         return TowerFeatures(
             tokens=output.last_hidden_state,
             mask=attention_mask == 0,
-            input_tokens=output.hidden_states[0],
+            inputs=output.hidden_states[0],
         )

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from ...structures import TowerFeatures
 from .base_transformers_tower import BaseTransformersTower
+from .vision_tower import VisionTower
 
 
 @MODELS.register_module()
-class TransformersVisionTower(BaseTransformersTower):
+class TransformersVisionTower(BaseTransformersTower, VisionTower):
     """Plain ViT of the transformers library, see :class:`BaseTransformersTower`.
 
     ``arch.model_type`` is ``'dinov2'``, ``'dinov2_with_registers'``, ``'vit'``,
@@ -23,9 +24,22 @@ class TransformersVisionTower(BaseTransformersTower):
     models were trained without a mask, most of them take none, and without one the
     tower gives bit for bit what the bare model gives on the padded image. From the
     V-L encoder on, the padding's tokens are masked.
+
+    Args:
+        kwargs: See :class:`BaseTransformersTower` and :class:`VisionTower`.
+
+    Raises:
+        ValueError: ``size`` is no multiple of the patch size.
     """
 
-    modality = 'vision'
+    def __init__(self, weights: str | None, **kwargs) -> None:
+        super().__init__(weights=weights, **kwargs)
+        self.stride = self.model.config.patch_size
+        if any(side % self.stride for side in self.size):
+            raise ValueError(
+                f'size={self.size} is not made of whole patches of {self.stride} x '
+                f'{self.stride} pixels: set the canvas to multiples of {self.stride}'
+            )
 
     def forward(self, images: Tensor, padding_mask: Tensor) -> TowerFeatures:
         """Encode images.
@@ -37,20 +51,10 @@ class TransformersVisionTower(BaseTransformersTower):
 
         Returns:
             Tokens (B, N, C) of the N = H/p · W/p patches, row by row, without taps.
-            A patch is padding if no pixel of it is image. ``input_tokens`` are the
-            patches' embeddings with their positions.
-
-        Raises:
-            ValueError: H or W is no multiple of the patch size.
+            A patch is padding if no pixel of it is image. ``inputs`` are the patches'
+            embeddings with their positions.
         """
-        patch = self.model.config.patch_size
-        height, width = images.shape[-2:]
-        if height % patch or width % patch:
-            raise ValueError(
-                f'an input of {height} x {width} pixels is not made of whole patches '
-                f'of {patch} x {patch}: set the canvas of the pipeline (PadToCanvas) '
-                f'to multiples of {patch}'
-            )
+        patch = self.stride
         # those without the argument always interpolate
         parameters = inspect.signature(self.model.forward).parameters
         known = 'interpolate_pos_encoding' in parameters
@@ -60,14 +64,17 @@ class TransformersVisionTower(BaseTransformersTower):
             return_dict=True,
             **(dict(interpolate_pos_encoding=True) if known else {}),
         )
-        image = F.max_pool2d((~padding_mask[:, None]).to(images.dtype), patch)
-        mask = image.flatten(1) == 0
+        seen = F.max_pool2d((~padding_mask[:, None]).to(images.dtype), patch)
+        grid = tuple(seen.shape[-2:])
+        count = grid[0] * grid[1]
+        # the class token and register tokens come first
         return TowerFeatures(
-            tokens=self.tap_tokens(output.last_hidden_state, mask.shape[1]),
-            mask=mask,
-            input_tokens=self.tap_tokens(output.hidden_states[0], mask.shape[1]),
+            tokens=output.last_hidden_state[:, -count:],
+            mask=seen.flatten(1) == 0,
+            inputs=output.hidden_states[0][:, -count:],
+            grid=grid,
         )
 
-    def tap_tokens(self, tap: Tensor, num_tokens: int) -> Tensor:
-        """Drop the class and register tokens, which come first, of a (B, ·, C) tap."""
-        return tap[:, -num_tokens:]
+    def align_tap(self, kind: str, tap: Tensor, output: TowerFeatures) -> Tensor:
+        """Drop the class and register tokens."""
+        return super().align_tap(kind, tap[:, -output.tokens.shape[1] :], output)

@@ -2,9 +2,9 @@
 
 from mmdet.registry import MODELS
 from mmengine.model import ModuleList
-from torch import nn
 
 from ..adapters import BottleneckAdapter
+from ..towers import FrozenPart
 from .inserting_tuner import InsertingTuner, Insertion
 
 
@@ -24,9 +24,9 @@ class AdapterTuner(InsertingTuner):
     needs = dict(vision=('attention', 'ffn'), language=('attention', 'ffn'))
 
     def __init__(
-        self, towers: dict[str, nn.Module], sites: dict, hidden_channels: int = 64
+        self, towers: dict[str, FrozenPart], hidden_channels: int = 64
     ) -> None:
-        super().__init__(towers, sites)
+        super().__init__(towers)
         for name, depth in self.layers_of(towers).items():
             channels = towers[name].embed_dims
             for kind in ('attention', 'ffn'):

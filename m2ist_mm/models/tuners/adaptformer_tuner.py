@@ -2,9 +2,9 @@
 
 from mmdet.registry import MODELS
 from mmengine.model import ModuleList
-from torch import nn
 
 from ..adapters import BottleneckAdapter
+from ..towers import FrozenPart
 from .inserting_tuner import InsertingTuner, Insertion
 
 
@@ -24,12 +24,11 @@ class AdaptFormerTuner(InsertingTuner):
 
     def __init__(
         self,
-        towers: dict[str, nn.Module],
-        sites: dict,
+        towers: dict[str, FrozenPart],
         hidden_channels: int = 64,
         scale: float = 0.1,
     ) -> None:
-        super().__init__(towers, sites)
+        super().__init__(towers)
         for name, depth in self.layers_of(towers).items():
             channels = towers[name].embed_dims
             adapters = ModuleList(

@@ -1,21 +1,20 @@
 """What all methods that tune something inside frozen towers have in common."""
 
-import itertools
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from mmengine.model import BaseModule
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...structures import TowerFeatures
-from ..towers import resolve_modules
+from ..towers import FrozenPart
 
 
 class BaseTuner(BaseModule):
     """Tunes something inside the two frozen towers of a ``SideTuningBackbone``.
 
-    A tuner finds the places in a tower by sites: a site is a pattern of module names
-    with ``{i}`` in the place of the layer number, as for taps. The kinds are
+    A tuner finds the places in a tower by its sites, see :data:`ARCHITECTURES`. The
+    kinds are
 
     - ``attention``: its output is that of the attention sublayer, before the residual
       sum;
@@ -32,52 +31,18 @@ class BaseTuner(BaseModule):
     Args:
         towers: The towers by name, ``'vision'`` and ``'language'``; given by the
             backbone.
-        sites: Name of the tower to kind of site to pattern; given by the backbone.
 
     Raises:
-        ValueError: A site that the method needs is not named or not in the tower.
+        ValueError: A tower has not a site that the method needs.
     """
 
     needs: dict[str, Sequence[str]] = {}  # name of the tower to kinds of site
 
-    def __init__(
-        self,
-        towers: dict[str, nn.Module],
-        sites: dict[str, dict[str, str | Sequence[str]]],
-    ) -> None:
+    def __init__(self, towers: dict[str, FrozenPart]) -> None:
         super().__init__()
-        self.sites = {name: dict(patterns) for name, patterns in sites.items()}
         for name, kinds in self.needs.items():
             for kind in kinds:
-                self.find(towers[name], name, kind)
-
-    def find(self, tower: nn.Module, name: str, kind: str) -> list[nn.Module]:
-        """The modules of one kind of site, one a layer from the first on.
-
-        Args:
-            tower: The tower to look in.
-            name: Its name, ``'vision'`` or ``'language'``.
-            kind: Kind of site.
-
-        Raises:
-            ValueError: The site is not named or not in the tower.
-        """
-        pattern = self.sites[name].get(kind)
-        if pattern is None:
-            raise ValueError(
-                f'{type(self).__name__} needs the site {kind!r} of the {name} tower: '
-                f'name its modules with model.backbone.{name}_sites.{kind}=PATTERN'
-            )
-        patterns = [pattern] if isinstance(pattern, str) else list(pattern)
-        if not any('{i}' in one for one in patterns):
-            return resolve_modules(tower, patterns, [0])
-        known = {name for name, _ in tower.named_modules()}
-        depth = next(
-            i
-            for i in itertools.count()
-            if not any(one.format(i=i) in known for one in patterns)
-        )
-        return resolve_modules(tower, patterns, range(max(depth, 1)))
+                towers[name].find('sites', kind)
 
     def tunes(self, name: str) -> bool:
         """Whether a weight of the towers themselves, by its name, is tuned."""
@@ -87,7 +52,7 @@ class BaseTuner(BaseModule):
         """Change the inputs of the tower ``name`` before it runs."""
         return inputs
 
-    def inserted(self, name: str, tower: nn.Module) -> AbstractContextManager:
+    def inserted(self, name: str, tower: FrozenPart) -> AbstractContextManager:
         """Context of one forward of the tower ``name``, with what the tuner adds.
 
         Hooks live only inside it, so that a copied or exported tower is the bare tower.

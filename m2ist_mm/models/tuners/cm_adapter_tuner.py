@@ -2,9 +2,9 @@
 
 from mmdet.registry import MODELS
 from mmengine.model import ModuleList
-from torch import nn
 
 from ..adapters import InteractionAdapter
+from ..towers import FrozenPart
 from .inserting_tuner import InsertingTuner, Insertion
 
 
@@ -28,9 +28,9 @@ class CMAdapterTuner(InsertingTuner):
     needs = dict(vision=('attention', 'ffn'), language=('attention', 'ffn'))
 
     def __init__(
-        self, towers: dict[str, nn.Module], sites: dict, hidden_channels: int = 64
+        self, towers: dict[str, FrozenPart], hidden_channels: int = 64
     ) -> None:
-        super().__init__(towers, sites)
+        super().__init__(towers)
         widths = towers['vision'].embed_dims, towers['language'].embed_dims
         for kind in ('attention', 'ffn'):
             adapters = ModuleList(

@@ -2,9 +2,9 @@
 
 from mmdet.registry import MODELS
 from mmengine.model import ModuleList
-from torch import nn
 
 from ..adapters import InteractionAdapter, SideAdapter
+from ..towers import FrozenPart
 from .inserting_tuner import InsertingTuner, Insertion
 
 
@@ -34,13 +34,12 @@ class DARATuner(InsertingTuner):
 
     def __init__(
         self,
-        towers: dict[str, nn.Module],
-        sites: dict,
+        towers: dict[str, FrozenPart],
         domain_channels: int = 16,
         relation_channels: int = 128,
         scale: float = 0.1,
     ) -> None:
-        super().__init__(towers, sites)
+        super().__init__(towers)
         num_pairs = self.num_pairs(towers)
         widths = {name: tower.embed_dims for name, tower in towers.items()}
         for name, channels in widths.items():

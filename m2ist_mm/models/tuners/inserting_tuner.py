@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..adapters import init_adapters
+from ..towers import FrozenPart
 from .base_tuner import BaseTuner
 
 
@@ -33,14 +34,14 @@ class InsertingTuner(BaseTuner):
     Every adapter starts at zero, so the first forward is that of the frozen towers.
     """
 
-    def layers_of(self, towers: dict[str, nn.Module]) -> dict[str, int]:
+    def layers_of(self, towers: dict[str, FrozenPart]) -> dict[str, int]:
         """How many layers each tower has, by the sites that the method needs."""
         return {
-            name: min(len(self.find(towers[name], name, kind)) for kind in kinds)
+            name: min(len(towers[name].find('sites', kind)) for kind in kinds)
             for name, kinds in self.needs.items()
         }
 
-    def num_pairs(self, towers: dict[str, nn.Module]) -> int:
+    def num_pairs(self, towers: dict[str, FrozenPart]) -> int:
         """How many layers both towers have: pair i is the i-th layer of either."""
         return min(self.layers_of(towers).values())
 
@@ -53,13 +54,13 @@ class InsertingTuner(BaseTuner):
         raise NotImplementedError
 
     @contextmanager
-    def inserted(self, name: str, tower: nn.Module) -> Iterator[None]:
+    def inserted(self, name: str, tower: FrozenPart) -> Iterator[None]:
         """See :meth:`BaseTuner.inserted`."""
         insertions = self.insertions(name)
         kinds = {one.sublayer for one in insertions}
         if any(one.parallel for one in insertions):
             kinds.add('ffn_input')
-        sites = {kind: self.find(tower, name, kind) for kind in kinds}
+        sites = {kind: tower.find('sites', kind) for kind in kinds}
         handles = []
         try:
             for one in insertions:

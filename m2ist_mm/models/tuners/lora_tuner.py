@@ -8,6 +8,7 @@ from mmdet.registry import MODELS
 from torch import nn
 from torch.nn.utils import parametrize
 
+from ..towers import FrozenPart
 from .base_tuner import BaseTuner
 from .packed_update import PACKED, PackedUpdate
 
@@ -40,14 +41,13 @@ class LoRATuner(BaseTuner):
 
     def __init__(
         self,
-        towers: dict[str, nn.Module],
-        sites: dict,
+        towers: dict[str, FrozenPart],
         rank: int = 16,
         alpha: float = 16,
         targets: Sequence[str] = ('query', 'value'),
     ) -> None:
         self.needs = {name: tuple(targets) for name in towers}
-        super().__init__(towers, sites)
+        super().__init__(towers)
         # lists, which do not register what is in them as a part of this module: the
         # updates are parts of the towers
         self._layers = []
@@ -57,7 +57,7 @@ class LoRATuner(BaseTuner):
 
     def _update(
         self,
-        tower: nn.Module,
+        tower: FrozenPart,
         name: str,
         targets: Sequence[str],
         rank: int,
@@ -67,7 +67,7 @@ class LoRATuner(BaseTuner):
         layers: list[str] = []
         packed: dict[nn.Module, list[str]] = {}
         for target in targets:
-            for module in self.find(tower, name, target):
+            for module in tower.find('sites', target):
                 if isinstance(module, nn.MultiheadAttention):
                     packed.setdefault(module, []).append(target)
                 else:
@@ -94,7 +94,7 @@ class LoRATuner(BaseTuner):
         for update in self._packed:
             update.init_weights()
 
-    def inserted(self, name: str, tower: nn.Module) -> AbstractContextManager:
+    def inserted(self, name: str, tower: FrozenPart) -> AbstractContextManager:
         """Compute each packed matrix once, see :meth:`BaseTuner.inserted`."""
         return parametrize.cached()
 

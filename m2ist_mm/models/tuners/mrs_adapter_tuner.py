@@ -5,6 +5,7 @@ from mmengine.model import ModuleList
 from torch import nn
 
 from ..adapters import GatedSharedAdapter
+from ..towers import FrozenPart
 from .inserting_tuner import InsertingTuner, Insertion
 
 
@@ -26,9 +27,9 @@ class MRSAdapterTuner(InsertingTuner):
     needs = dict(vision=('ffn',), language=('ffn',))
 
     def __init__(
-        self, towers: dict[str, nn.Module], sites: dict, hidden_channels: int = 64
+        self, towers: dict[str, FrozenPart], hidden_channels: int = 64
     ) -> None:
-        super().__init__(towers, sites)
+        super().__init__(towers)
         widths = towers['vision'].embed_dims, towers['language'].embed_dims
         self.pairs = ModuleList(
             GatedSharedAdapter(*widths, hidden_channels)

@@ -8,6 +8,7 @@ from mmdet.registry import MODELS
 from torch import Tensor, nn
 
 from ...structures import TowerFeatures
+from ..towers import FrozenPart
 from .base_tuner import BaseTuner
 
 
@@ -27,11 +28,9 @@ class PromptTuner(BaseTuner):
 
     needs = dict(language=('embedding',))
 
-    def __init__(
-        self, towers: dict[str, nn.Module], sites: dict, num_tokens: int = 20
-    ) -> None:
-        super().__init__(towers, sites)
-        table = self.find(towers['language'], 'language', 'embedding')[0].weight
+    def __init__(self, towers: dict[str, FrozenPart], num_tokens: int = 20) -> None:
+        super().__init__(towers)
+        table = towers['language'].find('sites', 'embedding')[0].weight
         drawn = torch.randint(len(table), (num_tokens,), device=table.device)
         self.prompts = nn.Parameter(table.detach()[drawn].clone())
 
@@ -47,7 +46,7 @@ class PromptTuner(BaseTuner):
         )
 
     @contextmanager
-    def inserted(self, name: str, tower: nn.Module) -> Iterator[None]:
+    def inserted(self, name: str, tower: FrozenPart) -> Iterator[None]:
         """See :meth:`BaseTuner.inserted`."""
         if name != 'language':
             yield
@@ -57,7 +56,7 @@ class PromptTuner(BaseTuner):
             prompts = self.prompts.expand(len(embeddings), -1, -1)
             return torch.cat([prompts, embeddings[:, len(self.prompts) :]], dim=1)
 
-        handle = self.find(tower, name, 'embedding')[0].register_forward_hook(place)
+        handle = tower.find('sites', 'embedding')[0].register_forward_hook(place)
         try:
             yield
         finally:
@@ -71,7 +70,7 @@ class PromptTuner(BaseTuner):
         return features.replace(
             tokens=features.tokens[:, count:],
             mask=features.mask[:, count:],
-            input_tokens=features.input_tokens[:, count:],
+            inputs=features.inputs[:, count:],
             taps={
                 kind: [tap[:, count:] for tap in taps]
                 for kind, taps in features.taps.items()

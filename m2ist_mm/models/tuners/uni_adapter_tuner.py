@@ -2,9 +2,9 @@
 
 from mmdet.registry import MODELS
 from mmengine.model import ModuleList
-from torch import nn
 
 from ..adapters import SharedDownAdapter
+from ..towers import FrozenPart
 from .inserting_tuner import InsertingTuner, Insertion
 
 
@@ -26,9 +26,9 @@ class UniAdapterTuner(InsertingTuner):
     needs = dict(vision=('attention',), language=('attention',))
 
     def __init__(
-        self, towers: dict[str, nn.Module], sites: dict, hidden_channels: int = 128
+        self, towers: dict[str, FrozenPart], hidden_channels: int = 128
     ) -> None:
-        super().__init__(towers, sites)
+        super().__init__(towers)
         widths = towers['vision'].embed_dims, towers['language'].embed_dims
         self.pairs = ModuleList(
             SharedDownAdapter(*widths, hidden_channels)

@@ -1,9 +1,8 @@
 from pathlib import Path
 
 import pytest
-from mmengine import Config
 
-from m2ist_mm.config import iter_dataset_configs
+from m2ist_mm.config import iter_dataset_configs, load_config_file
 from m2ist_mm.datasets import PUBLISHED_COUNTS
 from m2ist_mm.datasets.preparation import DATA_SETS
 
@@ -11,7 +10,7 @@ CONFIGS = Path(__file__).parents[3] / 'configs' / '_base_' / 'datasets'
 
 
 def load(name):
-    return Config.fromfile(CONFIGS / f'{name}.py')
+    return load_config_file(CONFIGS / f'{name}.py')
 
 
 def test_every_published_data_set_can_be_prepared():

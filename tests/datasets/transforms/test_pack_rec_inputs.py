@@ -19,18 +19,18 @@ def build(count):
         sent_id=[7, 8, 9][:count],
         kind=['place', 'order', 'place'][:count],
         gt_bboxes=HorizontalBoxes(torch.rand(count, 4)),
-        gt_bboxes_labels=np.zeros(count, np.int64),
+        gt_bboxes_labels=np.arange(count)[::-1].copy(),
         gt_ignore_flags=np.zeros(count, bool),
     )
 
 
-def test_single_expression_is_a_string():
+def test_single_expression_is_a_tuple_of_one():
     results = build(1)
     packed = PackRECInputs()(results)
     sample = packed['data_samples']
-    assert sample.text == 'dog'
-    assert sample.sent_id == 7
-    assert sample.kind == 'place'
+    assert sample.text == ('dog',)
+    assert sample.sent_id == (7,)
+    assert sample.kind == ('place',)
     assert sample.split == 'val'
     assert sample.placement == Placement.identity((2, 4))
     assert packed['inputs'].dtype == torch.uint8
@@ -46,7 +46,12 @@ def test_expressions_of_a_group_are_a_tuple():
     assert sample.sent_id == (7, 8, 9)
     assert sample.kind == ('place', 'order', 'place')
     assert sample.gt_instances.bboxes.shape == (3, 4)
-    assert sample.gt_instances.labels.tolist() == [0, 0, 0]
+    assert sample.gt_instances.labels.tolist() == [2, 1, 0]
+
+
+def test_text_that_is_a_str_is_one_expression():
+    results = {**build(1), 'text': 'the dog'}
+    assert PackRECInputs()(results)['data_samples'].text == ('the dog',)
 
 
 @pytest.mark.parametrize('key', ['kind', 'sent_id'])

@@ -17,8 +17,8 @@ def build_sample(overlaps, **metainfo):
     sample = DetDataSample(
         metainfo=dict(
             img_path='a.jpg',
-            text='dog' if count == 1 else tuple(f'dog {n}' for n in range(count)),
-            sent_id=1 if count == 1 else tuple(range(count)),
+            text=tuple(f'dog {n}' for n in range(count)),
+            sent_id=tuple(range(count)),
             **metainfo,
         )
     )
@@ -26,9 +26,13 @@ def build_sample(overlaps, **metainfo):
     predicted = [
         [10.0, 20.0, 10.0 + 100 * iou, 120.0] for iou in overlaps if iou is not None
     ]
-    sample.gt_instances = InstanceData(bboxes=torch.tensor(true))
+    sample.gt_instances = InstanceData(
+        bboxes=torch.tensor(true), labels=torch.arange(count)
+    )
+    labels = [index for index, iou in enumerate(overlaps) if iou is not None]
     sample.pred_instances = InstanceData(
         bboxes=torch.tensor(predicted).reshape(-1, 4),
+        labels=torch.tensor(labels, dtype=torch.long),
     )
     return sample
 
@@ -85,9 +89,69 @@ def test_box_turned_inside_out_is_a_miss():
     assert evaluate([sample])['rec/mIoU'] == 0
 
 
-def test_wrong_number_of_predictions_is_an_error_that_names_the_sample():
-    with pytest.raises(ValueError, match=r'a.jpg \(sent_id \(0, 1\)\): 1 predicted'):
-        evaluate([build_sample([1.0, None])])
+def test_boxes_belong_to_the_expression_of_their_label():
+    sample = build_sample([1.0, 0.0, 0.75, None])
+    order = torch.tensor([2, 0, 1])
+    sample.pred_instances = sample.pred_instances[order]
+    sample.gt_instances = sample.gt_instances[torch.tensor([3, 1, 0, 2])]
+    metric = RECMetric()
+    metric.process(None, [sample.to_dict()])
+    assert [row['iou'] for row in metric.results[0]] == [1.0, 0.0, 0.75, 0.0]
+    assert [row['label'] for row in metric.results[0]] == [0, 1, 2, 3]
+
+
+def test_label_that_names_no_expression_is_an_error_that_names_the_image():
+    sample = build_sample([1.0])
+    sample.pred_instances.labels = torch.tensor([1])
+    with pytest.raises(ValueError, match='a.jpg: a box has the label 1, and labels'):
+        evaluate([sample])
+
+
+def test_of_several_predictions_the_highest_score_counts():
+    sample = build_sample([0.25, 0.75, 0.5])
+    sample.gt_instances = sample.gt_instances[:1]
+    sample.set_metainfo(dict(text=('dog',), sent_id=(7,)))
+    sample.pred_instances.labels = torch.tensor([0, 0, 0])
+    with pytest.raises(ValueError, match=r'a.jpg \(sent_id 7\): 3 predicted boxes for'):
+        evaluate([sample])
+    sample.pred_instances.scores = torch.tensor([0.1, 0.8, 0.3])
+    assert evaluate([sample])['rec/mIoU'] == pytest.approx(75)
+
+
+def test_any_of_several_true_boxes_may_be_found(tmp_path):
+    sample = build_sample([0.75])
+    far = torch.tensor([[300.0, 300, 400, 400]])
+    sample.gt_instances = InstanceData(
+        bboxes=torch.cat([far, sample.gt_instances.bboxes, far]),
+        labels=torch.tensor([0, 0, 0]),
+    )
+    figures = evaluate([sample], outfile_prefix=str(tmp_path / 'results'))
+    assert figures['rec/mIoU'] == pytest.approx(75)
+    assert figures['rec/expressions'] == 1
+    (row,) = json.loads((tmp_path / 'results.json').read_text())
+    assert row['gt_bbox'] == [10, 20, 110, 120]
+
+
+def test_expression_without_ground_truth_is_written_and_not_counted(tmp_path):
+    samples = [build_sample([0.5, 1.0]), build_sample([1.0])]
+    samples[0].gt_instances = samples[0].gt_instances[:1]
+    figures = evaluate(samples, outfile_prefix=str(tmp_path / 'results'))
+    assert figures['rec/expressions'] == 2
+    assert figures['rec/mIoU'] == pytest.approx(75)
+    rows = json.loads((tmp_path / 'results.json').read_text())
+    assert len(rows) == 3
+    assert rows[1]['gt_bbox'] is rows[1]['iou'] is None
+    assert rows[1]['pred_bbox'] == [10, 20, 110, 120]
+
+
+def test_nothing_to_measure_is_an_error_unless_predictions_are_written(tmp_path):
+    sample = build_sample([1.0])
+    sample.gt_instances = sample.gt_instances[:0]
+    with pytest.raises(ValueError, match='nothing to measure; .*--out FILE.json'):
+        evaluate([sample])
+    assert evaluate([sample], outfile_prefix=str(tmp_path / 'results')) == {}
+    (row,) = json.loads((tmp_path / 'results.json').read_text())
+    assert row['pred_bbox'] == [10, 20, 110, 120]
 
 
 def test_half_precision_and_box_types_are_read():
@@ -99,7 +163,7 @@ def test_half_precision_and_box_types_are_read():
 
 def test_truncated_expressions_are_counted():
     samples = [
-        build_sample([1.0], truncated=True),
+        build_sample([1.0], truncated=(True,)),
         build_sample([1.0, 1.0, 1.0], truncated=(False, True, True)),
         build_sample([1.0]),
     ]
@@ -109,7 +173,7 @@ def test_truncated_expressions_are_counted():
 def test_kinds_have_their_own_precision():
     samples = [
         build_sample([1.0, 0.0], kind=('relation', 'order')),
-        build_sample([0.0], kind='relation'),
+        build_sample([0.0], kind=('relation',)),
     ]
     figures = evaluate(samples)
     assert figures['rec/relation/P@0.5'] == 50
@@ -119,10 +183,10 @@ def test_kinds_have_their_own_precision():
 
 def test_several_splits_are_reported_beside_the_whole():
     samples = [
-        build_sample([1.0], split='val', kind='order'),
-        build_sample([1.0], split='val', kind='order'),
-        build_sample([0.0], split='testA', kind='order'),
-        build_sample([0.6], split='testA', kind='place'),
+        build_sample([1.0], split='val', kind=('order',)),
+        build_sample([1.0], split='val', kind=('order',)),
+        build_sample([0.0], split='testA', kind=('order',)),
+        build_sample([0.6], split='testA', kind=('place',)),
     ]
     figures = evaluate(samples)
     assert figures['rec/P@0.5'] == 75
@@ -137,7 +201,7 @@ def test_several_splits_are_reported_beside_the_whole():
 def test_several_data_sets_are_reported_apart():
     samples = [
         build_sample([1.0, 0.0], dataset='one', split='val'),
-        build_sample([1.0], dataset='two', split='val', kind='order'),
+        build_sample([1.0], dataset='two', split='val', kind=('order',)),
         build_sample([0.6], dataset='two', split='test'),
     ]
     figures = evaluate(samples)
@@ -177,12 +241,13 @@ def test_single_split_is_not_repeated():
 def test_results_of_each_expression_are_written(tmp_path):
     samples = [
         build_sample([0.5, 1.0], split='val', kind=('order', 'place')),
-        build_sample([None], truncated=True),
+        build_sample([None], truncated=(True,)),
     ]
     evaluate(samples, outfile_prefix=str(tmp_path / 'deep' / 'results'))
     assert [path.name for path in (tmp_path / 'deep').iterdir()] == ['results.json']
     rows = json.loads((tmp_path / 'deep' / 'results.json').read_text())
     assert rows[0] == dict(
+        label=0,
         sent_id=0,
         img_path='a.jpg',
         dataset=None,

@@ -1,5 +1,0 @@
-# The data of referit.py on a canvas of 448x448, the ViT-B models' input.
-_base_ = './referit.py'
-train_dataloader = dict(dataset=dict(pipeline={{_base_.canvas_448.train}}))
-val_dataloader = dict(dataset=dict(pipeline={{_base_.canvas_448.test}}))
-test_dataloader = dict(dataset=dict(pipeline={{_base_.canvas_448.test}}))

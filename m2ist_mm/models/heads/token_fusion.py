@@ -1,0 +1,154 @@
+"""Target tokens that look at both modalities."""
+
+import torch
+import torch.nn.functional as F
+from mmdet.models.layers import SinePositionalEncoding
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from ...structures import Features
+from ..layers import VLEncoder
+from ..towers import Tower
+
+
+class TokenFusion(BaseModule):
+    """Projections and V-L encoder with K target tokens (TransVG, arXiv 2104.08541 §3).
+
+    Tokens ``[targets; text; vision]`` pass a transformer encoder; the targets leave it.
+
+    Args:
+        towers: The towers by name, ``'vision'`` and ``'language'``; given by the
+            grounder. Widths and numbers of tokens follow from them.
+        num_targets: Number K of target tokens.
+        embed_dims: Width C of the V-L encoder.
+        num_layers: Number of V-L encoder layers.
+        num_heads: Number of attention heads.
+        feedforward_channels: Hidden width of their FFNs.
+        dropout: Their dropout probability.
+        recompute: Whether backward recomputes the V-L layers, to save memory.
+        projection_norm: Whether a LayerNorm follows each projection (the paper: no).
+        position_in_values: Whether the position embedding is added to the tokens as
+            well (the paper: to queries and keys alone), its vision part starting as a
+            2-D sine encoding of the grid. For towers whose tokens do not carry their
+            absolute position: a target can decode only what the attention's values
+            hold.
+    """
+
+    def __init__(
+        self,
+        towers: dict[str, Tower],
+        num_targets: int = 1,
+        embed_dims: int = 256,
+        num_layers: int = 6,
+        num_heads: int = 8,
+        feedforward_channels: int = 2048,
+        dropout: float = 0.1,
+        recompute: bool = False,
+        projection_norm: bool = False,
+        position_in_values: bool = False,
+    ) -> None:
+        super().__init__()
+        vision, language = towers['vision'], towers['language']
+        self.grid = vision.grid
+        self.max_tokens = language.input_spec.max_tokens
+        self.num_targets = num_targets
+        self.vision_proj = _projection(vision.embed_dims, embed_dims, projection_norm)
+        self.language_proj = _projection(
+            language.embed_dims, embed_dims, projection_norm
+        )
+        self.reg_token = nn.Embedding(num_targets, embed_dims)
+        self.position_embedding = nn.Embedding(
+            num_targets + self.max_tokens + self.grid[0] * self.grid[1], embed_dims
+        )
+        self.position_in_values = position_in_values
+        self.encoder = VLEncoder(
+            num_layers,
+            dict(
+                embed_dims=embed_dims,
+                num_heads=num_heads,
+                feedforward_channels=feedforward_channels,
+                dropout=dropout,
+            ),
+            num_targets,
+            recompute,
+        )
+
+    def init_weights(self) -> None:
+        """Initialise the V-L encoder and, of ``position_in_values``, the positions."""
+        self.encoder.init_weights()
+        if self.position_in_values:
+            table = self.position_embedding.weight
+            sine = SinePositionalEncoding(table.shape[1] // 2, normalize=True)
+            encoded = sine(table.new_zeros(1, *self.grid)).flatten(2)[0].T
+            table.data[-encoded.shape[0] :] = encoded
+
+    def fuse(
+        self, features: Features, with_attention: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """Let the target tokens look at an image and an expression.
+
+        Args:
+            features: Tokens of I images and E expressions; of an expression at most
+                ``max_tokens``, of an image those of the whole grid, or those at
+                ``features.positions``.
+            with_attention: Whether the attention is returned.
+
+        Returns:
+            Target tokens (E, K, C) and, if asked for, their attention to the places of
+            the grid in the last layer, a mean over heads, (E, K, N).
+
+        Raises:
+            ValueError: The number of tokens is not what the towers said.
+        """
+        index, places = features.image_index, features.positions
+        vision = self.vision_proj(features.vision.tokens)[index]
+        language = self.language_proj(features.language.tokens)
+        num_text = language.shape[1]
+        num_places = self.grid[0] * self.grid[1]
+        self._check(num_text, vision.shape[1], places)
+        # position tables are looked up in their own type; autocast makes vision another
+        targets = self.reg_token.weight.to(language.dtype)
+        targets = targets.expand(language.shape[0], -1, -1)
+        tokens = torch.cat([targets, language, vision], dim=1)
+        mask = torch.cat(
+            [
+                torch.zeros_like(targets[:, :, 0], dtype=torch.bool),
+                features.language.mask,
+                features.vision.mask[index],
+            ],
+            dim=1,
+        )
+        table = self.position_embedding.weight.to(tokens.dtype)
+        position = table[-num_places:].expand(tokens.shape[0], -1, -1)
+        if places is not None:
+            position = F.embedding(places, table[-num_places:])[index]
+        before = table[: self.num_targets + num_text].expand(tokens.shape[0], -1, -1)
+        position = torch.cat([before, position], dim=1)
+        if self.position_in_values:
+            tokens = tokens + position
+        targets, attention = self.encoder(tokens, position, mask, with_attention)
+        if attention is not None:
+            attention = attention[:, :, self.num_targets + num_text :].float()
+            if places is not None:
+                seen = attention
+                attention = seen.new_zeros(*seen.shape[:2], num_places)
+                attention = attention.scatter(
+                    2, places[index][:, None].expand_as(seen), seen
+                )
+        return targets, attention
+
+    def _check(self, num_text: int, num_vision: int, places: Tensor | None) -> None:
+        height, width = self.grid
+        if num_text > self.max_tokens or (
+            places is None and num_vision != height * width
+        ):
+            raise ValueError(
+                f'{type(self).__name__} was built for {height} x {width} vision tokens '
+                f'and at most {self.max_tokens} text tokens, got {num_vision} and '
+                f'{num_text}: the canvas and max_tokens of the towers say how many'
+            )
+
+
+def _projection(in_channels: int, out_channels: int, norm: bool) -> nn.Module:
+    linear = nn.Linear(in_channels, out_channels)
+    return nn.Sequential(linear, nn.LayerNorm(out_channels)) if norm else linear

@@ -1,0 +1,160 @@
+"""Where each architecture is tapped and tuned: the one table of module names.
+
+A *tap* is a module whose output a side network reads, a *site* one whose input or
+output a tuner changes, a *norm* the LayerNorm that follows a tap. Each kind has a name
+pattern with ``{i}`` in the place of the layer number; a list of patterns, of which the
+first that the tower has is taken (libraries rename their modules); or, in such a list,
+a list of the names of all layers.
+"""
+
+from dataclasses import dataclass, field
+
+Pattern = str | list[str | list[str]]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Module names of one architecture, by kind.
+
+    Attributes:
+        taps: ``attention`` and ``ffn`` (outputs of the sublayers, see arXiv 2407.01131
+            §3), ``layer`` (output of a whole layer).
+        sites: The kinds that ``BaseTuner`` lists.
+        norms: The tower's LayerNorm behind the tap of that kind.
+        mean: Pixel mean of pre-training, RGB in 0 to 255; ImageNet's unless given.
+        std: Its standard deviation.
+    """
+
+    taps: dict[str, Pattern] = field(default_factory=dict)
+    sites: dict[str, Pattern] = field(default_factory=dict)
+    norms: dict[str, Pattern] = field(default_factory=dict)
+    mean: tuple[float, ...] = (123.675, 116.28, 103.53)
+    std: tuple[float, ...] = (58.395, 57.12, 57.375)
+
+
+_BERT_LAYER = 'model.encoder.layer.{i}'
+_BERT = Architecture(
+    taps=dict(
+        attention=f'{_BERT_LAYER}.attention.output',
+        ffn=f'{_BERT_LAYER}.output.dense',
+        layer=_BERT_LAYER,
+    ),
+    sites=dict(
+        attention=f'{_BERT_LAYER}.attention.output.dense',
+        ffn_input=f'{_BERT_LAYER}.intermediate',
+        ffn=f'{_BERT_LAYER}.output.dense',
+        query=f'{_BERT_LAYER}.attention.self.query',
+        value=f'{_BERT_LAYER}.attention.self.value',
+        embedding='model.embeddings.word_embeddings',
+    ),
+    norms=dict(
+        attention=f'{_BERT_LAYER}.attention.output.LayerNorm',
+        ffn=f'{_BERT_LAYER}.output.LayerNorm',
+    ),
+)
+
+
+def _clip(prefix: str) -> dict[str, dict[str, Pattern]]:
+    """CLIP's layers; in transformers 4 the encoder has a module around it."""
+
+    def both(name: str) -> Pattern:
+        return [
+            f'model.encoder.layers.{{i}}{name}',
+            f'model.{prefix}.encoder.layers.{{i}}{name}',
+        ]
+
+    # what each sublayer adds to its residual stream
+    attention, ffn = both('.self_attn.out_proj'), both('.mlp')
+    return dict(
+        taps=dict(attention=attention, ffn=ffn, layer=both('')),
+        sites=dict(
+            attention=attention,
+            ffn_input=ffn,
+            ffn=ffn,
+            query=both('.self_attn.q_proj'),
+            value=both('.self_attn.v_proj'),
+        ),
+    )
+
+
+_DINO_LAYER = 'model.encoder.layer.{i}'
+_DINOV2 = Architecture(
+    # what each sublayer adds to its residual stream
+    taps=dict(
+        attention=f'{_DINO_LAYER}.layer_scale1',
+        ffn=f'{_DINO_LAYER}.layer_scale2',
+        layer=_DINO_LAYER,
+    ),
+    sites=dict(
+        attention=f'{_DINO_LAYER}.layer_scale1',
+        ffn_input=f'{_DINO_LAYER}.mlp',
+        ffn=f'{_DINO_LAYER}.layer_scale2',
+        # transformers 5 and 4
+        query=[
+            f'{_DINO_LAYER}.attention.q_proj',
+            f'{_DINO_LAYER}.attention.attention.query',
+        ],
+        value=[
+            f'{_DINO_LAYER}.attention.v_proj',
+            f'{_DINO_LAYER}.attention.attention.value',
+        ],
+    ),
+)
+
+_DETR_LAYER = 'encoder.layers.{i}'
+_HALF = dict(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))
+
+ARCHITECTURES: dict[str, Architecture] = {
+    'detr_encoder': Architecture(
+        taps=dict(
+            attention=f'{_DETR_LAYER}.self_attn.proj_drop',
+            ffn=f'{_DETR_LAYER}.ffn.layers',
+            layer=_DETR_LAYER,
+        ),
+        sites=dict(
+            attention=f'{_DETR_LAYER}.self_attn.proj_drop',
+            ffn_input=f'{_DETR_LAYER}.ffn.layers',
+            ffn=f'{_DETR_LAYER}.ffn.layers',
+            # query, key and value packed in one nn.MultiheadAttention
+            query=f'{_DETR_LAYER}.self_attn.attn',
+            value=f'{_DETR_LAYER}.self_attn.attn',
+        ),
+    ),
+    'bert': _BERT,
+    'roberta': _BERT,
+    'clip_text_model': Architecture(
+        **_clip('text_model') | dict(norms={}),
+    ),
+    'dinov2': _DINOV2,
+    'dinov2_with_registers': _DINOV2,
+    'vit': Architecture(
+        taps=dict(
+            attention=[
+                'model.layers.{i}.attention',
+                'model.encoder.layer.{i}.attention',
+            ],
+            ffn=['model.layers.{i}.mlp', 'model.encoder.layer.{i}.output.dense'],
+            layer=['model.layers.{i}', 'model.encoder.layer.{i}'],
+        ),
+        **_HALF,
+    ),
+    'clip_vision_model': Architecture(
+        **_clip('vision_model'),
+        mean=tuple(255 * value for value in (0.48145466, 0.4578275, 0.40821073)),
+        std=tuple(255 * value for value in (0.26862954, 0.26130258, 0.27577711)),
+    ),
+    'siglip_vision_model': Architecture(**_clip('vision_model'), **_HALF),
+    # the blocks of the last stage, whose output the tower's tokens are
+    'SwinTransformer': Architecture(
+        taps=dict(
+            attention='backbone.stages.3.blocks.{i}.attn',
+            ffn='backbone.stages.3.blocks.{i}.ffn.layers',
+            layer='backbone.stages.3.blocks.{i}',
+        ),
+    ),
+    'ResNet': Architecture(
+        taps=dict.fromkeys(
+            ('attention', 'ffn', 'layer'), [[f'backbone.layer{i}' for i in range(1, 5)]]
+        ),
+    ),
+}

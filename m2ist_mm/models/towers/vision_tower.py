@@ -1,0 +1,104 @@
+"""Vision towers, whose tokens lie on a grid."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...structures import InputSpec, TowerFeatures
+from .taps import record_taps
+from .tower import Tower
+
+
+class VisionTower(Tower):
+    """Base of vision towers: ``forward(images, padding_mask) -> TowerFeatures``.
+
+    Args:
+        size: Canvas (h, w) in pixels.
+        chunk: How many images the frozen tower encodes at a time; the fewer, the less
+            memory it needs while it runs; nothing else changes. ``None`` is all of a
+            batch, as where gradients pass the tower.
+        compile: Arguments of ``torch.compile``, which compiles the frozen tower when it
+            first runs: ``dict()``, ``dict(mode='max-autotune')``. ``None``: not
+            compiled. Identical up to floating-point rounding.
+        kwargs: See :class:`FrozenPart`.
+
+    Attributes:
+        stride: Pixels per token along either axis; set by the subclass.
+    """
+
+    modality = 'vision'
+    stride: int
+
+    def __init__(
+        self,
+        size: Sequence[int] = (640, 640),
+        chunk: int | None = None,
+        compile: dict | None = None,
+        **kwargs,
+    ) -> None:
+        super().__init__(**kwargs)
+        if chunk is not None and chunk < 1:
+            raise ValueError(f'chunk must be at least 1 image, got {chunk}')
+        self.size = tuple(size)
+        self.chunk = chunk
+        self._compile = compile
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """Canvas and pixel statistics; a subclass that knows others gives them."""
+        return InputSpec(
+            size=self.size,
+            mean=self.known.mean,
+            std=self.known.std,
+            channel_order='rgb',
+        )
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns (h, w) of the tokens of an image."""
+        height, width = self.size
+        return -(-height // self.stride), -(-width // self.stride)
+
+    def freeze(self, tuned: Callable[[str], bool] = lambda name: False) -> None:
+        """Freeze, and compile if it is to be; see :meth:`FrozenPart.freeze`."""
+        super().freeze(tuned)
+        if self._compile is not None:
+            # in place: names in state_dict stay, and copies are not compiled
+            self.compile(**self._compile)
+
+    def run(
+        self, x: Tensor, mask: Tensor, call: Callable | None = None
+    ) -> TowerFeatures:
+        """See :meth:`Tower.run`."""
+        chunk = len(x) if self.chunk is None or self.builds_graph else self.chunk
+        parts = zip(x.split(chunk), mask.split(chunk), strict=True)
+        return TowerFeatures.cat(
+            [super(VisionTower, self).run(*part, call) for part in parts]
+        )
+
+    def align_tap(self, kind: str, tap: Tensor, output: TowerFeatures) -> Tensor:
+        """Average a finer map to the tower's grid; leave a coarser one as it is."""
+        if tap.dim() != 4:
+            return super().align_tap(kind, tap, output)
+        height, width = output.grid
+        if tap.shape[2] < height or tap.shape[3] < width:
+            return tap
+        if tap.shape[2:] != output.grid:
+            tap = F.adaptive_avg_pool2d(tap, output.grid)
+        return tap.flatten(2).transpose(1, 2)
+
+    @torch.no_grad()
+    def tap_channels(self, kind: str, layers: Sequence[int]) -> list[int]:
+        """Width of the tap of each layer, read off a run on a small black image."""
+        training = self.training
+        self.eval()
+        image = torch.zeros(1, 3, 4 * self.stride, 4 * self.stride)
+        image = image.to(next(self.parameters()).device)
+        # forward itself: a call might compile it for this image
+        with record_taps({kind: self.find('taps', kind, layers)}) as taps:
+            output = self.forward(image, image.new_zeros(image[:, 0].shape).bool())
+        self.train(training)
+        aligned = [self.align_tap(kind, tap, output) for tap in taps[kind]]
+        return [tap.shape[2 if tap.dim() == 3 else 1] for tap in aligned]

@@ -1,0 +1,44 @@
+"""What a head takes: the tokens of both modalities."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .tower_features import TowerFeatures
+
+
+@dataclass
+class Features:
+    """Tokens of I images and of their E expressions.
+
+    Attributes:
+        vision: Tokens of the images, (I, N, C_v).
+        language: Tokens of the expressions, (E, L, C_l).
+        image_index: (E,) int64, the image (0 … I - 1) of each expression.
+        positions: (I, N) int64, the place of each vision token on the tower's grid
+            (row by row); ``None`` where all places are there, in order.
+    """
+
+    vision: TowerFeatures
+    language: TowerFeatures
+    image_index: Tensor
+    positions: Tensor | None = None
+
+    def without_padding(self) -> 'Features':
+        """Drop vision tokens that are padding in every image.
+
+        Padding is attended by none, so nothing else changes. Images with fewer tokens
+        than the fullest get places of padding behind theirs. The number of tokens left
+        depends on the data: an exported model goes without.
+        """
+        mask = self.vision.mask
+        order = mask.to(torch.uint8).argsort(dim=1, stable=True)
+        kept = order[:, : int((~mask).sum(dim=1).max())]
+        tokens = self.vision.tokens
+        vision = TowerFeatures(
+            tokens=tokens.gather(1, kept[:, :, None].expand(-1, -1, tokens.shape[2])),
+            mask=mask.gather(1, kept),
+            grid=self.vision.grid,
+        )
+        return Features(vision, self.language, self.image_index, kept)
