@@ -5,7 +5,8 @@ import torch
 from mmdet.registry import MODELS
 from mmengine.registry import init_default_scope
 
-from m2ist_mm.checkpoints.tuned_state import frozen_state_keys, tower_identity
+from m2ist_mm.checkpoints.identity import tower_identity
+from m2ist_mm.checkpoints.tuned_state import frozen_state_keys
 from m2ist_mm.config import load_config_file
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import m2ist_mm.feature_cache  # noqa: F401  (as a config with a cache does)
 from m2ist_mm.config import load_config_file
 from m2ist_mm.efficiency import TrainingStep, measure_step
 
@@ -61,7 +62,9 @@ def test_repetition_gives_the_same(configs, measured):
 
 
 def test_text_cache_is_what_is_kept(nano_config):
-    nano_config.model.backbone['language_cache'] = dict(folder='cache')
+    nano_config.default_hooks.feature_cache = dict(
+        type='FeatureCacheHook', language=dict(folder='cache')
+    )
     measured = measure_step(partial(TrainingStep, nano_config), 2, 3).bytes
     # 6 expressions of 8 tokens, each with its mask and 48 channels of tokens, input
     # tokens and two taps of two layers

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from m2ist_mm.models.layers.kept_mask import (
+from m2ist_mm.models.layers.cpu_kernels.kept_mask import (
     draw_kept,
     dropped_rate,
     pack_bits,

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from m2ist_mm.models.layers.bit_dropout import BitDropout
-from m2ist_mm.models.layers.kept_mask import draw_kept, dropped_rate
+from m2ist_mm.models.layers.cpu_kernels.bit_dropout import BitDropout
+from m2ist_mm.models.layers.cpu_kernels.kept_mask import draw_kept, dropped_rate
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])

@@ -3,8 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from m2ist_mm.models.layers.bit_dropout import BitDropout
-from m2ist_mm.models.layers.relu_dropout import ReLUDropout
+from m2ist_mm.models.layers.cpu_kernels.bit_dropout import BitDropout
+from m2ist_mm.models.layers.cpu_kernels.relu_dropout import ReLUDropout
 
 
 def run(module, inputs):
@@ -29,7 +29,7 @@ def test_same_as_the_two_modules(p, dtype):
 def test_parts_make_no_difference(monkeypatch):
     inputs = torch.randn(5, 7, 16)
     expected = run(ReLUDropout(0.4), inputs)
-    monkeypatch.setattr('m2ist_mm.models.layers.relu_dropout._PART', 64)
+    monkeypatch.setattr('m2ist_mm.models.layers.cpu_kernels.relu_dropout._PART', 64)
     for value, other in zip(run(ReLUDropout(0.4), inputs), expected, strict=True):
         assert torch.equal(value, other)
 

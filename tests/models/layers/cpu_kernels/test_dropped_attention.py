@@ -1,11 +1,13 @@
+import sys
+
 import pytest
 import torch
 
-from m2ist_mm.models.layers import dropped_attention as module
-from m2ist_mm.models.layers.dropped_attention import dropped_attention
-from m2ist_mm.models.layers.kept_mask import draw_kept, dropped_rate
+from m2ist_mm.models.layers.cpu_kernels import dropped_attention
+from m2ist_mm.models.layers.cpu_kernels.kept_mask import draw_kept, dropped_rate
 
 P = 0.3
+module = sys.modules[dropped_attention.__module__]
 
 
 @pytest.fixture
