@@ -1,5 +1,5 @@
 # The part of Flickr30k Entities whose images are Flickr8k's too: phrases of captions, a
-# row each, in the format 'rows'. 750 images of train are 'dev', on which choices are made.
+# row each, in the format 'rows'. 750 images of train are 'dev', where choices are made.
 # FLICKR30K_PART_ROOT in the environment, or --data-root, names another folder.
 _base_ = './rec_base.py'
 data_root = '{{$FLICKR30K_PART_ROOT:data/flickr30k_part/}}'
