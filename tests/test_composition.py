@@ -49,12 +49,10 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope='module')
-def nano(tmp_path_factory, mini_refcoco):
+@pytest.fixture
+def nano(nano_path):
     """Config file of a tiny real model: 3 epochs of 3 iterations."""
-    folder = tmp_path_factory.mktemp('nano')
-    write = runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
-    return write(folder, mini_refcoco)
+    return nano_path
 
 
 def make_runner(path, work_dir, name, **changes):
@@ -88,6 +86,7 @@ def code_blocks():
 # -- another head ----------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_documented_head_trains_on_the_tokens_and_is_tested(nano, tmp_path):
     source, usage = code_blocks()
     if 'OneLookHead' not in MODELS:
@@ -111,8 +110,8 @@ def test_documented_head_trains_on_the_tokens_and_is_tested(nano, tmp_path):
 
     # what it says about its inputs: padding is never looked at
     head = runner.model.bbox_head.eval()
-    vision, language = torch.randn(1, 16, 16), torch.randn(2, 3, 24)
-    mask = torch.zeros(1, 16, dtype=torch.bool)
+    vision, language = torch.randn(1, 12, 32), torch.randn(2, 3, 48)
+    mask = torch.zeros(1, 12, dtype=torch.bool)
     mask[0, 5:] = True
     features = Features(
         TowerFeatures(vision, mask),
@@ -129,6 +128,7 @@ def test_documented_head_trains_on_the_tokens_and_is_tested(nano, tmp_path):
 # -- hooks -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_saved_tested_and_resumed(nano, tmp_path, run_tool):
     average = dict(custom_hooks=[dict(type='EMAHook', momentum=0.3, strict_load=True)])
     whole = make_runner(nano, tmp_path / 'whole', 'ema', **average)
@@ -234,6 +234,7 @@ def test_class_balance_changes_nothing(nano):
 # -- test-time augmentation ------------------------------------------------
 
 
+@pytest.mark.slow
 def test_tta_averages_each_image_s_box_with_its_mirror_image_s(
     nano, tmp_path, run_tool
 ):
@@ -302,6 +303,7 @@ def test_tta_needs_to_know_where_to_mirror(nano):
 # -- strategies ------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_processes_with_shards_train_and_resume_like_one_without(nano, tmp_path):
     sharded = nano.with_name('fsdp.py')
     sharded.write_text(FSDP)

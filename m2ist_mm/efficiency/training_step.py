@@ -5,7 +5,7 @@ import logging
 from tempfile import TemporaryDirectory
 
 import torch
-from mmdet.registry import MODELS
+from mmdet.registry import HOOKS, MODELS
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
@@ -27,19 +27,18 @@ class TrainingStep:
     Args:
         config: Config of a model with two towers and of its training.
         device: Where it runs.
+        random_towers: Whether pre-trained weights are left out.
 
     Raises:
         ValueError: The model has no pair of towers.
     """
 
-    def __init__(self, config: Config, device: str = 'cpu') -> None:
+    def __init__(
+        self, config: Config, device: str = 'cpu', random_towers: bool = True
+    ) -> None:
         config = copy.deepcopy(config)
-        use_random_towers(config)
-        for cache in ('language_cache', 'vision_cache'):
-            settings = config.model.backbone.get(cache)
-            if settings and settings.get('folder'):
-                # files are of the real towers and the real data
-                settings.update(folder=None, max_entries=_CACHE_ENTRIES)
+        if random_towers:
+            use_random_towers(config)
         self.device = torch.device(device)
         torch.manual_seed(0)
         logger = MMLogger.get_current_instance()
@@ -49,6 +48,7 @@ class TrainingStep:
             self.model = self.build_model(config).to(self.device)
             self.inputs = SyntheticInputs(self.model.data_preprocessor.input_spec)
             self.optim_wrapper = build_optim_wrapper(self.model, config.optim_wrapper)
+            self._attach_caches(config)
         finally:
             logger.setLevel(level)
 
@@ -62,6 +62,16 @@ class TrainingStep:
             assert model.data_preprocessor.tokenizer is not None
         model.init_weights()
         return model
+
+    def _attach_caches(self, config: Config) -> None:
+        """Give the towers the caches that the config's hooks name, in memory."""
+        default, custom = config.get('default_hooks'), config.get('custom_hooks')
+        for hook in [*(default or {}).values(), *(custom or [])]:
+            # known by its name alone: the config imports the package of caches
+            if isinstance(hook, dict) and _names_cache_hook(hook['type']):
+                HOOKS.build(hook).attach(
+                    self.model, folder=None, max_entries=_CACHE_ENTRIES
+                )
 
     def train(self, batch: dict) -> None:
         """Run forward, backward and the optimiser's step on a batch."""
@@ -85,6 +95,11 @@ class TrainingStep:
         """Wait until a GPU has done what was asked of it."""
         if self.device.type == 'cuda':
             torch.cuda.synchronize(self.device)
+
+
+def _names_cache_hook(hook_type: str | type) -> bool:
+    name = getattr(hook_type, '__name__', str(hook_type))
+    return name.rpartition('.')[2] == 'FeatureCacheHook'
 
 
 def use_random_towers(config: Config) -> None:

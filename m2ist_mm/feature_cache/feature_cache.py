@@ -1,9 +1,11 @@
 """Features of a frozen tower, computed once per distinct input."""
 
 import hashlib
+import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -12,135 +14,125 @@ from mmengine.logging import print_log
 from rich.progress import track
 from torch import Tensor
 
+from ..models.towers import Tower
 from ..structures import TowerFeatures
+from .feature_layout import FeatureLayout, PackedFeatures
 from .feature_store import KEY_BYTES, FeatureStore
+from .tower_identity import tower_identity
 
 DTYPES = dict(float32=torch.float32, float16=torch.float16)
 FILE_BYTES = 64 * 2**20
 
-
-def feature_key(content: bytes) -> bytes:
-    """Short name of an input: equal for equal content, else different."""
-    return hashlib.blake2b(content, digest_size=KEY_BYTES).digest()
+Entry = tuple[FeatureLayout, PackedFeatures]
+Run = Callable[[Tensor, Tensor], TowerFeatures]
 
 
 class FeatureCache:
     """Keeps a tower's features in memory, on disk, or in memory before the disk.
 
-    Inputs that are not there yet are encoded together, once: what is kept depends on
-    the input alone and not on the batch that it first came in, but for rounding, which
-    may differ with the shape of what is encoded together. Under DDP each rank has its
-    own memory, which :meth:`build` fills with what all have encoded, and all read the
-    same files.
+    It is what stands at a tower's door, see :class:`Tower`. Inputs that are not there
+    yet are encoded together, once, in float32: what is kept depends on the input alone
+    and not on the batch that it first came in, but for rounding, which may differ with
+    the shape of what is encoded together. An image is known by the hash of what enters
+    the tower, an expression by its token ids, whose padding is not kept.
+
+    When the tower's parameters change, all is forgotten. A copy of the tower gets a
+    cache of its own, which is empty.
+
+    Under DDP each rank has its own memory, which :meth:`build` fills with what all have
+    encoded, and all read the same files.
 
     Args:
-        channels: Width C of the tower.
-        taps: Number of taps of each kind.
-        trim_padding: Whether inputs are of different lengths, padded on the right to
-            that of their batch, which is not kept.
+        tower: The tower that is asked; its cache is used where it builds no graph.
         max_entries: Number of distinct inputs that are kept in memory, on the device of
-            the tower; the one that was not asked for the longest leaves first.
+            the tower; the least recently used leaves first.
         dtype: ``'float32'``, or ``'float16'``, which halves the size and rounds to 11
             bits.
-        folder: Where :meth:`build` keeps features on disk; ``None`` is nowhere.
-        identity: Says what the tower is: other weights or taps, another answer, and
-            other files.
+        folder: Where :meth:`build` keeps features on disk; ``None`` is nowhere. A tower
+            with other weights, another architecture or other taps has other files.
+
+    Raises:
+        ValueError: The dtype is none of these, or the cache would keep nothing.
     """
 
     def __init__(
         self,
-        channels: int,
-        taps: dict[str, int],
-        trim_padding: bool,
+        tower: Tower,
         max_entries: int = 0,
         dtype: str = 'float32',
         folder: str | None = None,
-        identity: Callable[[], str] = str,
     ) -> None:
         if dtype not in DTYPES:
             raise ValueError(f'a cache has dtype {" or ".join(DTYPES)}, not {dtype!r}')
-        self.channels = channels
-        self.taps = dict(taps)
-        self.trim_padding = trim_padding
+        if folder is None and max_entries < 1:
+            raise ValueError(
+                'a cache without folder needs max_entries of at least 1, got '
+                f'{max_entries}'
+            )
+        self.tower = tower
         self.max_entries = max_entries
-        self.dtype = DTYPES[dtype]
+        self.dtype = dtype
         self.folder = folder
-        self._identity = identity
+        self._lock = threading.RLock()
+        self._parameters = self._identity = None
         self.clear()
 
     def __len__(self) -> int:
         return len(self._memory)
 
+    def __reduce__(self):
+        # of copies and pickles: neither locks, nor open files, nor gigabytes
+        return type(self), (self.tower, self.max_entries, self.dtype, self.folder)
+
     def clear(self) -> None:
-        """Forget all features, as when the tower's weights have changed."""
-        self._memory: OrderedDict[bytes, tuple[Tensor, Tensor]] = OrderedDict()
+        """Forget all features that are in memory."""
+        self._memory: OrderedDict[bytes, Entry] = OrderedDict()
         self._store = None
 
     @property
     def store(self) -> FeatureStore | None:
         """The files of this tower, if a folder is given."""
+        self._follow_tower()
         if self._store is None and self.folder is not None:
-            name = hashlib.sha256(
-                f'{self._identity()} {self.taps} {self.dtype}'.encode()
-            )
-            self._store = FeatureStore(
-                Path(self.folder) / name.hexdigest()[:16], self.dtype
-            )
+            name = hashlib.sha256(f'{self._identity} {self.dtype}'.encode())
+            self._store = FeatureStore(Path(self.folder) / name.hexdigest()[:16])
         return self._store
 
-    def lookup(
-        self,
-        keys: Sequence[bytes],
-        device: torch.device,
-        encode: Callable[[list[int]], TowerFeatures],
-        num_tokens: int | None = None,
-    ) -> TowerFeatures:
-        """Features of a batch of inputs, encoding only those that are new.
+    def __call__(self, run: Run, x: Tensor, mask: Tensor) -> TowerFeatures:
+        """Look a batch up, and encode what is new in it.
 
         Args:
-            keys: The :func:`feature_key` of each of the B inputs.
-            device: That of the tower.
-            encode: The tower: positions in the batch to features of these inputs.
-            num_tokens: Number N of tokens of the batch, padding included; needed where
-                padding is not kept.
+            run: The tower: inputs to their features.
+            x: Inputs as the tower takes them: (B, 3, H, W) or (B, L).
+            mask: Their mask.
 
         Returns:
-            Features as ``encode`` gives them for the batch, float32, zero in padding
-            that was not kept.
+            What ``run(x, mask)`` gives, float32, zero in the padding of texts.
         """
-        entries, new = {}, {}
-        for position, key in enumerate(keys):
-            if key in self._memory:
-                entries[key] = self._memory[key]
-            elif self.store is not None and key in self.store:
-                entries[key] = tuple(part.to(device) for part in self.store.read(key))
-            else:
-                new.setdefault(key, position)
-        if new:
-            # what is kept shall not depend on the precision of who came first
-            with torch.autocast(device.type, enabled=False):
-                encoded = self._encode(encode, list(new.values()))
-            entries.update(zip(new, encoded, strict=True))
-        self._remember(entries)
-        shape = len(keys), num_tokens or len(entries[keys[0]][1])
-        batch = torch.zeros(
-            2 + sum(self.taps.values()), *shape, self.channels, device=device
-        )
-        mask = torch.ones(shape, dtype=torch.bool, device=device)
-        for row, key in enumerate(keys):
-            stack, padding = entries[key]
-            batch[:, row, : len(stack)] = stack.transpose(0, 1)
-            mask[row, : len(stack)] = padding
-        tokens, input_tokens, *tapped = batch.unbind()
-        taps = {}
-        for kind, count in self.taps.items():
-            taps[kind], tapped = tapped[:count], tapped[count:]
-        return TowerFeatures(tokens, mask, input_tokens, taps)
+        with self._lock:
+            store = self.store
+            keys = self._keys(x, mask)
+            entries, new = {}, {}
+            for place, key in enumerate(keys):
+                if key in self._memory:
+                    entries[key] = self._memory[key]
+                elif store is not None and key in store:
+                    entries[key] = store.read(key)
+                else:
+                    new.setdefault(key, place)
+            if new:
+                encoded = self._encode(run, x, mask, list(new.values()))
+                entries.update(zip(new, encoded, strict=True))
+            entries = {key: _move(entry, x.device) for key, entry in entries.items()}
+            self._remember(entries)
+        layout = entries[keys[0]][0]
+        packed = [entries[key][1] for key in keys]
+        return layout.unpack(packed, x.shape[1] if self._trims else len(packed[0].mask))
 
     def build(
         self,
-        batches: Sequence[tuple[list[bytes], Callable[[list[int]], TowerFeatures]]],
-        device: torch.device,
+        batches: Sequence[tuple[Tensor, Tensor]],
+        num_inputs: int,
         num_tokens: int,
         name: str,
     ) -> None:
@@ -152,91 +144,110 @@ class FeatureCache:
         and the others wait.
 
         Args:
-            batches: For each batch of inputs their keys and the tower, as of
-                :meth:`lookup`.
-            device: That of the tower.
-            num_tokens: Tokens of all the inputs together, at most.
+            batches: For each batch its inputs and their mask, as of :meth:`__call__`.
+            num_inputs: Number of all inputs.
+            num_tokens: Tokens of all inputs together.
             name: What the inputs are, for the messages.
 
         Raises:
             OSError: The disk has no room for them.
         """
-        token_bytes = (
-            (2 + sum(self.taps.values())) * self.channels * self.dtype.itemsize
-        )
-        size, store = num_tokens * token_bytes, self.store
-        if store is None:
-            print_log(
-                f'Feature cache of {name} in memory: {size / 2**20:,.0f} MiB',
-                logger='current',
-            )
-            for entries in self._encode_new(batches, name, self._memory, shared=True):
-                self._remember(_gather(entries, device))
-            return
-        with store.writing():
-            there = store.num_bytes
-            print_log(
-                f'Feature cache of {name} in {store.folder}: at most '
-                f'{size / 2**20:,.0f} MiB, {there / 2**20:,.0f} MiB are there',
-                logger='current',
-            )
-            store.require_space(size - there)
-            pending: dict[bytes, tuple[Tensor, Tensor]] = {}
-            for entries in self._encode_new(batches, name, store, shared=False):
-                pending |= entries
-                if sum(stack.nbytes for stack, _ in pending.values()) >= FILE_BYTES:
-                    store.write(pending)
-                    pending = {}
-            if pending:
-                store.write(pending)
+        with self._lock:
+            store = self.store
+            with nullcontext() if store is None else store.writing():
+                pending: dict[bytes, Entry] = {}
+                for entries in self._encode_new(batches, num_inputs, num_tokens, name):
+                    if store is None:
+                        self._remember(_gather(entries, self._device))
+                        continue
+                    pending |= entries
+                    if _num_bytes(pending) >= FILE_BYTES:
+                        _write(store, pending)
+                        pending = {}
+                _write(store, pending)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.tower.parameters()).device
+
+    @property
+    def _trims(self) -> bool:
+        return self.tower.modality == 'language'
+
+    def _follow_tower(self) -> None:
+        """Forget what was encoded with other weights or taps."""
+        # not buffers: data-parallel wrappers write the same values into them again and
+        # again
+        parameters = [(p.data_ptr(), p._version) for p in self.tower.parameters()]
+        state = parameters, self.tower.tapped
+        if state != self._parameters:
+            identity = tower_identity(self.tower)
+            if identity != self._identity:
+                self.clear()
+            self._parameters, self._identity = state, identity
+
+    def _keys(self, x: Tensor, mask: Tensor) -> list[bytes]:
+        inputs = zip(x.detach().cpu(), mask.cpu(), strict=True)
+        if self._trims:
+            return [_hash(ids[seen.bool()]) for ids, seen in inputs]
+        return [_hash(image, padding) for image, padding in inputs]
+
+    def _encode(
+        self, run: Run, x: Tensor, mask: Tensor, places: list[int]
+    ) -> list[Entry]:
+        # what is kept shall not depend on the precision of who came first
+        with torch.autocast(x.device.type, enabled=False):
+            whole = len(places) == len(x)
+            features = run(x, mask) if whole else run(x[places], mask[places])
+        lengths = [features.mask.shape[1]] * len(places)
+        if self._trims:
+            lengths = (~features.mask).sum(1).tolist()
+        layout = FeatureLayout.of(features)
+        packed = layout.pack(features, lengths, DTYPES[self.dtype])
+        return [(layout, one) for one in packed]
 
     def _encode_new(
-        self, batches: Sequence, name: str, known: Container[bytes], shared: bool
-    ) -> Iterator[dict[bytes, tuple[Tensor, Tensor]]]:
-        """Batch by batch what was not known yet; log the time that it takes.
+        self, batches: Sequence, num_inputs: int, num_tokens: int, name: str
+    ) -> Iterator[dict[bytes, Entry]]:
+        """Batch by batch what was not known yet; log size and time first.
 
-        Of ``shared`` work each rank does its part, in as many rounds as the others.
+        For the memory each rank does its part, in as many rounds as the others.
         """
-        rank, world_size = get_dist_info() if shared else (0, 1)
-        rounds, seconds = range(-(-len(batches) // world_size)), None
+        store = self._store
+        known = self._memory if store is None else store
+        rank, world_size = get_dist_info() if store is None else (0, 1)
+        rounds, announced = range(-(-len(batches) // world_size)), False
         for number in track(rounds, f'encoding {name}', disable=rank > 0):
-            own, new = number * world_size + rank, {}
+            start, own, new = time.perf_counter(), number * world_size + rank, {}
             if own < len(batches):
-                keys, encode = batches[own]
+                x, mask = batches[own]
+                keys = self._keys(x, mask)
                 new = {key: place for place, key in enumerate(keys) if key not in known}
             if not new:
                 yield {}
                 continue
-            start = time.perf_counter()
-            yield dict(zip(new, self._encode(encode, list(new.values())), strict=True))
-            if seconds is None:
+            encoded = self._encode(self.tower.run, x, mask, list(new.values()))
+            if not announced:
+                announced = True
                 seconds = (time.perf_counter() - start) * (len(rounds) - number)
-                print_log(
-                    'Feature cache: going by the first batch, it takes about '
-                    f'{seconds / 60:.1f} minutes',
-                    logger='current',
-                )
+                values = encoded[0][0].num_values(num_inputs, num_tokens)
+                self._announce(name, values * DTYPES[self.dtype].itemsize, seconds)
+            yield dict(zip(new, encoded, strict=True))
 
-    def _encode(
-        self, encode: Callable[[list[int]], TowerFeatures], positions: list[int]
-    ) -> list[tuple[Tensor, Tensor]]:
-        """Features (n, S, C) and padding mask (n,) of each input."""
-        features = encode(positions)
-        stacked = torch.stack(
-            [features.tokens, features.input_tokens]
-            + [tap for kind in self.taps for tap in features.taps[kind]],
-            dim=2,
+    def _announce(self, name: str, needed: int, seconds: float) -> None:
+        """Log size and time of a build; see that the disk has room for it."""
+        there, store = 0, self._store
+        if store is not None:
+            there = store.num_bytes
+            store.require_space(needed - there)
+        print_log(
+            f'Feature cache of {name} in {"memory" if store is None else store.folder}:'
+            f' {needed / 2**20:,.0f} MiB, {there / 2**20:,.0f} MiB are there; going by '
+            f'the first batch, it takes about {seconds / 60:.1f} minutes',
+            logger='current',
         )
-        lengths = (~features.mask).sum(1).tolist()
-        if not self.trim_padding:
-            lengths = [features.mask.shape[1]] * len(lengths)
-        # a slice would keep the whole group alive
-        return [
-            (stack[:length].to(self.dtype, copy=True), mask[:length].clone())
-            for stack, mask, length in zip(stacked, features.mask, lengths, strict=True)
-        ]
 
-    def _remember(self, entries: dict[bytes, tuple[Tensor, Tensor]]) -> None:
+    def _remember(self, entries: dict[bytes, Entry]) -> None:
         for key, entry in entries.items():
             self._memory[key] = entry
             self._memory.move_to_end(key)
@@ -244,15 +255,40 @@ class FeatureCache:
             self._memory.popitem(last=False)
 
 
-def _gather(
-    entries: dict[bytes, tuple[Tensor, Tensor]], device: torch.device
-) -> dict[bytes, tuple[Tensor, Tensor]]:
+def _hash(*tensors: Tensor) -> bytes:
+    """Short name of an input: equal for equal content, else different."""
+    digest = hashlib.blake2b(digest_size=KEY_BYTES)
+    for tensor in tensors:
+        digest.update(f'{tensor.dtype} {tuple(tensor.shape)}'.encode())
+        digest.update(tensor.contiguous().view(torch.uint8).numpy())
+    return digest.digest()
+
+
+def _move(entry: Entry, device: torch.device) -> Entry:
+    layout, packed = entry
+    return layout, PackedFeatures(*(part.to(device) for part in packed))
+
+
+def _num_bytes(entries: dict[bytes, Entry]) -> int:
+    return sum(one.rows.nbytes + one.maps.nbytes for _, one in entries.values())
+
+
+def _write(store: FeatureStore, entries: dict[bytes, Entry]) -> None:
+    """Write a file for each layout."""
+    for layout in dict.fromkeys(layout for layout, _ in entries.values()):
+        own = {key: one for key, (its, one) in entries.items() if its == layout}
+        store.write(layout, own)
+
+
+def _gather(entries: dict[bytes, Entry], device: torch.device) -> dict[bytes, Entry]:
     """What all ranks have encoded."""
     if get_dist_info()[1] == 1:
         return entries
-    own = {key: tuple(part.cpu() for part in entry) for key, entry in entries.items()}
+    cpu = torch.device('cpu')
     return {
-        key: tuple(part.to(device) for part in entry)
-        for gathered in all_gather_object(own)
+        key: _move(entry, device)
+        for gathered in all_gather_object(
+            {k: _move(e, cpu) for k, e in entries.items()}
+        )
         for key, entry in gathered.items()
     }

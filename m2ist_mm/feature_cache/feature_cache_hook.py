@@ -1,134 +1,215 @@
-"""Encodes the training set before the training."""
+"""Gives towers a cache and fills it before the training."""
 
-import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
-from mmcv.transforms import Compose
+import torch
 from mmdet.registry import HOOKS
 from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from torch import Tensor, nn
 
-from ..checkpoints.tuned_state import unwrap
-from ..datasets.transforms import RECRandomFlip, swap_left_right
+from ..datasets.transforms import RECRandomFlip, fixed_views, swap_left_right
 from ..engine.hooks.epoch_seed_hook import wrapped_datasets
-from ..models.backbones.side_tuning_backbone import text_keys
-
-# Transforms that give the same at every call.
-FIXED = {
-    'LoadImageFromFile',
-    'LoadAnnotations',
-    'Resize',
-    'ResizeToFit',
-    'RECRandomFlip',
-    'PadToCanvas',
-    'PackRECInputs',
-}
+from ..models.towers import Tower
+from ..seeding import seeded_generators
+from .feature_cache import FeatureCache
 
 
 @HOOKS.register_module()
 class FeatureCacheHook(Hook):
-    """Fills the backbone's caches with all that the training will ask for.
+    """Gives frozen towers a :class:`FeatureCache`, with all that a training asks for.
 
-    Of texts these are the distinct expressions of the training set and, if its
+    A config switches it on by ::
+
+        custom_imports = dict(imports=['m2ist_mm', 'm2ist_mm.feature_cache'])
+        default_hooks = dict(
+            feature_cache=dict(
+                type='FeatureCacheHook',
+                language=dict(max_entries=20000, dtype='float16'),  # in memory
+                vision=dict(folder='caches'),  # on disk
+            )
+        )
+
+    Of texts all distinct expressions of the training set are encoded and, if its
     pipeline flips, their mirrored forms; of images the one or two views (plain and
     flipped) that a pipeline without other random steps gives. Size and time are logged;
     what is on the disk already is not encoded again. Under DDP the ranks share the work
     for caches in memory; for those on disk one rank does it and the others wait. A
-    cache in memory that is too small for all is left to fill as the training goes.
+    cache in memory that is too small for all fills as the training goes. Validation
+    during the training asks the caches too.
+
+    After the training the caches are taken off, and their memory is freed: a trained
+    model is the same whether it was trained with caches or without.
 
     Args:
+        language: Arguments of the language tower's :class:`FeatureCache`; ``None`` is
+            no cache.
+        vision: The same for the vision tower.
         batch_size: Number of images or expressions that are encoded together.
 
     Raises:
-        ValueError: Images are to be cached, and the pipeline has a random step.
-        OSError: The disk has no room for them.
+        ValueError: An argument is none of a cache's, or no tower is named.
     """
 
-    def __init__(self, batch_size: int = 32) -> None:
+    def __init__(
+        self,
+        language: dict | None = None,
+        vision: dict | None = None,
+        batch_size: int = 32,
+    ) -> None:
+        self.settings = {
+            name: dict(settings)
+            for name, settings in (('language', language), ('vision', vision))
+            if settings is not None
+        }
+        if not self.settings:
+            raise ValueError(
+                'FeatureCacheHook caches nothing: state language=dict(...) or '
+                'vision=dict(...), or leave it out'
+            )
+        for name, settings in self.settings.items():
+            known = 'max_entries', 'dtype', 'folder'
+            if unknown := sorted(settings.keys() - set(known)):
+                raise ValueError(
+                    f'FeatureCacheHook: {name} has {", ".join(unknown)}; a cache is '
+                    f'given {", ".join(known)}'
+                )
         self.batch_size = batch_size
+        self.caches: dict[str, FeatureCache] = {}
+
+    def attach(self, model: nn.Module, **changes) -> None:
+        """Give the towers of a model empty caches.
+
+        Args:
+            model: The model, without wrapper.
+            changes: Arguments of the caches that replace the config's.
+
+        Raises:
+            ValueError: A tower is not there, or cannot be cached, since it is tuned or
+                something inside it is.
+        """
+        towers = {m.modality: m for m in model.modules() if isinstance(m, Tower)}
+        for name in self.settings:
+            if name not in towers:
+                raise ValueError(
+                    f'FeatureCacheHook: the model has no {name} tower, only '
+                    f'{sorted(towers)}; take {name} out of default_hooks.feature_cache'
+                )
+            if towers[name].builds_graph:
+                raise ValueError(
+                    f'FeatureCacheHook: the {name} tower is tuned (freeze=False or a '
+                    'tuner), so that its features change with every step; take '
+                    f'{name} out of default_hooks.feature_cache'
+                )
+        for name, settings in self.settings.items():
+            cache = FeatureCache(towers[name], **settings | changes)
+            self.caches[name] = towers[name].cache = cache
+
+    def detach(self) -> None:
+        """Take the caches off."""
+        for cache in self.caches.values():
+            cache.tower.cache = None
+            cache.clear()
+        self.caches = {}
 
     def before_train(self, runner: Runner) -> None:
-        """Build the caches."""
-        model = unwrap(runner.model)
+        """Attach the caches and fill them."""
+        model = runner.model
+        if is_model_wrapper(model):
+            model = model.module
+        self.attach(model)
         datasets = list(_leaves(runner.train_dataloader.dataset))
         for name, kind in (('language', _TextBatches), ('vision', _ViewBatches)):
-            cache = getattr(getattr(model, 'backbone', None), f'{name}_cache', None)
-            if cache is None:
+            if name not in self.caches:
                 continue
-            batches = kind(model, datasets, self.batch_size)
-            if cache.folder is not None or cache.max_entries >= batches.num_inputs:
-                device = model.data_preprocessor.device
-                cache.build(batches, device, batches.num_tokens, kind.name)
+            cache = self.caches[name]
+            batches = kind(model.data_preprocessor, datasets, self.batch_size)
+            count = batches.num_inputs
+            if cache.folder is None and cache.max_entries < count:
+                print_log(
+                    f'Feature cache of {kind.name} in memory: max_entries is '
+                    f'{cache.max_entries} and the training has {count}; it fills as '
+                    'the training goes',
+                    logger='current',
+                )
+                continue
+            cache.build(batches, count, batches.num_tokens(cache.tower), kind.name)
+
+    def after_train(self, runner: Runner) -> None:
+        """Take the caches off."""
+        self.detach()
 
 
-class _TextBatches:
-    """Batches of expressions as :meth:`FeatureCache.build` takes them."""
+class _TextBatches(Sequence):
+    """Batches of expressions as the language tower takes them."""
 
     name = 'expressions'
 
-    def __init__(self, model, datasets: list, batch_size: int) -> None:
-        tokenizer = model.data_preprocessor.tokenizer
-        limit = model.data_preprocessor.max_tokens
-        self.model = model
+    def __init__(self, preprocessor, datasets: list, batch_size: int) -> None:
+        self.preprocessor = preprocessor
         self.batch_size = batch_size
+        encoded = preprocessor.tokenizer(
+            _expressions(datasets),
+            truncation=True,
+            max_length=preprocessor.input_spec.max_tokens,
+        )
         # those of one length together: no padding is encoded
-        encoded = tokenizer(_expressions(datasets), truncation=True, max_length=limit)[
-            'input_ids'
-        ]
-        self.ids = sorted(encoded, key=len)
+        self.ids = sorted(encoded['input_ids'], key=len)
         self.num_inputs = len(self.ids)
-        self.num_tokens = sum(map(len, self.ids))
+
+    def num_tokens(self, tower: Tower) -> int:
+        return sum(map(len, self.ids))
 
     def __len__(self) -> int:
         return -(-len(self.ids) // self.batch_size)
 
-    def __getitem__(self, number: int) -> tuple[list[bytes], Callable]:
-        preprocessor, start = self.model.data_preprocessor, number * self.batch_size
-        part = self.ids[start : start + self.batch_size]
-        padded = preprocessor.tokenizer.pad(dict(input_ids=part), return_tensors='pt')
-        ids = padded['input_ids'].to(preprocessor.device)
-        mask = padded['attention_mask'].to(ids.device)
-        encode = self.model.backbone.encode_texts
-        return text_keys(ids, mask), lambda rows: encode(ids[rows], mask[rows])
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        start, device = number * self.batch_size, self.preprocessor.device
+        ids = self.ids[start : start + self.batch_size]
+        padded = self.preprocessor.tokenizer.pad(
+            dict(input_ids=ids), return_tensors='pt'
+        )
+        return padded['input_ids'].to(device), padded['attention_mask'].to(device)
 
 
-class _ViewBatches:
-    """Batches of images, each in all its views."""
+class _ViewBatches(Sequence):
+    """Batches of images, each in all its views, as the vision tower takes them."""
 
     name = 'images'
 
-    def __init__(self, model, datasets: list, batch_size: int) -> None:
-        self.model = model
+    def __init__(self, preprocessor, datasets: list, batch_size: int) -> None:
+        self.preprocessor = preprocessor
         self.batch_size = batch_size
         self.samples = []
         for dataset in datasets:
-            pipelines, seen = _fixed_pipelines(dataset.pipeline), set()
+            pipelines, seen = _views(dataset), set()
             for index in range(len(dataset)):
                 path = dataset.get_data_info(index)['img_path']
                 if path not in seen:
                     seen.add(path)
-                    self.samples += [
-                        (dataset, index, pipeline) for pipeline in pipelines
-                    ]
+                    self.samples += [(dataset, index, view) for view in pipelines]
         self.num_inputs = len(self.samples)
-        self.num_tokens = self.num_inputs * model.bbox_head.num_vision_tokens
+
+    def num_tokens(self, tower: Tower) -> int:
+        return self.num_inputs * tower.grid[0] * tower.grid[1]
 
     def __len__(self) -> int:
         return -(-self.num_inputs // self.batch_size)
 
-    def __getitem__(self, number: int) -> tuple[list[bytes], Callable]:
+    @torch.no_grad()
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
         start = number * self.batch_size
-        packed = [
-            pipeline(dataset.get_data_info(index))
-            for dataset, index, pipeline in self.samples[
-                start : start + self.batch_size
+        part = self.samples[start : start + self.batch_size]
+        # steps draw numbers even where these decide nothing
+        with seeded_generators(0):
+            packed = [
+                view(dataset.get_data_info(index)) for dataset, index, view in part
             ]
-        ]
-        batch = self.model.data_preprocessor(pseudo_collate(packed))['inputs']
-        images, mask = batch['images'], batch['padding_mask']
-        encode = self.model.backbone.encode_images
-        return batch['image_keys'], lambda rows: encode(images[rows], mask[rows])
+        batch = self.preprocessor(pseudo_collate(packed))['inputs']
+        return batch['images'], batch['padding_mask']
 
 
 def _leaves(dataset) -> Iterator:
@@ -140,11 +221,15 @@ def _leaves(dataset) -> Iterator:
         yield from _leaves(part)
 
 
-def _steps(transforms: Iterable) -> Iterator:
-    """All transforms of a pipeline, those inside wrappers too."""
-    for step in transforms:
-        yield step
-        yield from _steps(getattr(step, 'transforms', ()))
+def _views(dataset) -> list:
+    try:
+        return fixed_views(dataset.pipeline.transforms)
+    except ValueError as error:
+        raise ValueError(
+            f'FeatureCacheHook keeps fixed views of images, and {error}. Take it out '
+            "(with PadToCanvas: position='center'), or take vision out of "
+            'default_hooks.feature_cache'
+        ) from error
 
 
 def _expressions(datasets: list) -> list[str]:
@@ -157,31 +242,13 @@ def _expressions(datasets: list) -> list[str]:
             for text in dataset.get_data_info(index)['text']
         }
         texts |= own
-        if _flips(dataset.pipeline):
+        if any(isinstance(s, RECRandomFlip) for s in _steps(dataset.pipeline)):
             texts |= {swap_left_right(text) for text in own}
     return sorted(texts)
 
 
-def _flips(pipeline: Compose) -> list[RECRandomFlip]:
-    return [s for s in _steps(pipeline.transforms) if isinstance(s, RECRandomFlip)]
-
-
-def _fixed_pipelines(pipeline: Compose) -> list[Compose]:
-    """A pipeline for each view of an image: plain, and flipped where it flips."""
-    for step in _steps(pipeline.transforms):
-        name = type(step).__name__
-        if name not in FIXED or getattr(step, 'position', 'center') == 'random':
-            raise ValueError(
-                'vision_cache keeps fixed views, and the training pipeline has a step '
-                f'that gives another one every time: {step}. Take it out (with '
-                "PadToCanvas: position='center'), or train with vision_cache=None"
-            )
-    if not _flips(pipeline):
-        return [pipeline]
-    views = []
-    for prob in (0.0, 1.0):
-        view = copy.deepcopy(pipeline)
-        for flip in _flips(view):
-            flip.prob = prob
-        views.append(view)
-    return views
+def _steps(pipeline) -> Iterator:
+    """All transforms of a pipeline, those inside wrappers too."""
+    for step in getattr(pipeline, 'transforms', ()):
+        yield step
+        yield from _steps(step)

@@ -1,25 +1,20 @@
-import runpy
-from pathlib import Path
-
+import numpy as np
 import pytest
 import torch
+from mmdet.registry import HOOKS, MODELS
 from mmengine.runner import Runner
 
-from m2ist_mm.config import load_config_file
 from m2ist_mm.datasets.transforms import swap_left_right
-
-ROOT = Path(__file__).resolve().parents[3]
+from m2ist_mm.feature_cache import FeatureCacheHook
 
 
 @pytest.fixture
-def config(tmp_path, mini_refcoco):
-    """A training on two fixed views per image, with both caches on disk."""
-    write = runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
-    config = load_config_file(write(tmp_path / 'nano', mini_refcoco))
+def config(tmp_path, nano_config):
+    """A training on two fixed views per image."""
+    config = nano_config
     config.train_cfg.max_epochs = 2
     pipeline = config.train_dataloader.dataset.pipeline
-    resize = dict(type='Resize', scale=(64, 64), keep_ratio=True)
-    canvas = dict(type='PadToCanvas', size=(64, 64), position='center')
+    _, resize, canvas, *_ = config.val_dataset.pipeline
     config.train_dataloader.dataset.pipeline = [
         *pipeline[:2],
         resize,
@@ -35,33 +30,57 @@ def config(tmp_path, mini_refcoco):
     return config
 
 
-def with_caches(config, folder):
-    config.model.backbone.language_cache = dict(folder=str(folder))
-    config.model.backbone.vision_cache = dict(folder=str(folder))
-    config.default_hooks.feature_cache.batch_size = 5
+def with_caches(config, **settings):
+    config.default_hooks.feature_cache = dict(
+        type='FeatureCacheHook', batch_size=5, **settings
+    )
     return config
 
 
+def on_disk(config, folder):
+    settings = dict(folder=str(folder))
+    return with_caches(config, language=settings, vision=settings)
+
+
 def train(config, name):
+    """Train; returns the runner and how many inputs each tower has encoded."""
     config = config.copy()
     config.experiment_name = name
     runner = Runner.from_cfg(config)
     asked = dict(vision=0, language=0)
-    backbone = runner.model.backbone
     for tower in asked:
 
         def count(module, inputs, tower=tower):
             asked[tower] += len(inputs[0])
 
-        getattr(backbone, tower).register_forward_pre_hook(count)
+        runner.model.backbone.towers[tower].register_forward_pre_hook(count)
     runner.train()
     return runner, asked
+
+
+def hook_of(runner):
+    (hook,) = [hook for hook in runner.hooks if isinstance(hook, FeatureCacheHook)]
+    return hook
+
+
+@pytest.fixture
+def kept(monkeypatch):
+    """How many inputs the caches held when the training was over."""
+    kept = {}
+    detach = FeatureCacheHook.detach
+
+    def look_and_detach(hook):
+        kept.update({name: len(cache) for name, cache in hook.caches.items()})
+        detach(hook)
+
+    monkeypatch.setattr(FeatureCacheHook, 'detach', look_and_detach)
+    return kept
 
 
 def test_training_reads_all_from_the_disk_and_ends_the_same(config, tmp_path):
     plain, asked = train(config, 'plain')
     assert asked['vision'] == 24  # 12 expressions, 2 epochs
-    config = with_caches(config, tmp_path / 'caches')
+    config = on_disk(config, tmp_path / 'caches')
     cached, asked = train(config, 'cached')
     dataset = cached.train_dataloader.dataset
     samples = [dataset.get_data_info(index) for index in range(len(dataset))]
@@ -82,35 +101,116 @@ def test_training_reads_all_from_the_disk_and_ends_the_same(config, tmp_path):
     assert train(config, 'again')[1] == dict(vision=0, language=0)
 
 
+def test_caches_in_memory_are_filled_if_all_fits_and_go_after_the_training(
+    config, kept
+):
+    settings = dict(max_entries=50)
+    config = with_caches(config, language=settings, vision=settings)
+    runner, asked = train(config, 'memory')
+    # both views of 3 images, encoded once
+    assert kept == asked
+    assert asked['vision'] == 6
+    assert hook_of(runner).caches == {}
+    assert {tower.cache for tower in runner.model.backbone.towers.values()} == {None}
+
+
+def test_caches_in_memory_that_are_too_small_fill_as_they_can(config, kept):
+    _, asked = train(with_caches(config, vision=dict(max_entries=2)), 'small')
+    assert kept == dict(vision=2)
+    assert asked['vision'] > 6
+    assert asked['language'] == 24
+
+
+def test_validation_asks_the_caches(config, nano_path):
+    config = with_caches(config, language=dict(max_entries=50))
+    loader = config.test_dataloader
+    config.val_dataloader, config.val_cfg = loader, dict()
+    config.val_evaluator = config.test_evaluator
+    config.train_cfg.val_interval = 1
+    runner, asked = train(config, 'validated')
+    texts = set()
+    for dataset in (runner.train_dataloader.dataset, runner.val_dataloader.dataset):
+        for index in range(len(dataset)):
+            texts |= set(dataset.get_data_info(index)['text'])
+    # no more than once each, though validated twice
+    assert asked['language'] == len(texts | {swap_left_right(text) for text in texts})
+
+
 def test_random_views_are_refused(config, tmp_path):
-    config = with_caches(config, tmp_path / 'caches')
+    config = on_disk(config, tmp_path / 'caches')
     jitter = dict(type='ColorJitter', strength=0.4)
     config.train_dataloader.dataset.pipeline.insert(
         3, dict(type='RandomApply', prob=0.8, transforms=[jitter])
     )
-    with pytest.raises(ValueError, match='another one every time: RandomApply'):
+    with pytest.raises(ValueError, match='deterministic = True`: RandomApply'):
         train(config, 'jitter')
 
 
 def test_random_places_are_refused(config, tmp_path):
-    config = with_caches(config, tmp_path / 'caches')
+    config = on_disk(config, tmp_path / 'caches')
     config.train_dataloader.dataset.pipeline[-2].position = 'random'
     with pytest.raises(ValueError, match="position='center'"):
         train(config, 'places')
 
 
-def test_caches_in_memory_are_filled_if_all_fits(config):
-    config.model.backbone.language_cache = dict(max_entries=50)
-    config.model.backbone.vision_cache = dict(max_entries=50)
-    runner, asked = train(config, 'memory')
-    backbone = runner.model.backbone
-    # both views of 3 images, encoded once
-    assert len(backbone.vision_cache) == asked['vision'] == 6
-    assert len(backbone.language_cache) == asked['language']
+def test_random_views_matter_to_images_alone(config):
+    config.train_dataloader.dataset.pipeline[-2].position = 'random'
+    _, asked = train(with_caches(config, language=dict(max_entries=50)), 'texts')
+    assert asked['language'] < 24
 
 
-def test_caches_in_memory_that_are_too_small_fill_as_they_can(config):
-    config.model.backbone.vision_cache = dict(max_entries=2)
-    runner, asked = train(config, 'small')
-    assert len(runner.model.backbone.vision_cache) == 2
-    assert asked['vision'] > 6
+def build_hook(**settings):
+    return HOOKS.build(dict(type='FeatureCacheHook', **settings))
+
+
+@pytest.mark.parametrize(
+    'change', [dict(freeze=False), dict(tuner=dict(type='BitFitTuner'))]
+)
+def test_towers_that_are_tuned_are_refused(nano_config, change):
+    nano_config.model.backbone.update(change)
+    model = MODELS.build(nano_config.model)
+    hook = build_hook(language=dict(max_entries=5))
+    with pytest.raises(ValueError, match='the language tower is tuned .*take language'):
+        hook.attach(model)
+    assert model.backbone.language.cache is None
+
+
+def test_tower_that_is_not_there_is_named(backbone):
+    hook = build_hook(language=dict(max_entries=5))
+    with pytest.raises(ValueError, match=r"no language tower, only \['vision'\]"):
+        hook.attach(backbone.vision)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        (dict(), 'caches nothing'),
+        (dict(vision=dict(size=3)), 'vision has size; a cache is given max_entries'),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        build_hook(**settings)
+
+
+def test_attached_caches_may_be_others_than_the_configs(backbone, tmp_path):
+    hook = build_hook(
+        language=dict(folder=str(tmp_path / 'no')), vision=dict(folder='')
+    )
+    hook.attach(backbone, folder=None, max_entries=7)
+    ids = torch.tensor([[2, 5, 3]])
+    backbone.language.encode(ids, torch.ones_like(ids))
+    assert len(backbone.language.cache) == 1
+    assert backbone.vision.cache.max_entries == 7
+    assert not (tmp_path / 'no').exists()
+    hook.detach()
+    assert backbone.language.cache is None
+
+
+def test_random_numbers_are_not_touched(config, tmp_path):
+    runner = Runner.from_cfg(on_disk(config, tmp_path / 'caches'))
+    runner.train_loop  # noqa: B018  (builds it)
+    np.random.seed(3)
+    expected = np.random.RandomState(3).rand()
+    hook_of(runner).before_train(runner)
+    assert np.random.rand() == expected

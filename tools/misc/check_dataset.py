@@ -5,6 +5,7 @@ Exit code 1 if there is any fault, 0 if there is none.
 
 import argparse
 import sys
+from inspect import signature
 
 from mmdet.registry import MODELS
 from mmengine import Config
@@ -15,7 +16,10 @@ from rich.table import Table
 import m2ist_mm  # noqa: F401  registers the datasets
 from m2ist_mm.config import iter_dataset_configs, load_config
 from m2ist_mm.datasets import report_dataset
+from m2ist_mm.datasets.checks import find_repetitions
 from m2ist_mm.engine.program import add_config_arguments, run_program
+from m2ist_mm.models.towers import load_tokenizer
+from m2ist_mm.registered_type import registered_type
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,21 +28,26 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def build_token_counter(cfg: Config):
-    """Return the token counter and limit of the config's model, if it can be had."""
-    settings = (cfg.get('model') or {}).get('data_preprocessor')
-    if not settings or 'tokenizer' not in settings:
+def build_tokenizer(cfg: Config):
+    """Return the tokenizer and the limit of the config's model, if it can be had.
+
+    The language tower says both, unless the preprocessor's config does.
+    """
+    model = cfg.get('model') or {}
+    language = (model.get('backbone') or {}).get('language') or {}
+    own = model.get('data_preprocessor') or {}
+    tower = registered_type(language, MODELS)
+    parameters = signature(tower).parameters if tower else {}
+    default = getattr(parameters.get('max_tokens'), 'default', None)
+    name = own.get('tokenizer', language.get('tokenizer') or language.get('weights'))
+    max_tokens = own.get('max_tokens', language.get('max_tokens', default))
+    if name is None or max_tokens is None:
         return None, None
-    preprocessor = MODELS.build(settings)
     try:
-        tokenizer = preprocessor.tokenizer
+        return load_tokenizer(name), max_tokens
     except FileNotFoundError as error:
         print(f'tokens are not counted: {error}')
         return None, None
-    return (
-        lambda texts: [len(ids) for ids in tokenizer(texts)['input_ids']],
-        preprocessor.max_tokens,
-    )
 
 
 def by_split(dataset: dict) -> list[dict]:
@@ -52,7 +61,7 @@ def by_split(dataset: dict) -> list[dict]:
 def main() -> int:
     cfg = load_config(parse_args())
     init_default_scope(cfg.get('default_scope', 'mmdet'))
-    count_tokens, max_tokens = build_token_counter(cfg)
+    tokenizer, max_tokens = build_tokenizer(cfg)
 
     # A split that validation and test share is read once.
     files = ('type', 'data_root', 'ann_file', 'refs_file', 'split', 'indices')
@@ -65,10 +74,10 @@ def main() -> int:
         raise ValueError('the config names no dataset')
     reports = []
     for dataset in datasets.values():
-        file = dataset.get('ann_file', dataset['type'])
+        file = dataset.get('ann_file') or dataset['type']
         name = f'{dataset.get("name") or file} {dataset.get("split") or ""}'
         print(f'reading {dataset.get("data_root", "")} {name}')
-        reports.append((name, report_dataset(dataset, count_tokens, max_tokens)))
+        reports.append((name, report_dataset(dataset, tokenizer, max_tokens)))
 
     columns = max((report.counts for _, report in reports), key=len)
     table = Table('dataset', *columns)
@@ -78,6 +87,10 @@ def main() -> int:
         )
     if columns:
         Console(width=160).print(table)
+    notes = [note for _, report in reports for note in report.notes]
+    notes += find_repetitions((name, report.samples) for name, report in reports)
+    for note in notes:
+        print(f'note: {note}')
     # Splits share files, and so their faults.
     faults = dict.fromkeys(fault for _, report in reports for fault in report.faults)
     for fault in faults:

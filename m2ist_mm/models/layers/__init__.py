@@ -2,4 +2,4 @@
 
 from .vl_encoder import VLEncoder
 
-__all__ = ['FeatureCache', 'FeatureStore', 'VLEncoder', 'feature_key']
+__all__ = ['VLEncoder']

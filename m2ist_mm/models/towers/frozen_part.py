@@ -198,6 +198,11 @@ class FrozenPart(BaseModule):
             self.find('taps', kind, layers)
         self._wanted = {kind: list(layers) for kind, layers in wanted.items()}
 
+    @property
+    def tapped(self) -> dict[str, list[int]]:
+        """What :meth:`encode` records: kind of tap to layer numbers."""
+        return self._wanted
+
     def encode(self, *inputs: Tensor, call: Callable | None = None) -> Any:
         """Run :meth:`forward`, without graph where frozen, with the tuner and the taps.
 
