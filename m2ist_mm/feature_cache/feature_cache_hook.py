@@ -93,7 +93,7 @@ class FeatureCacheHook(Hook):
                 something inside it is.
         """
         towers = {m.modality: m for m in model.modules() if isinstance(m, Tower)}
-        for name, settings in self.settings.items():
+        for name in self.settings:
             if name not in towers:
                 raise ValueError(
                     f'FeatureCacheHook: the model has no {name} tower, only '

@@ -18,14 +18,17 @@ from m2ist_mm.config import load_config_file
 from mmdet.registry import DATASETS, MODELS
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
 
 config = load_config_file(sys.argv[1])
+init_default_scope('mmdet')
 model = MODELS.build(config.model)
 model.init_weights()
 dataset = DATASETS.build(config.train_dataloader.dataset)
 optimizer = build_optim_wrapper(model, config.optim_wrapper)
 batch = pseudo_collate([dataset[0], dataset[1]])
-print(m2ist_mm.__file__, float(model.train().train_step(batch, optimizer)['loss']))
+losses = model.train().train_step(batch, optimizer)
+print(m2ist_mm.__file__, losses['loss'].item())
 """
 
 
@@ -43,6 +46,7 @@ def run(tmp_path_factory):
         return subprocess.run(
             [sys.executable, '-c', STEP, str(config)],
             env=os.environ | dict(PYTHONPATH=str(copied)),
+            cwd=copied,
             capture_output=True,
             text=True,
         )
