@@ -14,6 +14,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 import m2ist_mm  # noqa: F401  registers everything
+from m2ist_mm.config import load_config_file
 
 ROOT = Path(__file__).resolve().parents[1]
 SPLITS = ('train', 'train', 'train', 'val', 'val', 'testA', 'testB')
@@ -32,6 +33,7 @@ def run_tool(monkeypatch):
         # a new process has no log file yet
         monkeypatch.setattr(MMLogger, '_instance_dict', OrderedDict())
         monkeypatch.setattr(sys, 'argv', [path, *map(str, arguments)])
+        monkeypatch.syspath_prepend((ROOT / path).parent)  # as Python does
         with pytest.raises(SystemExit) as stop:
             runpy.run_path(str(ROOT / path), run_name='__main__')
         return stop.value.code or 0
@@ -118,3 +120,25 @@ class ReferFolder:
 @pytest.fixture
 def refer_folder(tmp_path):
     return ReferFolder(tmp_path / 'refer')
+
+
+# -- nano model ------------------------------------------------------------
+
+
+@pytest.fixture(scope='session')
+def write_nano_config():
+    """Function that writes a nano model with weights and config, see there."""
+    return runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
+
+
+@pytest.fixture(scope='session')
+def nano_path(write_nano_config, mini_refcoco, tmp_path_factory):
+    """Config file of the nano model on the little RefCOCO, to be read only."""
+    init_default_scope('mmdet')
+    return write_nano_config(tmp_path_factory.mktemp('nano'), mini_refcoco)
+
+
+@pytest.fixture
+def nano_config(nano_path):
+    """The nano model's config, which a test may change."""
+    return load_config_file(nano_path)

@@ -1,96 +1,129 @@
-"""A model of a few thousand weights with pre-trained towers, and its config.
+"""The nano model: a model of a few thousand weights, for all tests, and its config.
 
-Loaded by tests with ``runpy.run_path``; see :func:`write_nano_config`.
+Tests get it by the fixtures ``nano_path``, ``nano_config`` and ``write_nano_config`` of
+``tests/conftest.py``.
 """
 
+import copy
 from pathlib import Path
 
 import torch
 from mmdet.registry import MODELS
-from mmengine.config import Config
 from transformers import BertConfig, BertModel, BertTokenizer
 
 ROOT = Path(__file__).resolve().parents[1]
-WORDS = ['left', 'right', 'block', 'pink', 'yellow', 'one']
+# height and width differ, so that they cannot be exchanged; stride 32
+CANVAS = (128, 96)
+SPECIAL_TOKENS = ('[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]')
+WORDS = (
+    'the a red green blue square circle man dog tree left right top on in of big small '
+    'second from ##ly ##most , . block pink yellow one'
+).split()
 
-CONFIG = """
-_base_ = [
-    '{root}/configs/_base_/schedules/schedule_90e.py',
-    '{root}/configs/_base_/default_runtime.py',
-]
-attention = dict(embed_dims=16, num_heads=2, dropout=0.1, batch_first=True)
-ffn = dict(embed_dims=16, feedforward_channels=32, num_fcs=2, ffn_drop=0.1,
-           act_cfg=dict(type='ReLU', inplace=True))
-model = dict(
-    type='SideTunedGrounder',
+VISION = dict(
+    type='DETREncoderTower',
+    size=CANVAS,
+    weights=None,
     backbone=dict(
-        type='SideTuningBackbone',
-        vision=dict(
-            type='DETREncoderTower', size=(64, 64), weights='{vision_tower}',
-            in_channels=32,
-            backbone=dict(
-                type='ResNet', depth=18, num_stages=3, strides=(1, 2, 2),
-                dilations=(1, 1, 1), base_channels=8, stem_channels=8,
-                out_indices=(2,), norm_cfg=dict(type='BN', requires_grad=False),
-                norm_eval=True),
-            encoder=dict(
-                num_layers=2, layer_cfg=dict(self_attn_cfg=attention, ffn_cfg=ffn)),
-            positional_encoding=dict(num_feats=8, normalize=True)),
-        language=dict(
-            type='TransformersTower', weights='{text_tower}', max_tokens=8)),
-    neck=dict(type='M3ISA', vision_layers=[0, 1], language_layers=[0, 1],
-              hidden_channels=8, scale=0.1),
-    bbox_head=dict(
-        type='RECHead', embed_dims=16, num_layers=2,
-        num_heads=2, feedforward_channels=32, dropout=0.1,
-        loss_bbox=dict(type='L1Loss', loss_weight=5.0),
-        loss_iou=dict(type='GIoULoss', loss_weight=2.0)),
+        type='ResNet',
+        depth=18,
+        base_channels=8,
+        stem_channels=8,
+        out_indices=(3,),
+        norm_cfg=dict(type='BN', requires_grad=False),
+        norm_eval=True,
+    ),
+    in_channels=64,
+    encoder=dict(
+        num_layers=2,
+        layer_cfg=dict(
+            self_attn_cfg=dict(
+                embed_dims=32,
+                num_heads=4,
+                attn_drop=0.1,
+                proj_drop=0.1,
+                batch_first=True,
+            ),
+            ffn_cfg=dict(
+                embed_dims=32,
+                feedforward_channels=64,
+                num_fcs=2,
+                ffn_drop=0.1,
+                act_cfg=dict(type='ReLU', inplace=True),
+            ),
+        ),
+    ),
+    positional_encoding=dict(num_feats=16, normalize=True),
 )
-load_image = dict(type='LoadImageFromFile', imdecode_backend='pillow')
-train_pipeline = [
-    load_image,
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='RandomChoiceResize', scales=[(48, 48), (64, 64)], resize_type='Resize',
-         keep_ratio=True),
-    dict(type='RandomApply', prob=0.8,
-         transforms=[dict(type='ColorJitter', strength=0.4)]),
+LANGUAGE = dict(
+    type='TransformersTower',
+    weights=None,
+    arch=dict(
+        model_type='bert',
+        vocab_size=len(SPECIAL_TOKENS) + len(WORDS),
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=32,
+    ),
+    max_tokens=8,
+)
+BACKBONE = dict(type='SideTuningBackbone', vision=VISION, language=LANGUAGE)
+NECK = dict(
+    type='M3ISA',
+    vision_layers=[0, 1],
+    language_layers=[0, 1],
+    hidden_channels=8,
+    scale=0.1,
+)
+HEAD = dict(
+    type='RECHead',
+    embed_dims=32,
+    num_layers=2,
+    num_heads=4,
+    feedforward_channels=64,
+)
+
+LOAD_IMAGE = dict(type='LoadImageFromFile', imdecode_backend='pillow')
+LOAD_BOXES = dict(type='LoadAnnotations', with_bbox=True)
+SIZE = CANVAS[::-1]
+TRAIN_PIPELINE = [
+    LOAD_IMAGE,
+    LOAD_BOXES,
+    dict(
+        type='RandomChoiceResize',
+        scales=[(72, 96), (96, 128)],
+        resize_type='ResizeToFit',
+    ),
+    dict(
+        type='RandomApply',
+        prob=0.8,
+        transforms=[dict(type='ColorJitter', strength=0.4)],
+    ),
     dict(type='RECRandomFlip', prob=0.5),
-    dict(type='PadToCanvas', size=(64, 64), position='random'),
+    dict(type='PadToCanvas', size=SIZE, position='random'),
     dict(type='PackRECInputs'),
 ]
-test_pipeline = [
-    load_image,
-    dict(type='Resize', scale=(64, 64), keep_ratio=True),
-    dict(type='PadToCanvas', size=(64, 64), position='center'),
-    dict(type='LoadAnnotations', with_bbox=True),
+TEST_PIPELINE = [
+    LOAD_IMAGE,
+    dict(type='ResizeToFit', scale=SIZE),
+    dict(type='PadToCanvas', size=SIZE, position='center'),
+    LOAD_BOXES,
     dict(type='PackRECInputs'),
 ]
-train_dataset = dict(
-    type='ReferDataset', data_root='{data_root}', refs_file='refcoco/refs(unc).p',
-    ann_file='refcoco/instances.json', data_prefix=dict(img='train2014/'),
-    split='train', pipeline=train_pipeline)
-val_dataset = {{**train_dataset, 'split': 'val', 'pipeline': test_pipeline,
-               'test_mode': True}}
-train_dataloader = dict(
-    batch_size=4, num_workers=0, dataset=train_dataset,
-    sampler=dict(type='DefaultSampler', shuffle=True))
-val_dataloader = dict(
-    batch_size=4, num_workers=0, dataset=val_dataset,
-    sampler=dict(type='DefaultSampler', shuffle=False))
-test_dataloader = val_dataloader
-val_evaluator = dict(type='RECMetric')
-test_evaluator = dict(type='RECMetric')
-train_cfg = dict(max_epochs=3)
-param_scheduler = [dict(type='MultiStepLR', by_epoch=True, milestones=[1], gamma=0.5)]
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
-default_hooks = dict(logger=dict(interval=1))
-canvas = (64, 64)
-work_dir = '{work_dir}'
-"""
+
+
+def write_tokenizer(folder: Path) -> None:
+    """Write a BERT tokenizer of a few words, as a folder that transformers loads."""
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary = folder / 'vocab.txt'
+    vocabulary.write_text('\n'.join([*SPECIAL_TOKENS, *WORDS]) + '\n')
+    BertTokenizer(str(vocabulary)).save_pretrained(folder)
 
 
 def write_nano_config(folder: Path, data_root: Path, seed: int = 0) -> Path:
-    """Write the towers' weights and the config.
+    """Write the weights of the towers and the config.
 
     Args:
         folder: Where to write.
@@ -100,34 +133,74 @@ def write_nano_config(folder: Path, data_root: Path, seed: int = 0) -> Path:
     Returns:
         Path of the config: 3 epochs of 3 iterations of 4 expressions.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
-    text_tower = folder / 'bert'
-    vocabulary = folder / 'vocab.txt'
-    vocabulary.write_text('\n'.join(['[PAD]', '[UNK]', '[CLS]', '[SEP]', *WORDS]))
-    BertTokenizer(str(vocabulary)).save_pretrained(text_tower)
-    BertModel(
-        BertConfig(
-            vocab_size=4 + len(WORDS),
-            hidden_size=24,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            intermediate_size=32,
-            max_position_embeddings=16,
-        ),
-        add_pooling_layer=False,
-    ).save_pretrained(text_tower)
-    path = folder / 'nano.py'
-    values = dict(
-        root=ROOT,
-        text_tower=text_tower,
-        vision_tower=folder / 'vision.pth',
-        data_root=data_root,
-        work_dir=folder / 'work',
-    )
-    path.write_text(CONFIG.format(**values))
-    vision = Config.fromfile(path).model.backbone.vision
-    tower = MODELS.build(dict(vision, weights=None))
+    text_tower, vision_tower = folder / 'bert', folder / 'vision.pth'
+    write_tokenizer(text_tower)
+    arch = BertConfig(**LANGUAGE['arch'])
+    BertModel(arch, add_pooling_layer=False).save_pretrained(text_tower)
+    tower = MODELS.build(copy.deepcopy(VISION))
     tower.init_weights()
-    torch.save(tower.state_dict(), values['vision_tower'])
+    torch.save(tower.state_dict(), vision_tower)
+
+    vision = dict(VISION, weights=str(vision_tower))
+    # its architecture is that of the folder
+    language = dict(type='TransformersTower', weights=str(text_tower), max_tokens=8)
+    model = dict(
+        type='SideTunedGrounder',
+        backbone=dict(BACKBONE, vision=vision, language=language),
+        neck=NECK,
+        bbox_head=dict(
+            HEAD,
+            dropout=0.1,
+            loss_bbox=dict(type='L1Loss', loss_weight=5.0),
+            loss_iou=dict(type='GIoULoss', loss_weight=2.0),
+        ),
+    )
+    train_dataset = dict(
+        type='ReferDataset',
+        data_root=str(data_root),
+        refs_file='refcoco/refs(unc).p',
+        ann_file='refcoco/instances.json',
+        data_prefix=dict(img='train2014/'),
+        split='train',
+        pipeline=TRAIN_PIPELINE,
+    )
+    val_dataset = dict(
+        train_dataset, split='val', pipeline=TEST_PIPELINE, test_mode=True
+    )
+    train_dataloader, val_dataloader = (
+        dict(
+            batch_size=4,
+            num_workers=0,
+            dataset=dataset,
+            sampler=dict(type='DefaultSampler', shuffle=dataset is train_dataset),
+        )
+        for dataset in (train_dataset, val_dataset)
+    )
+    config = dict(
+        _base_=[
+            f'{ROOT}/configs/_base_/schedules/schedule_90e.py',
+            f'{ROOT}/configs/_base_/default_runtime.py',
+        ],
+        canvas=CANVAS,
+        model=model,
+        train_pipeline=TRAIN_PIPELINE,
+        test_pipeline=TEST_PIPELINE,
+        train_dataset=train_dataset,
+        val_dataset=val_dataset,
+        train_dataloader=train_dataloader,
+        val_dataloader=val_dataloader,
+        test_dataloader=val_dataloader,
+        val_evaluator=dict(type='RECMetric'),
+        test_evaluator=dict(type='RECMetric'),
+        train_cfg=dict(max_epochs=3),
+        param_scheduler=[
+            dict(type='MultiStepLR', by_epoch=True, milestones=[1], gamma=0.5)
+        ],
+        optim_wrapper=dict(optimizer=dict(lr=1e-3)),
+        default_hooks=dict(logger=dict(interval=1)),
+        work_dir=str(folder / 'work'),
+    )
+    path = folder / 'nano.py'
+    path.write_text(''.join(f'{key} = {value!r}\n' for key, value in config.items()))
     return path

@@ -16,6 +16,7 @@ from mmdet.registry import DATASETS, MODELS
 from mmengine.runner import Runner
 
 from m2ist_mm.config import load_config_file
+from m2ist_mm.structures import Features, TowerFeatures
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -24,20 +25,7 @@ _base_ = './nano.py'
 runner_type = 'FlexibleRunner'
 # its end is not the end of the first part of the training
 param_scheduler = [dict(type='MultiStepLR', milestones=[1], gamma=0.5, end=9)]
-layer = '_fsdp_wrapped_module.'
-model = dict(
-    backbone=dict(
-        vision_taps=dict(
-            attention=['encoder.layers.{i}.self_attn.proj_drop',
-                       'encoder.' + layer + 'layers.{i}.self_attn.proj_drop'],
-            ffn=['encoder.layers.{i}.ffn.layers',
-                 'encoder.' + layer + 'layers.{i}.ffn.layers']),
-        language_taps=dict(
-            attention=['model.encoder.layer.{i}.attention.output',
-                       'model.encoder.layer.{i}.' + layer + 'attention.output'],
-            ffn=['model.encoder.layer.{i}.output.dense',
-                 'model.encoder.layer.{i}.' + layer + 'output.dense'])),
-    bbox_head=dict(embed_dims=8, feedforward_channels=8, dropout=0.0))
+model = dict(bbox_head=dict(embed_dims=8, feedforward_channels=8, dropout=0.0))
 on_cpu = dict(offload_to_cpu=False)
 strategy = dict(
     type='FSDPStrategy',
@@ -61,12 +49,10 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope='module')
-def nano(tmp_path_factory, mini_refcoco):
+@pytest.fixture
+def nano(nano_path):
     """Config file of a tiny real model: 3 epochs of 3 iterations."""
-    folder = tmp_path_factory.mktemp('nano')
-    write = runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
-    return write(folder, mini_refcoco)
+    return nano_path
 
 
 def make_runner(path, work_dir, name, **changes):
@@ -105,11 +91,7 @@ def test_documented_head_trains_on_the_tokens_and_is_tested(nano, tmp_path):
     if 'OneLookHead' not in MODELS:
         exec(source, {})
     model = load_config_file(nano).model
-    model.bbox_head = dict(
-        type=re.search(r"type='(\w+)'", usage)[1],
-        vision_channels=16,
-        language_channels=24,
-    )
+    model.bbox_head = dict(type=re.search(r"type='(\w+)'", usage)[1])
     changes = {'model': dict(_delete_=True, **model), 'train_cfg.max_epochs': 8}
     changes['train_cfg.val_interval'] = 8
     changes['optim_wrapper.optimizer.lr'] = 3e-2
@@ -127,15 +109,19 @@ def test_documented_head_trains_on_the_tokens_and_is_tested(nano, tmp_path):
 
     # what it says about its inputs: padding is never looked at
     head = runner.model.bbox_head.eval()
-    vision, language = torch.randn(1, 16, 16), torch.randn(2, 3, 24)
-    mask = torch.zeros(1, 16, dtype=torch.bool)
+    vision, language = torch.randn(1, 12, 32), torch.randn(2, 3, 48)
+    mask = torch.zeros(1, 12, dtype=torch.bool)
     mask[0, 5:] = True
-    inputs = mask, language, mask.new_zeros(2, 3), torch.tensor([0, 0])
-    boxes = head(vision, *inputs)
+    features = Features(
+        TowerFeatures(vision, mask),
+        TowerFeatures(language, mask.new_zeros(2, 3)),
+        torch.tensor([0, 0]),
+    )
+    boxes = head(features)
     vision[0, 5:] = 9
-    torch.testing.assert_close(head(vision, *inputs), boxes)
+    torch.testing.assert_close(head(features), boxes)
     vision[0, 4] = 9
-    assert (head(vision, *inputs) - boxes).abs().max() > 1e-3
+    assert (head(features) - boxes).abs().max() > 1e-3
 
 
 # -- hooks -----------------------------------------------------------------

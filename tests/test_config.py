@@ -9,6 +9,7 @@ from m2ist_mm.config import (
     load_config_file,
     set_data_root,
 )
+from m2ist_mm.models.towers import VisionTower
 
 
 def build_config():
@@ -139,11 +140,10 @@ def test_pipeline_of_two_canvases_is_refused():
 
 @pytest.fixture
 def tower_types():
-    """Names of a tower of one input size, and of one that takes any."""
+    """Names of a vision tower, and of another backbone."""
 
-    class Fixed(nn.Module):
-        def __init__(self, size):
-            super().__init__()
+    class Fixed(VisionTower):
+        pass
 
     class Free(nn.Module):
         pass

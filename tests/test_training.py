@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import signal
 import socket
 import subprocess
@@ -64,11 +63,10 @@ def one_thread():
 
 
 @pytest.fixture(scope='module')
-def nano(tmp_path_factory, mini_refcoco):
+def nano(write_nano_config, tmp_path_factory, mini_refcoco):
     """Config file of a tiny real model: 3 epochs of 3 iterations."""
     folder = tmp_path_factory.mktemp('nano')
-    write = runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
-    path = write(folder, mini_refcoco)
+    path = write_nano_config(folder, mini_refcoco)
     (folder / 'nano_test_hooks.py').write_text(TEST_HOOKS)
     hooks = dict(
         kill="dict(type='KillHook', iteration=4)",

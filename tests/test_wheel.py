@@ -21,7 +21,8 @@ from mmengine.registry import init_default_scope
 
 import m2ist_mm
 from m2ist_mm.apis import RECInferencer
-from m2ist_mm.checkpoints.tuned_state import frozen_state_keys, tower_identity
+from m2ist_mm.checkpoints.identity import tower_identity
+from m2ist_mm.checkpoints.tuned_state import frozen_state_keys
 from m2ist_mm.config import load_config_file
 
 package = Path(m2ist_mm.__file__).parent

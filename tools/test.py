@@ -4,12 +4,19 @@ import argparse
 import sys
 from pathlib import Path
 
+from mmdet.registry import METRICS, TRANSFORMS
 from mmengine.config import Config, ConfigDict
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
 
 from m2ist_mm.config import iter_dataset_configs, load_config
-from m2ist_mm.engine.program import add_config_arguments, add_run_arguments, run_program
+from m2ist_mm.datasets import PadToCanvas
+from m2ist_mm.engine.program import (
+    add_config_arguments,
+    add_run_arguments,
+    run_config,
+    run_program,
+)
+from m2ist_mm.evaluation import RECMetric
+from m2ist_mm.registered_type import registered_type
 
 
 def parse_args() -> argparse.Namespace:
@@ -23,7 +30,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out',
         metavar='FILE.json',
-        help='write box, IoU and text of every expression to this file',
+        help='write box, IoU and text of every expression to this file; needed where a '
+        'dataset has no boxes (with_boxes=False) and is only predicted',
     )
     parser.add_argument(
         '--tta',
@@ -57,15 +65,15 @@ def main() -> None:
     config.resume = False
     if args.out is not None:
         set_result_file(config, args.out)
+    else:
+        refuse_unwritten_predictions(config)
     if args.show or args.show_dir:
         config.default_hooks.visualization.update(
             show=args.show, wait_time=args.wait_time, out_dir=args.show_dir
         )
     if args.tta:
         use_test_time_augmentation(config)
-    # a runner of another type: MMEngine's FlexibleRunner, for its strategies
-    build = RUNNERS.build if 'runner_type' in config else Runner.from_cfg
-    build(config).test()
+    run_config(config, 'test')
 
 
 def use_test_time_augmentation(config: Config) -> None:
@@ -91,13 +99,13 @@ def use_test_time_augmentation(config: Config) -> None:
 
 def _mirrored_too(pipeline: list[dict]) -> list[dict]:
     """Make a test pipeline give each image and its mirror image."""
-    steps = [step['type'] for step in pipeline]
-    if 'PadToCanvas' not in steps:
+    steps = [registered_type(step, TRANSFORMS) for step in pipeline]
+    if PadToCanvas not in steps:
         raise ValueError(
             '--tta: the test pipeline has no PadToCanvas; give the config a '
             'tta_pipeline, see docs/composition.md'
         )
-    place = steps.index('PadToCanvas')
+    place = steps.index(PadToCanvas)
     flips = [dict(type='RECRandomFlip', prob=prob) for prob in (0, 1)]
     rest = [[step] for step in pipeline[place:]]
     return [*pipeline[:place], dict(type='TestTimeAug', transforms=[flips, *rest])]
@@ -115,12 +123,38 @@ def set_result_file(config: Config, path: str) -> None:
     """
     if not path.endswith('.json'):
         raise ValueError(f'--out {path}: the results are JSON, call the file *.json')
+    metrics = rec_metrics(config)
+    if not metrics:
+        raise ValueError('--out: the config has no RECMetric in test_evaluator')
+    metrics[0].outfile_prefix = path.removesuffix('.json')
+
+
+def rec_metrics(config: Config) -> list[ConfigDict]:
+    """Find the ``RECMetric``s of a test, named with or without scope, or by class."""
     metrics = config.get('test_evaluator') or []
-    for metric in metrics if isinstance(metrics, list) else [metrics]:
-        if metric.type == 'RECMetric':
-            metric.outfile_prefix = path.removesuffix('.json')
-            return
-    raise ValueError('--out: the config has no RECMetric in test_evaluator')
+    return [
+        metric
+        for metric in (metrics if isinstance(metrics, list | tuple) else [metrics])
+        if registered_type(metric, METRICS) is RECMetric
+    ]
+
+
+def refuse_unwritten_predictions(config: Config) -> None:
+    """Refuse a test that could measure nothing, before it is run.
+
+    Raises:
+        ValueError: No test dataset has boxes, and the predictions are not written.
+    """
+    sets = [data for loader, data in iter_dataset_configs(config) if loader == 'test']
+    if (
+        sets
+        and not any(data.get('with_boxes', True) for data in sets)
+        and not any(metric.get('outfile_prefix') for metric in rec_metrics(config))
+    ):
+        raise ValueError(
+            'the test dataset has no boxes (with_boxes=False), so there is nothing to '
+            'measure; --out FILE.json writes the predictions'
+        )
 
 
 if __name__ == '__main__':

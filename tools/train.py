@@ -3,11 +3,13 @@
 import argparse
 import sys
 
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
-
 from m2ist_mm.config import load_config, use_mixed_precision
-from m2ist_mm.engine.program import add_config_arguments, add_run_arguments, run_program
+from m2ist_mm.engine.program import (
+    add_config_arguments,
+    add_run_arguments,
+    run_config,
+    run_program,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -52,9 +54,7 @@ def main() -> None:
     if args.resume is not None:
         config.resume = True
         config.load_from = None if args.resume == 'auto' else args.resume
-    # a runner of another type: MMEngine's FlexibleRunner, for its strategies
-    build = RUNNERS.build if 'runner_type' in config else Runner.from_cfg
-    build(config).train()
+    run_config(config, 'train')
 
 
 if __name__ == '__main__':

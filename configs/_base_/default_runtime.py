@@ -8,6 +8,7 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     epoch_seed=dict(type='EpochSeedHook'),
+    data_check=dict(type='DataCheckHook'),
     tuning_summary=dict(type='TuningSummaryHook'),
     tuned_state=dict(type='TunedStateHook'),
     checkpoint=dict(

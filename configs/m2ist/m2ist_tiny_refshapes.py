@@ -35,8 +35,8 @@ optim_wrapper = dict(
     paramwise_cfg=dict(
         custom_keys={
             'neck': dict(lr_mult=1, muon=False),
-            'embedding': adamw,
-            'reg_token': adamw,
+            'bbox_head.position_embedding': adamw,
+            'bbox_head.reg_token': adamw,
             'bbox_mlp.4': adamw,
         }
     ),

@@ -13,11 +13,12 @@ from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
 from mmengine.infer import BaseInferencer
 from mmengine.registry import init_default_scope
-from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
+from mmengine.runner.checkpoint import load_state_dict
 from mmengine.visualization import Visualizer
 from rich.progress import track
 from torch import nn
 
+from ..checkpoints import load_checkpoint
 from ..checkpoints.tuned_state import fit_checkpoint
 from ..config import iter_dataset_configs, load_config_file
 from ..structures import Expressions
@@ -269,7 +270,7 @@ class RECInferencer(BaseInferencer):
         """
         if weights is None:
             raise ValueError('weights: the checkpoint of a trained model is needed')
-        checkpoint = CheckpointLoader.load_checkpoint(str(weights), map_location='cpu')
+        checkpoint = load_checkpoint(weights)
         for name in ('language_cache', 'vision_cache'):
             # of use to trainings alone
             cfg.model.get('backbone', {}).pop(name, None)

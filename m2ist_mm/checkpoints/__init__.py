@@ -3,23 +3,20 @@
 The hooks, which know the models, are in :mod:`m2ist_mm.checkpoints.hooks`.
 """
 
-from . import checkpoint_loader  # noqa: F401  (registers the loaders that run no code)
+from .checkpoint_file import load_checkpoint
 from .converters import convert_detr, convert_transvg
-from .state_file import (
-    file_sha256,
-    load_exactly,
-    load_state_file,
-    save_state_file,
-    state_sha256,
-    tensors_sha256,
-)
+from .identity import file_sha256, state_sha256, tensors_sha256
+from .safe_loading import safe_loading
+from .state_file import load_exactly, load_state_file, save_state_file
 
 __all__ = [
     'convert_detr',
     'convert_transvg',
     'file_sha256',
+    'load_checkpoint',
     'load_exactly',
     'load_state_file',
+    'safe_loading',
     'save_state_file',
     'state_sha256',
     'tensors_sha256',

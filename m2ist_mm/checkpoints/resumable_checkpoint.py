@@ -4,8 +4,9 @@ import zlib
 from pathlib import Path
 
 import torch
-from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor
+
+from .torch_file import read_torch_file
 
 RESUME_SUFFIX = '.resume.pth'
 
@@ -52,7 +53,9 @@ class ResumableCheckpoint(dict):
                 'the newest epoch_N.pth or iter_N.pth has one. Resume from that, or '
                 'start a new training with --cfg-options load_from=' + self.filename
             )
-        content = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+        content = read_torch_file(path)
+        if not isinstance(content, dict) or 'weights_crc32' not in content:
+            raise ValueError(f'{path} is no resume file of TunedCheckpointHook')
         if content.pop('weights_crc32') != weights_crc32(self._state_dict):
             raise ValueError(
                 f'{path} was written with other weights than those in {self.filename}: '

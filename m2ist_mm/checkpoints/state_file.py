@@ -1,43 +1,13 @@
-"""Files that hold a state dict, and hashes of weights."""
+"""Files that hold a state dict alone."""
 
-import argparse
-import hashlib
 import io
-import re
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from ..atomic_file import write_atomically
-
-
-def file_sha256(path: str | Path) -> str:
-    """Hash of a file's content, as hexadecimal digits."""
-    digest = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def state_sha256(module: nn.Module) -> str:
-    """Hash of a module's parameters and buffers, see :func:`tensors_sha256`."""
-    return tensors_sha256(module.state_dict())
-
-
-def tensors_sha256(state: dict[str, Tensor]) -> str:
-    """Hash of the tensors of a state dict, names included.
-
-    The same for the same weights on every device; differs when one value, one name or
-    one type differs.
-    """
-    digest = hashlib.sha256()
-    for name, value in sorted(state.items()):
-        digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
-        raw = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        digest.update(raw.numpy())
-    return digest.hexdigest()
+from .checkpoint_file import check_state
+from .torch_file import read_torch_file
 
 
 def load_state_file(path: str) -> dict[str, Tensor]:
@@ -49,29 +19,14 @@ def load_state_file(path: str) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is not a checkpoint, is damaged, or holds more than plain data.
+        ValueError: It is not a checkpoint, is damaged, holds more than plain data, or
+            has weights that are not finite.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'no checkpoint file {path!r}')
-    try:
-        # DETR and TransVG keep their program's options beside the weights
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            content = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:
-        # the rest of torch's message is the advice to run the file's code
-        held = re.search(r'GLOBAL \S+', str(error))
-        raise ValueError(
-            f'{path!r} cannot be read as a checkpoint: it is damaged, is no torch '
-            'file, or holds Python objects, which are not loaded because they could '
-            f'run code ({held[0] if held else type(error).__name__})'
-        ) from error
+    content = read_torch_file(path)
     for key in ('state_dict', 'model'):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not all(
-        isinstance(value, Tensor) for value in content.values()
-    ):
-        raise ValueError(f'{path!r} holds no state dict (parameter name to tensor)')
+    check_state(content, str(path))
     return content
 
 
@@ -87,10 +42,10 @@ def save_state_file(state: dict[str, Tensor], path: str) -> None:
 
 
 def load_exactly(module: nn.Module, state: dict[str, Tensor], source: str) -> None:
-    """Load a state dict; every name and shape must fit.
+    """Load a state dict; every name, shape and kind of number must fit.
 
     Raises:
-        ValueError: Names or shapes differ; the message names the first of them.
+        ValueError: Some do not; the message names the first of them.
     """
     own = module.state_dict()
     faults = {
@@ -101,6 +56,7 @@ def load_exactly(module: nn.Module, state: dict[str, Tensor], source: str) -> No
             for name in own.keys() & state.keys()
             if own[name].shape != state[name].shape
         ),
+        'of another kind of number': names_of_other_kind(own, state),
     }
     if any(faults.values()):
         text = '; '.join(
@@ -110,3 +66,22 @@ def load_exactly(module: nn.Module, state: dict[str, Tensor], source: str) -> No
         )
         raise ValueError(f'{source} does not fit {type(module).__name__}: {text}')
     module.load_state_dict(state)
+
+
+def names_of_other_kind(own: dict[str, Tensor], state: dict[str, Tensor]) -> list[str]:
+    """Names of tensors that could be copied but would change their meaning.
+
+    A float may become another float; a float, integer, boolean or complex number none
+    of the others.
+    """
+    return sorted(
+        name
+        for name in own.keys() & state.keys()
+        if _kind(own[name].dtype) != _kind(state[name].dtype)
+    )
+
+
+def _kind(dtype: torch.dtype) -> str:
+    if dtype.is_floating_point or dtype.is_complex:
+        return 'float' if dtype.is_floating_point else 'complex'
+    return 'bool' if dtype is torch.bool else 'integer'

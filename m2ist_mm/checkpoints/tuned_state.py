@@ -7,6 +7,9 @@ from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
 
+from .identity import frozen_parts, tower_identity
+from .state_file import names_of_other_kind
+
 
 def unwrap(model: nn.Module) -> nn.Module:
     """The model inside data-parallel and test-time-augmentation wrappers."""
@@ -19,9 +22,8 @@ def frozen_state_keys(model: nn.Module) -> set[str]:
     """Names in ``model.state_dict()`` of frozen towers, which checkpoints leave out."""
     return {
         _join(prefix, key)
-        for prefix, module in model.named_modules()
-        if hasattr(module, 'frozen_state_keys')
-        for key in module.frozen_state_keys()
+        for prefix, part in frozen_parts(model).items()
+        for key in part.frozen_state_keys()
     }
 
 
@@ -29,19 +31,8 @@ def renamed_state_keys(model: nn.Module) -> dict[str, str]:
     """Names of tower weights without a tuner, to those in ``model.state_dict()``."""
     return {
         _join(prefix, old): _join(prefix, new)
-        for prefix, module in model.named_modules()
-        if hasattr(module, 'renamed_state_keys')
-        for old, new in module.renamed_state_keys().items()
-    }
-
-
-def tower_identity(model: nn.Module) -> dict[str, dict[str, str]]:
-    """Name and sha256 of each frozen tower's weights; empty where there is none."""
-    return {
-        name: identity
-        for module in model.modules()
-        if hasattr(module, 'tower_identity')
-        for name, identity in module.tower_identity().items()
+        for prefix, part in frozen_parts(model).items()
+        for old, new in part.renamed_state_keys().items()
     }
 
 
@@ -64,7 +55,7 @@ def fit_checkpoint(model: nn.Module, checkpoint: dict, partial: bool = False) ->
         ValueError: It was made on other towers, or does not fit the model.
     """
     model = unwrap(model)
-    if not any(hasattr(module, 'frozen_state_keys') for module in model.modules()):
+    if not frozen_parts(model):
         return
     source = getattr(checkpoint, 'filename', 'the checkpoint')
     if 'state_dict' not in checkpoint:
@@ -108,15 +99,19 @@ def _check_towers(
                 level=logging.WARNING,
             )
         return
-    if not any(name.startswith('backbone.') for name in missing):
+    incomplete = {
+        prefix.rpartition('.')[2]
+        for prefix in frozen_parts(model)
+        if any(name.startswith(f'{prefix}.') for name in missing)
+    }
+    if not incomplete:
         return  # the checkpoint brings the towers along
     found = tower_identity(model)
     faults = [
         f'{tower} tower: made on {_describe(wanted.get(tower))}, but the config has '
         f'{_describe(found.get(tower))}'
-        for tower in sorted(wanted.keys() | found.keys())
-        if any(name.startswith(f'backbone.{tower}.') for name in missing)
-        and _sha256(wanted.get(tower)) != _sha256(found.get(tower))
+        for tower in sorted(incomplete)
+        if _sha256(wanted.get(tower)) != _sha256(found.get(tower))
     ]
     if faults:
         raise ValueError(
@@ -153,6 +148,7 @@ def _check_names_and_shapes(
             for name in own.keys() & state.keys()
             if own[name].shape != state[name].shape
         ],
+        'of another kind of number': names_of_other_kind(own, state),
     }
     if not partial:
         faults['missing'] = missing

@@ -19,8 +19,9 @@ class DatasetError(ValueError):
 
     def __init__(self, faults: list[str] | str, remedy: str = ''):
         if isinstance(faults, str):
-            faults = [faults.rpartition('DatasetError: ')[2].strip()]
-        self.faults = list(faults)
+            self.faults = [faults.rpartition('DatasetError: ')[2].strip()]
+        else:
+            self.faults = [_one_line(fault) for fault in faults]
         message = '\n'.join(self.faults[: self.max_shown])
         hidden = len(self.faults) - self.max_shown
         if hidden > 0:
@@ -30,3 +31,10 @@ class DatasetError(ValueError):
         if remedy:
             message += f'\n{remedy}'
         super().__init__(message)
+
+
+def _one_line(text: str) -> str:
+    """Escape what would break a line or cannot be printed: names may hold anything."""
+    return ''.join(
+        letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text
+    )

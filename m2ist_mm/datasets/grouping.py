@@ -22,7 +22,7 @@ def group_expressions(
 
     Args:
         expressions (Sequence[dict]): With ``text``, ``split``, ``img_path``, ``bbox``
-            and optionally ``dataset``.
+            (unless it has none) and optionally ``dataset``.
         size (int): Most expressions of a group.
         seed (int): Seed by which groups are drawn.
         crops (bool): Whether the pipeline crops expressions without direction words,
@@ -40,7 +40,7 @@ def group_expressions(
             expression['split'],
             expression.get('dataset'),
             expression['img_path'],
-            tuple(expression['bbox']) if apart else None,
+            tuple(expression.get('bbox', ())) if apart else None,
         )
         by_view[key].append(expression)
     generator = np.random.default_rng(seed)

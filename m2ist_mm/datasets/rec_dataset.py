@@ -11,10 +11,20 @@ from mmdet.datasets import BaseDetDataset
 from mmengine.logging import print_log
 
 from ..seeding import seeded_generators
-from .checks import check_decoding, check_expressions, find_missing_images, read_sizes
+from .checks import (
+    BOX_UNITS,
+    check_arguments,
+    check_decoding,
+    check_expressions,
+    check_sizes,
+    convert_boxes,
+    find_images,
+    looks_like_unit,
+)
 from .dataset_error import DatasetError
 from .grouping import group_expressions, spares_directions
 from .published_counts import resolve_expected_count
+from .split_names import in_split
 
 NO_EPOCH = -1
 
@@ -51,9 +61,18 @@ class RECDataset(BaseDetDataset):
             is to each of them what it is alone.
         seed (int): Seed of grouping and of augmentation. Defaults to 0.
         check_images (bool): Look for each image's file when the dataset is
-            built, and where the annotations have no sizes, read them from the
-            images. Defaults to True. Without it such samples have no size, and
-            only the boxes' order is checked.
+            built and read its header: its size must be the annotated one, and is
+            taken where none is annotated. Defaults to True. Without it such samples
+            have no size, and only the boxes' order is checked.
+        with_boxes (bool): Whether the files have a box for each expression.
+            Defaults to True. Without, the dataset can be predicted
+            (``tools/test.py --out``), and needs ``test_mode=True``.
+        box_unit (str, optional): Unit of the boxes: 'pixel', or 'relative' (0 to 1),
+            'percent' (0 to 100) or 'permille' (0 to 1000) of the image's width and
+            height, which are converted. Defaults to None: pixels, unless they look
+            like another unit, which is an error.
+        box_tolerance (float): Pixels by which a box may leave its image; it is
+            clipped, and the log says how many are. Defaults to 1, for rounding.
         expected_count (str | dict | int, optional): Number of expressions that
             the split must have: itself, by split, or as the name of a published
             dataset, one of ``PUBLISHED_COUNTS``. Defaults to None: not
@@ -62,12 +81,14 @@ class RECDataset(BaseDetDataset):
             entries out, with a warning, instead of refusing the dataset.
         **kwargs: mmdet's arguments: ``data_root``, ``ann_file``,
             ``data_prefix=dict(img=...)``, ``pipeline``, ``indices``,
-            ``test_mode``, ``lazy_init``, ``backend_args`` ...
+            ``test_mode``, ``lazy_init``, ``backend_args`` ...; not
+            ``proposal_file``, a pickle that could run code.
 
     Attributes:
         faults (list[str]): What ``skip_faulty`` passed over, once loaded.
 
     Raises:
+        ValueError: If an argument means nothing.
         DatasetError: If the files have faults.
     """
 
@@ -82,20 +103,35 @@ class RECDataset(BaseDetDataset):
         max_expressions_per_sample: int = 1,
         seed: int = 0,
         check_images: bool = True,
+        with_boxes: bool = True,
+        box_unit: str | None = None,
+        box_tolerance: float = 1.0,
         expected_count: str | dict[str, int] | int | None = None,
         **kwargs,
     ) -> None:
-        if max_expressions_per_sample < 1:
-            raise ValueError(
-                'max_expressions_per_sample must be at least 1, got '
-                f'{max_expressions_per_sample}'
-            )
-        self.splits = (split,) if isinstance(split, str) else tuple(split)
+        self.splits = tuple(split) if isinstance(split, list | tuple) else (split,)
+        check_arguments(
+            self.splits,
+            max_expressions_per_sample=max_expressions_per_sample,
+            seed=seed,
+            lowercase=lowercase,
+            check_images=check_images,
+            with_boxes=with_boxes,
+            box_unit=box_unit,
+            box_tolerance=box_tolerance,
+            **{
+                name: kwargs.get(name)
+                for name in ('filter_cfg', 'proposal_file', 'test_mode')
+            },
+        )
         self.name = name
         self.lowercase = lowercase
         self.max_expressions_per_sample = max_expressions_per_sample
         self.seed = seed
         self.check_images = check_images
+        self.with_boxes = with_boxes
+        self.box_unit = box_unit
+        self.box_tolerance = box_tolerance
         self.expected_count = resolve_expected_count(expected_count, self.splits)
         self._epoch = torch.full((1,), NO_EPOCH, dtype=torch.int64).share_memory_()
         super().__init__(*args, **kwargs)
@@ -109,8 +145,9 @@ class RECDataset(BaseDetDataset):
             tuple[list[dict], list[str]]: The expressions, split by split in the
             order of the file, and the faults found on the way. An expression is a
             dict with ``text`` (str), ``split`` (str), ``sent_id`` (int, unique in
-            its split), ``img_path`` (str), ``bbox`` (xyxy pixels), ``entry`` (where
-            it stands, for messages) and optionally ``img_id`` (int, one for each
+            its split), ``img_path`` (str), ``bbox`` (xyxy in ``box_unit``; absent
+            without ``with_boxes``), ``entry`` (where it stands, for messages) and
+            optionally ``img_id`` (int, one for each
             image unless given), ``width`` and ``height`` (pixels, read from the
             image unless given), ``kind`` (str) and ``dataset`` (str; ``name``
             goes before it).
@@ -158,7 +195,7 @@ class RECDataset(BaseDetDataset):
             )
         if faults:
             print_log(
-                f'{self._label}: left out the faulty entries; '
+                f'{self.label}: left out the faulty entries; '
                 f'{len(faults)} faults, the first: {faults[0]}',
                 logger='current',
                 level=logging.WARNING,
@@ -177,8 +214,8 @@ class RECDataset(BaseDetDataset):
         return [self._build_sample(group) for group in groups]
 
     @property
-    def _label(self) -> str:
-        """What the log calls this dataset."""
+    def label(self) -> str:
+        """What the log calls this dataset: its name and splits."""
         return f'{self.name or type(self).__name__} {", ".join(self.splits)}'
 
     def source(self, split: str) -> str:
@@ -192,7 +229,7 @@ class RECDataset(BaseDetDataset):
             DatasetError: If one is missing; names those that there are.
         """
         for split in self.splits:
-            if split not in known:
+            if not any(in_split(split, name) for name in known):
                 raise DatasetError(
                     [
                         f'{self.source(split)}: no split {split!r}; there are '
@@ -201,23 +238,52 @@ class RECDataset(BaseDetDataset):
                 )
 
     def _check(self, expressions: list[dict], faults: list[str]) -> list[dict]:
-        """Append what is wrong to ``faults``; return what is right."""
+        """Append what is wrong to ``faults``; return what is right.
+
+        Raises:
+            DatasetError: The boxes look like another unit; no entry could be left out.
+        """
         unusable = set()
         if self.check_images:
-            folder, backend_args = self.data_prefix['img'], self.backend_args
-            unusable, wrong = find_missing_images(expressions, folder, backend_args)
-            broken, unread = read_sizes(expressions, unusable, backend_args)
-            unusable |= broken
-            faults += wrong + unread
-        sound, wrong, clipped = check_expressions(expressions, unusable)
+            unusable = self._check_images(expressions, faults)
+        boxed = [expression for expression in expressions if 'bbox' in expression]
+        if self.box_unit in BOX_UNITS:
+            faults += convert_boxes(boxed, self.box_unit)
+        elif self.box_unit is None and (unit := looks_like_unit(boxed)):
+            whole = BOX_UNITS[unit]
+            faults.append(
+                f'{self.source(self.splits[0])}: all {len(boxed)} boxes lie within '
+                f'{whole}, and every image is larger, so they seem to be in {unit} '
+                f'units (0 to {whole}), not in pixels: convert them by '
+                f"box_unit={unit!r}, or say box_unit='pixel' if they are right"
+            )
+            raise DatasetError(faults[::-1])
+        sound, wrong, clipped = check_expressions(
+            expressions, unusable, self.with_boxes, self.box_tolerance
+        )
         faults += wrong
         if clipped:
             print_log(
-                f'{self._label}: clipped the boxes of {clipped} '
-                'expressions that left their image by up to one pixel',
+                f'{self.label}: clipped the boxes of {clipped} expressions that left '
+                f'their image by up to {self.box_tolerance:g} pixels',
                 logger='current',
             )
         return sound
+
+    def _check_images(self, expressions: list[dict], faults: list[str]) -> set[str]:
+        """Append what is wrong with images to ``faults``; return those images."""
+        missing, wrong, renamed = find_images(
+            expressions, self.data_prefix['img'], self.backend_args
+        )
+        if renamed:
+            print_log(
+                f"{self.label}: {renamed} images are there by COCO's other name "
+                '(COCO_train2014_000000000009.jpg, or 000000000009.jpg since 2017)',
+                logger='current',
+            )
+        unreadable, unread = check_sizes(expressions, missing, self.backend_args)
+        faults += wrong + unread
+        return missing | unreadable
 
     def _build_sample(self, group: list[dict]) -> dict:
         """Turn expressions of one image into mmdet's form of a sample."""
@@ -236,6 +302,7 @@ class RECDataset(BaseDetDataset):
         sample['instances'] = [
             dict(bbox=expression['bbox'], bbox_label=index, ignore_flag=0)
             for index, expression in enumerate(group)
+            if 'bbox' in expression
         ]
         return sample
 

@@ -8,6 +8,7 @@ from mmengine.fileio import join_path
 from .dataset_error import DatasetError
 from .formats import read_mdetr, read_odvg, read_rows, read_transvg
 from .rec_dataset import RECDataset
+from .split_names import in_split
 
 _READERS = dict(rows=read_rows, odvg=read_odvg, mdetr=read_mdetr, transvg=read_transvg)
 _WITH_BBOX_FORM = ('rows', 'transvg')
@@ -29,8 +30,8 @@ class RECFileDataset(RECDataset):
         ann_file (str): The file, below ``data_root``. ``{split}`` in it stands for the
             split's name: one file per split. Without it, the rows must name their
             splits, which the format 'rows' alone can.
-        bbox_form (str, optional): 'xyxy' or 'xywh', in pixels, for the formats 'rows'
-            (where xyxy is the default) and 'transvg' (where it must be given).
+        bbox_form (str, optional): 'xyxy' or 'xywh', for the formats 'rows' (where
+            xyxy is the default) and 'transvg' (where it must be given).
         data_prefix (dict): ``img`` is the image folder below ``data_root``. Defaults
             to ``data_root`` itself.
         **kwargs: See :class:`RECDataset`.
@@ -69,7 +70,7 @@ class RECFileDataset(RECDataset):
         """Read the splits' files, or the one file and its rows of these splits.
 
         Readers give dicts with ``text``, ``sent_id``, ``image`` (path below the image
-        folder), ``bbox`` (xyxy pixels), ``entry`` and, where the file has them,
+        folder), ``bbox`` (xyxy), ``entry`` and, where the file has them,
         ``split``, ``img_id``, ``width`` and ``height``, ``kind`` and ``dataset``.
 
         Returns:
@@ -82,27 +83,28 @@ class RECFileDataset(RECDataset):
         if '{split}' in self.ann_file:
             expressions, faults = [], []
             for split in self.splits:
-                found, wrong = self._read(
-                    self.source(split), backend_args=self.backend_args
-                )
+                found, wrong = self._read_file(self.source(split))
                 expressions += [{**expression, 'split': split} for expression in found]
                 faults += wrong
         else:
-            expressions, faults = self._read(
-                self.ann_file, backend_args=self.backend_args
-            )
-            faults += self._split_faults(expressions)
+            found, faults = self._read_file(self.ann_file)
+            faults += self._split_faults(found)
             expressions = [
-                expression
+                {**expression, 'split': split}
                 for split in self.splits
-                for expression in expressions
-                if expression.get('split') == split
+                for expression in found
+                if in_split(split, expression.get('split'))
             ]
         for expression in expressions:
             expression['img_path'] = join_path(
                 self.data_prefix['img'], expression.pop('image')
             )
         return expressions, faults
+
+    def _read_file(self, path: str) -> tuple[list[dict], list[str]]:
+        return self._read(
+            path, with_boxes=self.with_boxes, backend_args=self.backend_args
+        )
 
     def _split_faults(self, expressions: list[dict]) -> list[str]:
         """Look whether every row names its split, and all splits are there."""

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 from mmdet.registry import DATASETS
 from mmengine.fileio import join_path
+from mmengine.logging import print_log
 from mmengine.utils import is_abs
 
-from .formats import duplicates, read_coco_tables
+from .formats import duplicates, read_coco_tables, to_xyxy
 from .rec_dataset import RECDataset
 from .refer_pickle import load_refs
+from .split_names import in_split
 
 
 @DATASETS.register_module()
@@ -16,14 +18,16 @@ class ReferDataset(RECDataset):
     """REFER layout: a pickle of referents and a COCO file of their boxes.
 
     Most annotations of the published files are no one's referent, which is as
-    it should be. A referent without annotation or expression is a fault.
+    it should be. A referent without annotation is a fault; one without expression is
+    counted in the log.
 
     Args:
         refs_file (str): The referents, ``refs(*).p``, below ``data_root``.
         ann_file (str): Images and boxes, ``instances.json``, below
             ``data_root``.
         split (str | Sequence[str]): 'train', 'val', 'testA', 'testB' or 'test',
-            whichever the file has; or several.
+            whichever the file has; or several. RefCLEF's joint splits count for
+            each of theirs: 'testAB' for 'testA' and for 'testB'.
         held_out_by (Sequence[str]): Other files like ``refs_file``, below
             ``data_root``. Images of their splits other than 'train' are left out:
             RefCOCO, RefCOCO+ and RefCOCOg share images, and one's training split
@@ -66,7 +70,7 @@ class ReferDataset(RECDataset):
         refs = load_refs(self.refs_file, self.backend_args)
         self._check_splits({ref['split'] for ref in refs})
         images, annotations, faults = read_coco_tables(
-            self.ann_file, backend_args=self.backend_args
+            self.ann_file, with_boxes=self.with_boxes, backend_args=self.backend_args
         )
         faults += duplicates(self.refs_file, 'ref_id', (ref['ref_id'] for ref in refs))
         held_out = {
@@ -76,53 +80,76 @@ class ReferDataset(RECDataset):
             if ref['split'] != 'train'
         }
 
-        expressions = []
-        chosen = (ref for split in self.splits for ref in refs if ref['split'] == split)
-        for ref in chosen:
-            if ref['image_id'] in held_out:
-                continue
-            entry = f'{self.refs_file}: ref_id {ref["ref_id"]}'
-            annotation = annotations.get(ref['ann_id'], {})
-            image = images.get(ref['image_id'], {})
-            if annotation is None or image is None:
-                continue  # faulty, and told as that
-            if not annotation:
-                faults.append(
-                    f'{entry}: its annotation {ref["ann_id"]} is not in {self.ann_file}'
-                )
-            elif not image:
-                faults.append(
-                    f'{entry}: its image {ref["image_id"]} is not in {self.ann_file}'
-                )
-            elif annotation['image_id'] != image['id']:
-                faults.append(
-                    f'{entry}: is on image {image["id"]}, its annotation '
-                    f'{annotation["id"]} on image {annotation["image_id"]}'
-                )
-            elif not ref['sentences']:
-                faults.append(f'{entry}: has no expression')
-            else:
-                expressions += self._ref_expressions(ref, annotation, image, entry)
-        return expressions, faults
+        expressions, silent = [], 0
+        for split in self.splits:
+            for ref in refs:
+                if not in_split(split, ref['split']) or ref['image_id'] in held_out:
+                    continue
+                silent += not ref['sentences']
+                entry = f'{self.refs_file}: ref_id {ref["ref_id"]}'
+                image = images.get(ref['image_id'])
+                annotation = annotations.get(ref['ann_id'])
+                fault = self._wrong_ref(ref, image, annotation, entry)
+                if fault:
+                    faults.append(fault)
+                else:
+                    bbox = annotation['bbox'] if self.with_boxes else None
+                    expressions += self._ref_expressions(ref, split, image, bbox, entry)
+        if silent:
+            print_log(
+                f'{self.label}: {silent} referents have no expression',
+                logger='current',
+            )
+        # several referents may share a faulty image
+        return expressions, list(dict.fromkeys(faults))
+
+    def _wrong_ref(
+        self,
+        ref: dict,
+        image: dict | str | None,
+        annotation: dict | str | None,
+        entry: str,
+    ) -> str | None:
+        """Say what is wrong with a referent's image and annotation, if anything."""
+        named = dict(image=image, annotation=annotation)
+        if not self.with_boxes:
+            del named['annotation']
+        for name, row in named.items():
+            if isinstance(row, str):
+                return row  # its own fault
+            if row is None:
+                key = ref['ann_id' if name == 'annotation' else 'image_id']
+                return f'{entry}: its {name} {key!r} is not in {self.ann_file}'
+        if self.with_boxes and annotation['image_id'] != image['id']:
+            return (
+                f'{entry}: is on image {image["id"]}, its annotation '
+                f'{annotation["id"]} on image {annotation["image_id"]}'
+            )
+        return None
 
     def _ref_expressions(
-        self, ref: dict, annotation: dict, image: dict, entry: str
+        self,
+        ref: dict,
+        split: str,
+        image: dict,
+        bbox: list[float] | None,
+        entry: str,
     ) -> list[dict]:
         """Build the expressions of one referent."""
-        left, top, width, height = annotation['bbox']
         expressions = []
         for sentence in ref['sentences']:
             expression = dict(
                 text=sentence['sent'],
-                split=ref['split'],
+                split=split,
                 sent_id=sentence['sent_id'],
                 img_path=join_path(self.data_prefix['img'], image['file_name']),
                 img_id=image['id'],
                 width=image['width'],
                 height=image['height'],
-                bbox=[left, top, left + width, top + height],
                 entry=f'{entry}, sent_id {sentence["sent_id"]}',
             )
+            if bbox is not None:
+                expression['bbox'] = to_xyxy(bbox, 'xywh')
             if 'kind' in sentence:
                 expression['kind'] = sentence['kind']
             expressions.append(expression)

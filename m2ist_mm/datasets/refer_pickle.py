@@ -2,31 +2,83 @@
 
 import io
 import pickle
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .dataset_error import DatasetError
-from .formats.json_text import read_bytes
+from .formats import read_bytes, read_fields
 
 # What a REFER entry must have, with the type of each value.
-_REF_FIELDS = {
-    'ref_id': int,
-    'ann_id': int,
-    'image_id': int,
-    'split': str,
-    'sentences': list,
+_REF_FIELDS = dict(ref_id=int, ann_id=int | str, image_id=int, split=str)
+_SENTENCE_FIELDS = dict(sent_id=int, sent=str)
+
+
+class _NumberType:
+    """Stand-in for ``numpy.dtype`` that knows numbers alone."""
+
+    def __init__(self, code: str | bytes, *flags: Any) -> None:
+        self.code = _decode(code)
+        if not re.fullmatch(r'[iu][1248]|f[248]|b1', self.code):
+            raise pickle.UnpicklingError(f'it asks for numpy values of {code!r}')
+        self.order = '='
+
+    def __setstate__(self, state: tuple) -> None:
+        self.order = _decode(state[1]) if _decode(state[1]) in ('<', '>') else '='
+
+
+def _number(kind: _NumberType, content: bytes) -> int | float | bool:
+    """Stand-in for numpy's constructor of one number."""
+    if not isinstance(kind, _NumberType):
+        raise pickle.UnpicklingError('it asks for a numpy value that is no number')
+    (number,) = np.frombuffer(content, np.dtype(kind.code).newbyteorder(kind.order))
+    return number.item()
+
+
+def _as_bytes(text: str, encoding: str) -> bytes:
+    """Stand-in for ``_codecs.encode``, by which Python 3 writes bytes in protocol 2."""
+    return _decode(text).encode('latin1')
+
+
+class _StandIn:
+    """A function that a pickle can call and cannot change."""
+
+    __slots__ = ('_function',)
+
+    def __init__(self, function: Callable) -> None:
+        self._function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self._function(*args)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError('it changes what makes its numbers')
+
+
+# what numpy 1 and numpy 2 write for one number
+_STAND_INS = {
+    ('numpy', 'dtype'): _StandIn(_NumberType),
+    ('numpy.core.multiarray', 'scalar'): _StandIn(_number),
+    ('numpy._core.multiarray', 'scalar'): _StandIn(_number),
+    ('_codecs', 'encode'): _StandIn(_as_bytes),
 }
-_SENTENCE_FIELDS = {'sent_id': int, 'sent': str}
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Unpickler of numbers, strings, lists and dicts alone.
+    """Unpickler of numbers, numpy's included, strings, lists and dicts alone.
 
     Every way a pickle has to run code starts from a global (a class or a
-    function looked up by name) or from a persistent id; neither exists here.
+    function looked up by name) or from a persistent id. The four globals that a
+    number of numpy needs are replaced by stand-ins of this module, which make
+    numbers and nothing else; others do not exist here.
     """
 
     def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _STAND_INS:
+            return _STAND_INS[module, name]
         raise pickle.UnpicklingError(
             f'it asks for {module}.{name}, and REFER files hold nothing but '
             'numbers, strings, lists and dicts'
@@ -46,24 +98,30 @@ def _decode(value: Any) -> Any:
     return value
 
 
-def _read_fields(entry: Any, fields: dict[str, type]) -> dict:
-    """Decode an entry's scalar values and check those that must be there.
+def _decode_keys(entry: Any) -> Any:
+    """Decode an entry's keys and scalar values."""
+    if not isinstance(entry, dict):
+        return entry
+    return {_decode(key): _decode(value) for key, value in entry.items()}
+
+
+def _read_ref(entry: Any) -> dict:
+    """Decode a referent and check what it must have.
 
     Raises:
-        ValueError: If a field is missing or of another type.
+        ValueError: Says what is wrong.
     """
-    if not isinstance(entry, dict):
-        raise ValueError(f'is a {type(entry).__name__}, not a dict')
-    entry = {_decode(key): _decode(value) for key, value in entry.items()}
-    for name, kind in fields.items():
-        if name not in entry:
-            raise ValueError(f'has no {name!r}')
-        if not isinstance(entry[name], kind):
-            raise ValueError(
-                f'has a {name!r} that is a {type(entry[name]).__name__}, not '
-                f'{kind.__name__}'
-            )
-    return entry
+    entry = _decode_keys(entry)
+    sentences = read_fields(entry, dict(**_REF_FIELDS, sentences=list))['sentences']
+    sentences = [_decode_keys(sentence) for sentence in sentences]
+    return {
+        **entry,
+        **read_fields(entry, _REF_FIELDS),
+        'sentences': [
+            {**sentence, **read_fields(sentence, _SENTENCE_FIELDS, dict(kind=str))}
+            for sentence in sentences
+        ],
+    }
 
 
 def load_refs(path: str | Path, backend_args: dict | None = None) -> list[dict]:
@@ -78,9 +136,9 @@ def load_refs(path: str | Path, backend_args: dict | None = None) -> list[dict]:
 
     Returns:
         list[dict]: One dict per referent, in the order of the file, with at
-        least ``ref_id``, ``ann_id``, ``image_id`` (int), ``split`` (str) and
-        ``sentences``: a list of dicts with at least ``sent_id`` (int) and
-        ``sent`` (str).
+        least ``ref_id``, ``image_id`` (int), ``ann_id`` (int, or str in RefCLEF),
+        ``split`` (str) and ``sentences``: a list of dicts with at least ``sent_id``
+        (int) and ``sent`` (str).
 
     Raises:
         DatasetError: If the file is missing, incomplete, asks for anything
@@ -105,14 +163,9 @@ def load_refs(path: str | Path, backend_args: dict | None = None) -> list[dict]:
     faults, entries = [], []
     for number, ref in enumerate(refs):
         try:
-            entry = _read_fields(ref, _REF_FIELDS)
-            entry['sentences'] = [
-                _read_fields(sentence, _SENTENCE_FIELDS)
-                for sentence in entry['sentences']
-            ]
-            entries.append(entry)
+            entries.append(_read_ref(ref))
         except ValueError as error:
-            faults.append(f'{path}: entry {number} {error}')
+            faults.append(f'{path}: entry {number}: {error}')
     if faults:
         raise DatasetError(faults)
     return entries

@@ -1,17 +1,14 @@
 """Measuring what a training step costs."""
 
 from .allocation_tracker import AllocationTracker
-from .extrapolation import extrapolate, extrapolate_peak
 from .grouping_plan import GroupingPlan, plan_groups, vision_share
 from .paired_times import PairedTimes
 from .pipeline_profile import PipelineProfile
-from .reference_step import ReferenceStep
 from .saved_activations import SavedActivations, part_of
 from .step_bytes import (
     MeasuredStep,
     StepBytes,
     cuda_peak,
-    extrapolate_step,
     measure_step,
 )
 from .step_flops import step_flops
@@ -24,15 +21,11 @@ __all__ = [
     'MeasuredStep',
     'PairedTimes',
     'PipelineProfile',
-    'ReferenceStep',
     'SavedActivations',
     'StepBytes',
     'SyntheticInputs',
     'TrainingStep',
     'cuda_peak',
-    'extrapolate',
-    'extrapolate_peak',
-    'extrapolate_step',
     'measure_step',
     'part_of',
     'plan_groups',

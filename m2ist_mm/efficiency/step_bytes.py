@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from .allocation_tracker import AllocationTracker
-from .extrapolation import extrapolate, extrapolate_peak
 from .saved_activations import SavedActivations
 from .training_step import TrainingStep
 
@@ -107,30 +106,6 @@ def measure_step(
         peak=parameters + peak,
     )
     return MeasuredStep(images, figures, timeline)
-
-
-def extrapolate_step(low: MeasuredStep, high: MeasuredStep, images: int) -> StepBytes:
-    """Bytes of a step at another batch size, from two that were measured."""
-    sizes = low.images, high.images
-
-    def line(name: str) -> int:
-        values = getattr(low.bytes, name), getattr(high.bytes, name)
-        return extrapolate(sizes, values, images)
-
-    return StepBytes(
-        parameters=line('parameters'),
-        gradients=line('gradients'),
-        optimizer=line('optimizer'),
-        kept=line('kept'),
-        saved={
-            part: extrapolate(
-                sizes, (low.bytes.saved.get(part, 0), high.bytes.saved[part]), images
-            )
-            for part in high.bytes.saved
-        },
-        peak=line('parameters')
-        + extrapolate_peak(sizes, (low.timeline, high.timeline), images),
-    )
 
 
 def cuda_peak(

@@ -27,14 +27,18 @@ class TrainingStep:
     Args:
         config: Config of a model with two towers and of its training.
         device: Where it runs.
+        random_towers: Whether pre-trained weights are left out.
 
     Raises:
         ValueError: The model has no pair of towers.
     """
 
-    def __init__(self, config: Config, device: str = 'cpu') -> None:
+    def __init__(
+        self, config: Config, device: str = 'cpu', random_towers: bool = True
+    ) -> None:
         config = copy.deepcopy(config)
-        use_random_towers(config)
+        if random_towers:
+            use_random_towers(config)
         self.device = torch.device(device)
         torch.manual_seed(0)
         logger = MMLogger.get_current_instance()

@@ -1,6 +1,7 @@
 """Hooks, optimisers and the start of programs."""
 
 from .hooks import (
+    DataCheckHook,
     EpochSeedHook,
     RECVisualizationHook,
     TuningSummaryHook,
@@ -13,6 +14,7 @@ from .optimizers import (
 
 __all__ = [
     'AutocastOptimWrapper',
+    'DataCheckHook',
     'EpochSeedHook',
     'MuonAdamW',
     'RECVisualizationHook',

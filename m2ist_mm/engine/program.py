@@ -7,8 +7,12 @@ import sys
 from collections.abc import Callable
 
 import torch
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from ..checkpoints import safe_loading
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +50,19 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS
     )
+
+
+def run_config(config: Config, stage: str) -> None:
+    """Build the runner of a config and run it; no file that it loads can run code.
+
+    Args:
+        config: A whole config.
+        stage: What the runner shall do, 'train' or 'test'.
+    """
+    with safe_loading():
+        # a runner of another type: MMEngine's FlexibleRunner, for its strategies
+        build = RUNNERS.build if 'runner_type' in config else Runner.from_cfg
+        getattr(build(config), stage)()
 
 
 def run_program(main: Callable[[], int | None]) -> int:

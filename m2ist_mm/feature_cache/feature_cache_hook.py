@@ -11,12 +11,11 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from ..datasets.transforms import RECRandomFlip, swap_left_right
+from ..datasets.transforms import RECRandomFlip, fixed_views, swap_left_right
 from ..engine.hooks.epoch_seed_hook import wrapped_datasets
 from ..models.towers import Tower
 from ..seeding import seeded_generators
 from .feature_cache import FeatureCache
-from .fixed_views import fixed_views
 
 
 @HOOKS.register_module()

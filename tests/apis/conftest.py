@@ -1,28 +1,21 @@
 """A tiny trained model to ask."""
 
-import runpy
-from pathlib import Path
-
 import pytest
 import torch
 from mmdet.registry import MODELS
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from m2ist_mm.checkpoints.tuned_state import frozen_state_keys, tower_identity
-
-write_nano_config = runpy.run_path(
-    str(Path(__file__).resolve().parents[1] / 'nano_config.py')
-)['write_nano_config']
+from m2ist_mm.checkpoints.identity import tower_identity
+from m2ist_mm.checkpoints.tuned_state import frozen_state_keys
+from m2ist_mm.config import load_config_file
 
 
 @pytest.fixture(scope='session')
-def nano(mini_refcoco, tmp_path_factory):
+def nano(nano_path):
     """Config file and checkpoint, which has no towers, as a training writes it."""
-    init_default_scope('mmdet')
-    config = write_nano_config(tmp_path_factory.mktemp('nano'), mini_refcoco)
+    config = nano_path
     torch.manual_seed(3)
-    model = MODELS.build(Config.fromfile(config).model)
+    model = MODELS.build(load_config_file(config).model)
     for parameter in model.bbox_head.parameters():
         # boxes of a head that starts anew are much the same for all expressions
         parameter.data += 0.3 * torch.randn_like(parameter)
@@ -35,7 +28,7 @@ def nano(mini_refcoco, tmp_path_factory):
 
 
 @pytest.fixture(scope='session')
-def other_towers(mini_refcoco, tmp_path_factory):
+def other_towers(write_nano_config, mini_refcoco, tmp_path_factory):
     """The same config with towers of other weights."""
     init_default_scope('mmdet')
     return write_nano_config(tmp_path_factory.mktemp('other'), mini_refcoco, seed=7)

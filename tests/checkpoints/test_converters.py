@@ -101,7 +101,7 @@ def test_transvg_r101_with_40_text_tokens_fits():
     shapes['vl_pos_embed.weight'] = (1 + 40 + 400, 256)
     config = r50_model()
     config.backbone.vision.backbone.depth = 101
-    config.bbox_head.num_text_tokens = 40
+    config.backbone.language.max_tokens = 40
     assert_fits(config, convert_transvg(on_meta(shapes)))
 
 
@@ -281,7 +281,7 @@ def test_mmdet_detector_gives_a_tower_with_its_memory(
 
     features = tower(images, mask)
     assert features.mask.sum(1).tolist() == [0, 3]
-    torch.testing.assert_close(features.input_tokens, encoder_inputs['feat'])
+    torch.testing.assert_close(features.inputs, encoder_inputs['feat'])
     torch.testing.assert_close(features.tokens, memory, rtol=0, atol=1e-5)
 
 

@@ -22,3 +22,15 @@ def build_refer():
         )
 
     return build
+
+
+@pytest.fixture
+def log(monkeypatch):
+    """Lines that datasets write to the log."""
+    lines = []
+    for module in ('rec_dataset', 'refer_dataset'):
+        monkeypatch.setattr(
+            f'm2ist_mm.datasets.{module}.print_log',
+            lambda line, **kwargs: lines.append(line),
+        )
+    return lines

@@ -334,8 +334,7 @@ def test_recipes_differ_as_published(tower, data, epochs, milestone, tokens):
     cfg = load_config_file(CONFIGS.parents[1] / 'm2ist' / f'm2ist_{tower}_{data}.py')
     assert cfg.train_cfg.max_epochs == epochs
     assert cfg.param_scheduler[0].milestones == [milestone]
-    assert cfg.model.data_preprocessor.max_tokens == tokens
-    assert cfg.model.bbox_head.num_text_tokens == tokens
+    assert cfg.model.backbone.language.max_tokens == tokens
     datasets = [dataset for _, dataset in iter_dataset_configs(cfg)]
     assert {dataset.name for dataset in datasets} == {data}
     side = {'r50': 640, 'vitb': 448}[tower]

@@ -26,3 +26,10 @@ def test_worker_error_arrives_as_the_fault_alone():
 def test_error_survives_pickling():
     error = pickle.loads(pickle.dumps(DatasetError(['one', 'two'])))
     assert str(error) == 'one\ntwo'
+
+
+def test_names_that_break_lines_are_escaped():
+    error = DatasetError(['a\nb\x1b[0m\ud800\u200b: caf\u00e9'])
+    assert str(error) == r'a\nb\x1b[0m\ud800\u200b: caf\u00e9'.replace(
+        r'\u00e9', '\u00e9'
+    )

@@ -1,5 +1,6 @@
 import random
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -8,7 +9,7 @@ from mmdet.registry import TRANSFORMS
 from mmengine.dataset import ConcatDataset
 from torch.utils.data import DataLoader
 
-from m2ist_mm.datasets import DatasetError, ReferDataset
+from m2ist_mm.datasets import DatasetError, RECDataset, ReferDataset
 from m2ist_mm.datasets.transforms import has_direction_word
 
 LOAD = [
@@ -106,7 +107,8 @@ def test_broken_image_is_an_error_that_names_it(refer_folder, build_refer, test_
 
 
 def test_broken_image_in_a_worker_is_one_line(refer_folder, build_refer):
-    refer_folder.image_path(0).write_bytes(b'no image')
+    path = refer_folder.image_path(0)
+    path.write_bytes(path.read_bytes()[:-200])
     dataset = build_refer(refer_folder.root, pipeline=LOAD)
     batches = iter(DataLoader(dataset, num_workers=1))
     with pytest.raises(DatasetError) as caught:
@@ -226,13 +228,34 @@ def test_split_without_sound_expression_is_named(refer_folder, build_refer):
     )
 
 
-def test_check_decoding_finds_broken_and_resized_ones(refer_folder, build_refer):
-    import cv2
-
-    broken, resized = refer_folder.image_path(0), refer_folder.image_path(1)
-    broken.write_bytes(broken.read_bytes()[:-100])
+def test_image_of_another_size_than_annotated_is_refused(refer_folder, build_refer):
+    resized = refer_folder.image_path(1)
     cv2.imwrite(str(resized), np.zeros((30, 40, 3), np.uint8))
-    faults = build_refer(refer_folder.root).check_decoding()
-    assert len(faults) == 2
-    assert faults[0].startswith(f'{broken}: broken image')
-    assert faults[1] == f'{resized}: is 40x30 pixels, and 180x220 in the annotations'
+    fault = f'{resized}: is 40x30 pixels, and 180x220 in the annotations'
+    with pytest.raises(DatasetError) as caught:
+        build_refer(refer_folder.root)
+    assert caught.value.faults == [fault]
+    dataset = build_refer(refer_folder.root, filter_cfg=dict(skip_faulty=True))
+    assert len(dataset) == 8
+    unchecked = build_refer(refer_folder.root, check_images=False)
+    assert unchecked.check_decoding() == [fault]
+
+
+def test_check_decoding_finds_truncated_images(refer_folder, build_refer):
+    broken = refer_folder.image_path(0)
+    broken.write_bytes(broken.read_bytes()[:-100])
+    (fault,) = build_refer(refer_folder.root).check_decoding()
+    assert fault.startswith(f'{broken}: broken image')
+
+
+class Unboxed(RECDataset):
+    def load_expressions(self):
+        row = dict(text='dog', split='train', sent_id=0, img_path='a', entry='row 0')
+        return [row], []
+
+
+def test_subclass_must_give_a_box_unless_told_otherwise():
+    with pytest.raises(DatasetError, match='row 0: it has no box'):
+        Unboxed(split='train', check_images=False)
+    kwargs = dict(check_images=False, test_mode=True, serialize_data=False)
+    assert len(Unboxed(split='train', with_boxes=False, **kwargs)) == 1

@@ -215,8 +215,7 @@ def test_every_format_is_reported(folder):
         )
     )
     assert len(report.faults) == 1
-    sizes_are_in_the_file = folder.arguments['file_format'] in ('odvg', 'mdetr')
-    assert report.counts['expressions'] == (3 if sizes_are_in_the_file else 2)
+    assert report.counts['expressions'] == 2
 
 
 def test_images_group_their_expressions(folder):
@@ -288,11 +287,7 @@ def test_empty_file_is_an_error(folder):
 
 def test_broken_image_is_one_line(folder):
     (folder.root / 'images' / 'b.jpg').write_bytes(b'no image')
-    dataset_kind = folder.arguments['file_format']
-    if dataset_kind in ('odvg', 'mdetr'):  # sizes are in the file
-        (fault,) = folder.build().check_decoding()
-    else:
-        (fault,) = folder.faults()
+    (fault,) = folder.faults()
     assert fault.startswith(f'{folder.root}/images/b.jpg: broken image')
 
 
@@ -333,8 +328,18 @@ WRONG_VALUES = {
     'three': ('rows', '[10, 20, 50, 60]', '[10, 20, 50]', 'not four numbers'),
     'number': ('rows', '"Left dog"', '5', "'expression' is 5, not a str"),
     'row': ('row_lines', '{"image": "a.jpg"', '5\n{"image": "a.jpg"', 'is a int, not'),
-    'regions': ('odvg', '"regions": [', '"regions": [{}, ', 'no box or several'),
-    'boxes': ('odvg', '[10, 20, 50, 60]', '[[1, 2, 3, 4]]', 'no box or several'),
+    'regions': ('odvg', '"regions": [', '"regions": [{}, ', 'names 2 regions, and'),
+    'boxes': (
+        'odvg',
+        '[10, 20, 50, 60]',
+        '[[1, 2, 3, 4], [1, 2, 3, 5]]',
+        'holds 2 boxes, and an expression names one',
+    ),
+    'twice': ('rows', '"Left dog"', '"a", "image": "b"', "has the key 'image' twice"),
+    'again': ('odvg', '"width":', '"width": 5, "width":', "line 1 .*key 'width' twice"),
+    'coco': ('mdetr', '"width":', '"id": 5, "width":', "has the key 'id' twice"),
+    'surrogate': ('rows', '"Left dog"', r'"a \ud83d"', r"\\ud83d' has half of a surr"),
+    'image_name': ('odvg', '"a.jpg"', r'"\udc00"', "its 'filename' .* half of a surr"),
     'no_list': ('mdetr', '"images"', '"image"', "has no list 'images'"),
     'unboxed': ('mdetr', '"image_id": 40', '"image_id": 41', 'has 0 annotations'),
     'stray': ('mdetr', '"image_id": 40', '"image_id": 99', 'id 99: has annotations a'),
@@ -366,8 +371,9 @@ def test_wrong_value_is_named(make_folder, case):
         ([('a.jpg', [1, 2, 3, 4])], r'entry 0: is not \(image, mask file, box'),
         ([('a.jpg', [1, 2, 3], 'dog')], 'entry 0: .*not four numbers'),
         ([('a.jpg', None, 'dog')], 'entry 0: .*not four numbers'),
-        ([('a.jpg', np.eye(2), 'dog')], 'entry 0: .*not four numbers'),
-        ([(5, [1, 2, 3, 4], 'dog')], 'its image or its expression is no text'),
+        ([('a.jpg', np.eye(2), 'dog')], 'entry 0: .*holds 2 boxes'),
+        ([(5, [1, 2, 3, 4], 'dog')], "its 'image' is 5, not a str"),
+        ([('a.jpg', [1, 2, 3, 4], b'dog')], "its 'expression' is b'dog', not a str"),
     ],
 )
 def test_wrong_list_is_named(make_folder, content, message):
@@ -450,7 +456,15 @@ def test_duplicate_ids_are_refused(make_folder):
     folder = make_folder('rows')
     own_data(folder, [own_row(split='train', sent_id=4) for _ in range(2)])
     (fault,) = folder.faults()
-    assert fault.endswith('all.json: entry 1: its sent_id 4 is not unique')
+    assert 'all.json: entry 1: its sent_id 4 is not unique: ' in fault
+    assert fault.endswith('all.json: entry 0 has it too')
+
+
+def test_row_without_id_gets_one_that_no_row_has(make_folder):
+    folder = make_folder('rows')
+    ids = [1, None, 3, None, None]
+    own_data(folder, [own_row(split='train', sent_id=number) for number in ids])
+    assert [s['sent_id'] for s in folder.samples()] == [[1], [5], [3], [6], [4]]
 
 
 def test_one_file_without_splits_is_not_read_as_any_split(make_folder):
@@ -546,3 +560,299 @@ def test_folder_in_the_place_of_a_file_is_one_line(folder):
     folder.path().mkdir()
     (fault,) = folder.faults()
     assert fault.startswith(f'{folder.path()}: cannot be read: ')
+
+
+# -- other forms of the same values ------------------------------------------
+
+
+def test_json_may_be_utf_16(folder):
+    if folder.path().suffix == '.pth':
+        pytest.skip('no text')
+    # as PowerShell writes it
+    content = folder.path().read_text().replace('\n', '\r\n')
+    folder.path().write_bytes(content.encode('utf-16'))
+    assert len(folder.build()) == 3
+
+
+def test_other_encodings_are_named(folder):
+    if folder.path().suffix == '.pth':
+        pytest.skip('no text')
+    content = folder.path().read_text().replace('Left dog', 'caf\u00e9')
+    folder.path().write_bytes(content.encode('latin1'))
+    (fault,) = folder.faults()
+    assert fault.startswith(f'{folder.path()}: is no UTF-8 text')
+    assert 'save it as UTF-8' in fault
+
+
+def test_line_separators_within_a_text_end_no_line(make_folder):
+    folder = make_folder('row_lines')
+    row = json.dumps(own_row(), ensure_ascii=False).replace('dog', 'a\u2028dog')
+    folder.path().write_text(row)
+    (sample,) = folder.samples()
+    assert sample['text'] == ['a\u2028dog']
+
+
+@pytest.mark.parametrize('name', ['odvg', 'mdetr'])
+def test_sizes_may_be_whole_floats(make_folder, name):
+    folder = make_folder(name)
+    folder.change_text(lambda text: text.replace('"width": 100', '"width": 100.0'))
+    assert folder.samples()[0]['width'] == 100
+    folder.change_text(lambda text: text.replace('"width": 100.0', '"width": 100.5'))
+    assert any("its 'width' is 100.5, not a int" in f for f in folder.faults())
+
+
+@pytest.mark.parametrize('name', ['rows', 'odvg'])
+def test_one_box_may_stand_in_a_list(make_folder, name):
+    folder = make_folder(name)
+    folder.change_text(
+        lambda text: text.replace('[10, 20, 50, 60]', '[[10, 20, 50, 60]]')
+    )
+    assert folder.samples()[0]['instances'][0]['bbox'] == [10, 20, 50, 60]
+
+
+def test_boxes_of_a_list_may_hold_numbers_of_numpy(make_folder):
+    folder = make_folder('transvg_arrays')
+    bbox = list(np.array([1, 2, 30, 40], np.float64))
+    assert isinstance(bbox[0], np.float64)
+    torch.save([('a.jpg', bbox, 'dog')], folder.path())
+    (sample,) = folder.samples()
+    assert sample['instances'][0]['bbox'] == [1, 2, 30, 40]
+
+
+def test_null_is_no_value_of_an_optional_key(make_folder):
+    folder = make_folder('rows')
+    own_data(folder, [own_row(split='train', kind=None, sent_id=None)])
+    (sample,) = folder.samples()
+    assert 'kind' not in sample
+    assert sample['sent_id'] == [0]
+
+
+def test_rows_of_a_joint_split_count_for_both(make_folder):
+    folder = make_folder('rows')
+    splits = ('testAB', 'testA', 'testB', 'testBC')
+    own_data(folder, [own_row(split=split) for split in splits])
+    samples = folder.samples(['testA', 'testB'])
+    found = [(s['split'], s['sent_id'][0]) for s in samples]
+    assert found == [
+        ('testA', 0),
+        ('testA', 1),
+        ('testB', 0),
+        ('testB', 2),
+        ('testB', 3),
+    ]
+    with pytest.raises(DatasetError, match="no split 'testD'"):
+        folder.build('testD')
+
+
+def rename(folder, old, new):
+    (folder.root / 'images' / 'a.jpg').rename(folder.root / 'images' / old)
+    folder.write(folder.path(), [(new, 'dog', [1, 2, 30, 40])])
+
+
+@pytest.mark.parametrize(
+    ('there', 'named'),
+    [
+        ('000000000009.jpg', 'COCO_train2014_000000000009.jpg'),
+        ('000000000009.jpg', 'COCO_val2014_000000000009.jpg'),
+        ('COCO_train2014_000000000009.jpg', '000000000009.jpg'),
+        ('COCO_val2014_000000000009.jpg', '000000000009.jpg'),
+    ],
+)
+def test_images_of_coco_are_found_by_their_other_name(make_folder, there, named):
+    folder = make_folder('rows')
+    rename(folder, there, named)
+    (sample,) = folder.samples()
+    assert sample['img_path'] == str(folder.root / 'images' / there)
+
+
+def test_other_numbers_are_no_other_name(make_folder):
+    folder = make_folder('rows')
+    rename(folder, '000000000009.jpg', 'COCO_train2014_000000000008.jpg')
+    (fault,) = folder.faults()
+    assert 'COCO_train2014_000000000008.jpg: no such image' in fault
+
+
+# -- boxes ---------------------------------------------------------------------
+
+
+def many(bbox, count=20, image='a.jpg'):
+    return [(image, f'dog {number}', list(bbox)) for number in range(count)]
+
+
+# what a box of a.jpg, 100 x 80 pixels, is in each unit
+UNITS = {
+    'relative': [0.1, 0.25, 0.5, 0.75],
+    'percent': [10, 25, 50, 75],
+    'permille': [100, 250, 500, 750],
+}
+
+
+@pytest.mark.parametrize('unit', UNITS)
+def test_boxes_in_another_unit_are_converted(folder, unit):
+    folder.write(folder.path(), many(UNITS[unit], 2))
+    for sample in folder.samples(box_unit=unit):
+        bbox = sample['instances'][0]['bbox']
+        assert bbox == pytest.approx([10, 20, 50, 60], abs=1e-4)
+
+
+def enlarge(folder, width, height):
+    """Make images larger than all boxes in the other units."""
+    for image in SIZES:
+        cv2.imwrite(
+            str(folder.root / 'images' / image), np.zeros((height, width, 3), np.uint8)
+        )
+
+
+@pytest.mark.parametrize(
+    ('unit', 'bbox'),
+    [
+        ('relative', [0, 0.25, 0.5, 1]),
+        ('relative', [0, 0.25, 0.5, 1.002]),
+        ('percent', [10, 25, 50, 99.5]),
+        ('permille', [100, 250, 500, 1000]),
+    ],
+)
+def test_boxes_that_look_like_another_unit_are_refused(make_folder, unit, bbox):
+    folder = make_folder('rows')
+    enlarge(folder, 1200, 1100)
+    folder.write(folder.path(), many(bbox))
+    message = f"all 20 boxes lie within .* in {unit} .* box_unit='{unit}', or .*'pixel'"
+    with pytest.raises(DatasetError, match=message) as caught:
+        folder.build()
+    assert caught.value.faults[0].startswith(f'{folder.path()}: ')
+    with pytest.raises(DatasetError, match=message):
+        folder.build(filter_cfg=dict(skip_faulty=True))
+    assert len(folder.build(box_unit='pixel')) == 20
+    sample = folder.samples(box_unit=unit, box_tolerance=3)[0]
+    assert (
+        sample['instances'][0]['bbox'][0]
+        == bbox[0]
+        * 1200
+        / {
+            'relative': 1,
+            'percent': 100,
+            'permille': 1000,
+        }[unit]
+    )
+    # fewer may be small by chance
+    folder.write(folder.path(), many(bbox, 19))
+    assert len(folder.build()) == 19
+
+
+def test_pixels_look_like_no_other_unit(make_folder):
+    folder = make_folder('rows')
+    # within 100, as is one of the images; within 1000, as are both
+    folder.write(folder.path(), [*many([10, 25, 50, 75]), *many([1, 2, 60, 90], 1)])
+    folder.write(folder.path(), many([10, 25, 50, 75]))
+    assert len(folder.build()) == 20
+    enlarge(folder, 1200, 1100)
+    folder.write(folder.path(), [*many([10, 25, 50, 75]), *many([9, 9, 1100, 90], 1)])
+    assert len(folder.build()) == 21
+
+
+def test_without_sizes_boxes_can_be_relative_alone(make_folder):
+    folder = make_folder('rows')
+    folder.write(folder.path(), many([10, 25, 50, 75]))
+    assert len(folder.build(check_images=False)) == 20
+    folder.write(folder.path(), many([0.1, 0.2, 0.3, 0.4]))
+    with pytest.raises(DatasetError, match="box_unit='relative'"):
+        folder.build(check_images=False)
+    with pytest.raises(
+        DatasetError, match='size of its image is not known, .*relative'
+    ):
+        folder.build(check_images=False, box_unit='relative')
+
+
+def test_reversed_corners_are_told_as_that(folder):
+    folder.write(folder.path(), many([50, 20, 10, 60], 1))
+    (fault,) = folder.faults()
+    assert 'has its corners reversed: left 50 is beyond right 10' in fault
+    folder.write(folder.path(), many([10, 60, 50, 20], 1))
+    (fault,) = folder.faults()
+    assert 'has its corners reversed: top 60 is beyond bottom 20' in fault
+
+
+def test_tolerance_of_boxes_outside_is_an_option(folder, log):
+    folder.write(folder.path(), many([-3, 20, 50, 60], 2))
+    assert 'by more than box_tolerance=1' in folder.faults()[0]
+    samples = folder.samples(box_tolerance=3)
+    assert [s['instances'][0]['bbox'] for s in samples] == [[0, 20, 50, 60]] * 2
+    assert log == [
+        'RECFileDataset train: clipped the boxes of 2 expressions that left their '
+        'image by up to 3 pixels'
+    ]
+
+
+def test_a_box_outside_altogether_is_never_tolerated(folder):
+    folder.write(folder.path(), many([-9, 20, -2, 60], 1))
+    (fault,) = folder.faults(box_tolerance=100)
+    assert 'leaves the image of 100x80 pixels' in fault
+
+
+def test_expressions_without_boxes_can_be_predicted(folder):
+    content = folder.path()
+    if folder.arguments['file_format'] == 'rows':
+        content.write_text(content.read_text().replace('"bbox"', '"none"'))
+    samples = folder.samples(with_boxes=False, test_mode=True)
+    assert [sample['text'][0] for sample in samples] == [
+        text.lower() for _, text, _ in EXPRESSIONS['train']
+    ]
+    assert [sample['instances'] for sample in samples] == [[]] * 3
+
+
+# -- texts -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['\0', '\x07\x1b', '\u200b\u200d', '\ufeff', '\u00ad ', '\u2800', '\u3164\ufe0f'],
+)
+def test_text_without_visible_character_is_refused(folder, text):
+    folder.write(folder.path(), [('a.jpg', text, [1, 2, 30, 40])])
+    (fault,) = folder.faults()
+    assert fault.endswith('has no visible character')
+    assert fault.isprintable()
+
+
+@pytest.mark.parametrize(
+    'text', ['?', '7', '\u0e41\u0e21\u0e27', '\U0001f415', 'a\u200b', '\u4eba']
+)
+def test_text_of_any_language_is_taken(folder, text):
+    folder.write(folder.path(), [('a.jpg', text, [1, 2, 30, 40])])
+    assert folder.samples()[0]['text'] == [text]
+
+
+# -- arguments -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (dict(lowercase='no'), "lowercase='no': must be True or False"),
+        (dict(check_images=1), 'check_images=1: must be True or False'),
+        (dict(with_boxes=None), 'with_boxes=None: must be True or False'),
+        (dict(with_boxes=False), 'can be predicted, not learnt; test_mode=True is'),
+        (dict(seed=-1), 'seed=-1: must be a whole number of at least 0'),
+        (dict(max_expressions_per_sample=1.5), 'sample=1.5: must be a whole number'),
+        (dict(box_tolerance=-1), 'box_tolerance=-1: must be a number of at least 0'),
+        (
+            dict(box_unit='cm'),
+            "box_unit='cm': must be one of None, 'pixel', 'relative'",
+        ),
+        (
+            dict(filter_cfg=dict(skip_fualty=True)),
+            "'skip_fualty': True.*the only filter",
+        ),
+        (dict(filter_cfg=dict(filter_empty_gt=True)), 'the only filter there is'),
+        (dict(filter_cfg=dict(skip_faulty='no')), r'must be None or dict\(skip_faulty'),
+        (dict(proposal_file='a.pkl'), 'proposal_file is not read: it is a pickle'),
+        (dict(split=5), r'split=\(5,\): must be one name, or several, each once'),
+        (dict(split=[]), r'split=\(\): must be one name'),
+        (dict(split=['val', 'val']), 'each once'),
+    ],
+)
+def test_arguments_that_mean_nothing_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        RECFileDataset(
+            **{'split': 'train', 'ann_file': 'a', 'file_format': 'rows', **arguments}
+        )

@@ -1,4 +1,5 @@
 import json
+import pickle
 
 import pytest
 from mmengine import fileio
@@ -172,7 +173,6 @@ FAULTS = {
     'annotation': (refs_change(ann_id=999), 'ref_id 1: its annotation 999 is not in'),
     'image': (refs_change(image_id=999), 'ref_id 1: its image 999 is not in'),
     'other_image': (refs_change(image_id=4), 'ref_id 1: is on image 4, its annotation'),
-    'no_expression': (refs_change(sentences=[]), 'ref_id 1: has no expression'),
     'ref_id': (refs_change(ref_id=0), 'ref_id 0 occurs 2 times'),
     'sent_id': (sentence_change(sent_id=0), 'sent_id 0: its sent_id 0 is not unique'),
     'empty': (sentence_change(sent='  '), 'sent_id 2: the expression is empty'),
@@ -285,3 +285,69 @@ def test_annotations_are_read_by_the_backend(refer_folder, build_refer, monkeypa
     build_refer(refer_folder.root, backend_args=backend_args)
     files = (refer_folder.refs_path, refer_folder.instances_path)
     assert asked == [(str(path), backend_args) for path in files]
+
+
+def as_refclef(refs, instances):
+    """RefCLEF has ids of annotations such as '8756_2', and joint splits."""
+    names = {}
+    for annotation in instances['annotations']:
+        names[annotation['id']] = f'{annotation["image_id"]}_{annotation["id"]}'
+        annotation['id'] = names[annotation['id']]
+    for ref in refs:
+        ref['ann_id'] = names[ref['ann_id']]
+        if ref['split'] == 'testB':
+            ref['split'] = 'testAB'
+
+
+def test_refclef_is_read(refer_folder, build_refer):
+    refs = pickle.loads(refer_folder.refs_path.read_bytes())
+    refer_folder.change_instances(lambda instances: as_refclef(refs, instances))
+    refer_folder.refs_path.write_bytes(pickle.dumps(refs))
+    assert len(build_refer(refer_folder.root)) == 12
+    dataset = build_refer(refer_folder.root, ['testA', 'testB'])
+    splits = [dataset.get_data_info(i)['split'] for i in range(len(dataset))]
+    assert splits == ['testA'] * 8 + ['testB'] * 4
+
+
+def test_referents_without_expression_are_counted(refer_folder, build_refer, log):
+    refs_change(sentences=[])(refer_folder)
+    assert len(build_refer(refer_folder.root)) == 10
+    assert log == ['ReferDataset train: 1 referents have no expression']
+
+
+def test_sentences_may_be_a_tuple(refer_folder, build_refer):
+    refer_folder.change_refs(
+        lambda refs: [ref.update(sentences=tuple(ref['sentences'])) for ref in refs]
+    )
+    assert len(build_refer(refer_folder.root)) == 12
+
+
+def test_faulty_annotations_that_no_referent_names_do_not_count(
+    refer_folder, build_refer
+):
+    def spoil(instances):
+        instances['annotations'] += [
+            dict(id=1, image_id=0),
+            dict(id=2, image_id=0, bbox='none'),
+        ]
+        instances['images'].append(dict(id=77, file_name='none.jpg'))
+
+    refer_folder.change_instances(spoil)
+    dataset = build_refer(refer_folder.root)
+    assert len(dataset) == 12
+    assert dataset.faults == []
+
+
+def test_entries_without_an_id_are_faults(refer_folder, build_refer):
+    refer_folder.change_instances(
+        lambda i: i['annotations'].append(dict(image_id=0, bbox=[0, 0, 5, 5]))
+    )
+    with pytest.raises(DatasetError, match="annotations entry 14: has no 'id'"):
+        build_refer(refer_folder.root)
+
+
+def test_referents_without_boxes_can_be_predicted(refer_folder, build_refer):
+    refer_folder.change_instances(lambda instances: instances.pop('annotations'))
+    dataset = build_refer(refer_folder.root, with_boxes=False, test_mode=True)
+    assert len(dataset) == 12
+    assert dataset.get_data_info(0)['instances'] == []

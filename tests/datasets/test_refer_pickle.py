@@ -2,6 +2,7 @@ import os
 import pickle
 import struct
 
+import numpy as np
 import pytest
 
 from m2ist_mm.datasets import DatasetError, load_refs
@@ -134,10 +135,10 @@ def test_missing_file_names_the_remedy(tmp_path):
 @pytest.mark.parametrize(
     ('ref', 'message'),
     [
-        ('text', 'entry 1 is a str, not a dict'),
-        ({k: v for k, v in REF.items() if k != 'ann_id'}, "entry 1 has no 'ann_id'"),
-        ({**REF, 'ref_id': 'five'}, "entry 1 has a 'ref_id' that is a str, not int"),
-        ({**REF, 'sentences': [{'sent_id': 1}]}, "entry 1 has no 'sent'"),
+        ('text', 'entry 1: is a str, not a dict'),
+        ({k: v for k, v in REF.items() if k != 'ann_id'}, "entry 1: has no 'ann_id'"),
+        ({**REF, 'ref_id': 'five'}, "entry 1: its 'ref_id' is 'five', not a int"),
+        ({**REF, 'sentences': [{'sent_id': 1}]}, "entry 1: has no 'sent'"),
     ],
 )
 def test_malformed_entry_is_named(refs_file, ref, message):
@@ -148,3 +149,48 @@ def test_malformed_entry_is_named(refs_file, ref, message):
 def test_file_that_is_no_list_is_refused(refs_file):
     with pytest.raises(DatasetError, match='holds a dict, not a list'):
         load_refs(refs_file(pickle.dumps({'refs': []})))
+
+
+@pytest.mark.parametrize('protocol', range(6))
+@pytest.mark.parametrize('kind', [np.int32, np.int64, np.uint8, np.float64, '>i4'])
+def test_numbers_of_numpy_are_read(refs_file, protocol, kind):
+    number = np.dtype(kind).type(5)
+    ref = {**REF, 'ref_id': number, 'sentences': [{'sent_id': number, 'sent': 'dog'}]}
+    content = pickle.dumps([ref], protocol)
+    assert b'scalar' in content
+    (read,) = load_refs(refs_file(content))
+    assert read['ref_id'] == read['sentences'][0]['sent_id'] == 5
+    assert type(read['ref_id']) is int
+
+
+def test_numbers_of_numpy_1_are_read(refs_file):
+    content = pickle.dumps([{**REF, 'ref_id': np.int64(5)}], 2)
+    old = content.replace(b'numpy._core.multiarray', b'numpy.core.multiarray')
+    assert old != content
+    assert load_refs(refs_file(old))[0]['ref_id'] == 5
+
+
+def numpy_bombs():
+    scalar, dtype = b'cnumpy.core.multiarray\nscalar\n', b'cnumpy\ndtype\n'
+    yield b"%s(S'O8'\ntR." % dtype  # objects
+    yield b"%s(S'V8'\ntR." % dtype
+    yield b"%s(%s(S'i8'\ntRS'short'\ntR." % (scalar, dtype)
+    yield b"%s(I5\nS'abcdefgh'\ntR." % scalar
+    yield b"%s(dS'a'\nI5\nsb." % scalar  # changes the function itself
+    yield b"%s(dS'code'\nI5\nsb." % dtype
+    yield b'cnumpy\nndarray\n(I1\ntR.'
+    yield pickle.dumps(np.zeros(3))
+    yield pickle.dumps(np.array([{}]))
+
+
+@pytest.mark.parametrize('number', range(9))
+def test_other_values_of_numpy_are_refused(refs_file, number):
+    with pytest.raises(DatasetError, match='not a REFER file'):
+        load_refs(refs_file(list(numpy_bombs())[number]))
+    assert load_refs(refs_file(pickle.dumps([{**REF, 'ref_id': np.int64(5)}])))
+
+
+def test_surrogates_are_refused(refs_file):
+    ref = {**REF, 'sentences': [{'sent_id': 1, 'sent': 'a \ud83d'}]}
+    with pytest.raises(DatasetError, match='entry 0: .*half of a surrogate pair'):
+        load_refs(refs_file(pickle.dumps([ref])))

@@ -6,7 +6,7 @@ import pytest
 
 import m2ist_mm.feature_cache  # noqa: F401  (as a config with a cache does)
 from m2ist_mm.config import load_config_file
-from m2ist_mm.efficiency import TrainingStep, extrapolate_step, measure_step
+from m2ist_mm.efficiency import TrainingStep, measure_step
 
 
 @pytest.fixture(scope='module')
@@ -56,12 +56,6 @@ def test_frozen_towers_save_nothing(measured):
     assert set(tuned) - set(frozen) == {'vision tower', 'language tower'}
 
 
-def test_extrapolation_is_what_is_measured(configs, measured):
-    build = partial(TrainingStep, configs['tuned'])
-    high, third = (measure_step(build, images, 1) for images in (3, 8))
-    assert extrapolate_step(measured['tuned'], high, 8) == third.bytes
-
-
 def test_repetition_gives_the_same(configs, measured):
     build = partial(TrainingStep, configs['frozen'])
     assert measure_step(build, 2, 1) == measured['frozen']
@@ -72,7 +66,7 @@ def test_text_cache_is_what_is_kept(nano_config):
         type='FeatureCacheHook', language=dict(folder='cache')
     )
     measured = measure_step(partial(TrainingStep, nano_config), 2, 3).bytes
-    # 6 expressions of 8 tokens, each with its mask and 24 channels of tokens, input
+    # 6 expressions of 8 tokens, each with its mask and 48 channels of tokens, input
     # tokens and two taps of two layers
-    assert measured.kept == 6 * 8 * (1 + (2 + 2 * 2) * 24 * 4)
+    assert measured.kept == 6 * 8 * (1 + (2 + 2 * 2) * 48 * 4)
     assert not Path('cache').exists()

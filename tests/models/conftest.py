@@ -10,7 +10,7 @@ from mmdet.structures import DetDataSample
 from mmengine import ConfigDict
 from mmengine.structures import InstanceData
 
-from m2ist_mm.structures import Placement
+from m2ist_mm.structures import InputSpec, Placement
 
 # not square, so that height and width cannot be exchanged; stride 32
 CANVAS = (128, 96)
@@ -150,6 +150,43 @@ def make_neck(backbone_config):
         return backbone, MODELS.build(config, default_args=dict(towers=backbone.towers))
 
     return make
+
+
+class StandInTower:
+    """What side networks and heads ask of a tower, without a tower.
+
+    Args:
+        embed_dims: Width of the output.
+        grid: Rows and columns of a vision tower's tokens.
+        max_tokens: Most tokens of a language tower.
+        tap_widths: Kind of tap to its width; that of the output unless given.
+        norms: Kind of tap to the LayerNorms behind it.
+    """
+
+    def __init__(
+        self, embed_dims, grid=None, max_tokens=None, tap_widths=None, norms=None
+    ):
+        self.embed_dims = embed_dims
+        self.grid = grid
+        self.input_spec = InputSpec(max_tokens=max_tokens)
+        self.tap_widths = tap_widths or {}
+        self.norms = norms or {}
+        self.wanted = {}
+
+    def tap(self, wanted):
+        self.wanted = wanted
+
+    def tap_channels(self, kind, layers):
+        return [self.tap_widths.get(kind, self.embed_dims)] * len(layers)
+
+    def find(self, table, kind, layers=None):
+        assert table == 'norms'
+        return [self.norms[kind][layer] for layer in layers]
+
+
+@pytest.fixture(scope='session')
+def stand_in():
+    return StandInTower
 
 
 @pytest.fixture

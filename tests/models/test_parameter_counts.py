@@ -49,18 +49,20 @@ def test_sizes_of_the_towers(r50):
     assert size(language) == LANGUAGE
 
 
-def test_sizes_of_the_side_networks(r50):
+def test_sizes_of_the_side_networks(r50, stand_in):
+    towers = dict(vision=stand_in(256), language=stand_in(768))
+    pair = dict(type='M3ISA', towers=towers, vision_layers=[0], language_layers=[0])
     assert size(r50.neck) == 2_975_232
-    assert size(MODELS.build(dict(type='M3ISA', num_pairs=1))) == PAIR
+    assert size(MODELS.build(pair)) == PAIR
     sizes = {
-        name: size(MODELS.build(dict(type='M3ISA', num_pairs=1, experts=(name,))))
+        name: size(MODELS.build(dict(pair, experts=(name,))))
         for name in ('vea', 'lea', 'iea')
     }
     bottleneck = 128 * (256 + 256) + 128 + 256
     assert sizes['vea'] == bottleneck + 2 * 256
     assert sizes['lea'] == 128 * (768 + 768) + 128 + 768 + 2 * 768
     assert sum(sizes.values()) == PAIR
-    separate = MODELS.build(dict(type='M3ISA', num_pairs=1, share=False))
+    separate = MODELS.build(dict(pair, share=False))
     assert size(separate) == PAIR + 128 * 256 + 256
 
 
@@ -101,7 +103,11 @@ def test_counts_without_side_networks(model_config):
 def test_tuned_weights_of_the_r50_model_are_at_most_46_megabytes(r50):
     for tower in r50.backbone.towers.values():
         tower.weights = 'pre-trained'
-    left_out = {f'backbone.{name}' for name in r50.backbone.frozen_state_keys()}
+    left_out = {
+        f'backbone.{name}.{key}'
+        for name, tower in r50.backbone.towers.items()
+        for key in tower.frozen_state_keys()
+    }
     tuned = [
         value.numel() * value.element_size()
         for name, value in r50.state_dict().items()

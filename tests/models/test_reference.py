@@ -10,6 +10,7 @@ from mmdet.registry import MODELS
 from mmengine import Config
 
 from m2ist_mm.checkpoints import convert_transvg, load_exactly
+from m2ist_mm.structures import Features
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / 'tests/data/reference'
@@ -48,7 +49,7 @@ def r50_config(**backbone):
 @pytest.fixture(scope='module')
 def transvg():
     reference = np.load(REFERENCE / 'transvg_r50.npz')
-    config = r50_config(vision_layers=[], language_layers=[])
+    config = r50_config()
     config.neck = None
     model = MODELS.build(config).eval()
     load_exactly(model, convert_transvg(formula_state(reference)), 'reference')
@@ -69,8 +70,7 @@ def transvg():
     )
     with torch.no_grad():
         vision, language = model.backbone(*(inputs[key] for key in list(inputs)[:4]))
-        features = vision.tokens, vision.mask, language.tokens, language.mask
-        boxes = model.bbox_head(*features, inputs['image_index'])
+        boxes = model.ground(Features(vision, language, inputs['image_index']))
     return reference, vision, language, boxes, model, inputs
 
 
@@ -92,7 +92,7 @@ def test_transvg_boxes_match_reference(transvg):
     np.testing.assert_allclose(boxes, reference['boxes_cxcywh'], **TOLERANCE)
 
 
-def test_text_trimmed_to_the_longest_gives_the_same_box(transvg):
+def test_text_and_padding_trimmed_to_the_longest_give_the_same_box(transvg):
     _, _, _, boxes, model, inputs = transvg
     with torch.no_grad():
         trimmed = model._forward(
@@ -110,9 +110,9 @@ def test_text_trimmed_to_the_longest_gives_the_same_box(transvg):
 def test_m2ist_vision_side_matches_reference():
     reference = np.load(REFERENCE / 'm2ist_vision_side.npz')
     config = r50_config(
-        language=dict(type='TransformersTower', weights=None, arch=TINY_BERT),
-        language_layers=[],
+        language=dict(type='TransformersTower', weights=None, arch=TINY_BERT)
     )
+    config.neck.language_layers = [0] * 6
     model = MODELS.build(config).eval()
     state = convert_transvg(formula_state(reference))
     tower = {
@@ -138,13 +138,13 @@ def test_m2ist_vision_side_matches_reference():
     mask[1, 448:] = True
     images[np.broadcast_to(mask[:, None], images.shape)] = 0
     with torch.no_grad():
-        vision = model.backbone.extract_vision(
+        vision = model.backbone.vision.encode(
             torch.from_numpy(images), torch.from_numpy(mask)
         )
         total = sum(model.neck.vision_side(vision))
     np.testing.assert_array_equal(vision.mask.numpy(), reference['visual_mask'])
     for value, key in (
-        (vision.input_tokens, 'src'),
+        (vision.inputs, 'src'),
         (vision.tokens, 'memory'),
         (total, 'side'),
     ):

@@ -1,29 +1,22 @@
 import json
 import re
-import runpy
-from pathlib import Path
 
 import pytest
 import torch
 from mmdet.registry import MODELS
-from mmengine.registry import init_default_scope
 
 from m2ist_mm.config import load_config_file
 
-ROOT = Path(__file__).resolve().parents[2]
 TOOL = 'tools/image_demo.py'
 
 
 @pytest.fixture(scope='module')
-def nano(tmp_path_factory, mini_refcoco):
+def nano(nano_path):
     """Options that name a tiny model and a checkpoint that nothing has trained."""
-    init_default_scope('mmdet')
-    folder = tmp_path_factory.mktemp('nano')
-    write = runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
-    config = write(folder, mini_refcoco)
-    state = MODELS.build(load_config_file(config).model).state_dict()
-    torch.save(dict(state_dict=state, meta={}), folder / 'start.pth')
-    return '--config', config, '--checkpoint', folder / 'start.pth', '--device', 'cpu'
+    state = MODELS.build(load_config_file(nano_path).model).state_dict()
+    checkpoint = nano_path.with_name('start.pth')
+    torch.save(dict(state_dict=state, meta={}), checkpoint)
+    return '--config', nano_path, '--checkpoint', checkpoint, '--device', 'cpu'
 
 
 @pytest.fixture

@@ -7,24 +7,20 @@ import torch
 from mmdet.registry import MODELS
 
 from m2ist_mm.config import load_config_file
+from m2ist_mm.datasets import PadToCanvas
+from m2ist_mm.evaluation import RECMetric
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope='module')
-def nano(tmp_path_factory, mini_refcoco):
+def nano(nano_path):
     """Config of a tiny model, and a checkpoint of it that nothing has trained."""
-    from mmengine.registry import init_default_scope
-
-    init_default_scope('mmdet')
-    folder = tmp_path_factory.mktemp('nano')
-    write = runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
-    config_path = write(folder, mini_refcoco)
-    model = MODELS.build(load_config_file(config_path).model)
+    model = MODELS.build(load_config_file(nano_path).model)
     model.init_weights()
-    checkpoint = folder / 'start.pth'
+    checkpoint = nano_path.with_name('untrained.pth')
     torch.save(dict(state_dict=model.state_dict(), meta={}), checkpoint)
-    return config_path, checkpoint
+    return nano_path, checkpoint
 
 
 def options(tmp_path, name):
@@ -85,3 +81,48 @@ def test_checkpoint_that_could_run_code_is_refused_in_one_line(
     assert 'bomb.pth' in error
     assert 'could run code' in error
     assert not (tmp_path / 'ran').exists()
+
+
+def test_test_set_without_boxes_is_predicted(run_tool, nano, tmp_path, capsys):
+    config, checkpoint = nano
+    unboxed = config.with_name('unboxed.py')
+    unboxed.write_text(
+        f'_base_ = {str(config)!r}\n'
+        'test_dataloader = dict(dataset=dict(with_boxes=False))\n'
+    )
+    assert run_tool('tools/test.py', unboxed, checkpoint, *options(tmp_path, 'a')) == 1
+    assert '--out FILE.json writes the predictions' in capsys.readouterr().err
+    out = tmp_path / 'results.json'
+    arguments = (unboxed, checkpoint, '--out', out, *options(tmp_path, 'b'))
+    assert run_tool('tools/test.py', *arguments) == 0
+    results = json.loads(out.read_text())
+    assert sorted(entry['sent_id'] for entry in results) == list(range(12, 20))
+    for entry in results:
+        assert len(entry['pred_bbox']) == 4
+        assert entry['gt_bbox'] is entry['iou'] is None
+
+
+@pytest.mark.parametrize('scope', ['mmdet.', None])
+def test_types_may_be_classes_or_have_a_scope(nano, scope):
+    def name(kind):
+        return kind if scope is None else scope + kind.__name__
+
+    config = load_config_file(nano[0])
+    config.test_evaluator = [dict(type='DumpResults'), dict(type=name(RECMetric))]
+    pipeline = config.test_dataloader.dataset.pipeline
+    pipeline[2].type = name(PadToCanvas)
+    tool = runpy.run_path(str(ROOT / 'tools/test.py'))
+    tool['set_result_file'](config, 'a/results.json')
+    assert config.test_evaluator[1].outfile_prefix == 'a/results'
+    tool['use_test_time_augmentation'](config)
+    steps = config.test_dataloader.dataset.pipeline
+    assert [step.type for step in steps] == [
+        'LoadImageFromFile',
+        'ResizeToFit',
+        'TestTimeAug',
+    ]
+    assert [step[0].type for step in steps[2].transforms[1:]] == [
+        name(PadToCanvas),
+        'LoadAnnotations',
+        'PackRECInputs',
+    ]

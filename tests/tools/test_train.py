@@ -1,4 +1,3 @@
-import runpy
 from pathlib import Path
 
 import pytest
@@ -79,10 +78,9 @@ def test_user_errors_are_one_line_without_traceback(run_tool, tmp_path, capsys):
 
 
 def test_faulty_data_stop_the_training_with_one_line(
-    run_tool, tmp_path, refer_folder, capsys
+    write_nano_config, run_tool, tmp_path, refer_folder, capsys
 ):
-    write = runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
-    config = write(tmp_path / 'nano', refer_folder.root)
+    config = write_nano_config(tmp_path / 'nano', refer_folder.root)
     refer_folder.image_path(1).unlink()
     options = ('--cfg-options', 'experiment_name=faulty')
     assert run_tool('tools/train.py', config, *options) == 1

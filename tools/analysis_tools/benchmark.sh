@@ -29,5 +29,5 @@ for run in "${runs[@]}"; do
 done
 python tools/analysis_tools/efficiency_report.py "${configs[@]}" \
   --expressions-per-image "${expressions[@]}" --with-reference --json "$out/efficiency.json" "$@"
-python tools/analysis_tools/benchmark_page.py "$out/efficiency.json" --out "$out" \
+python tools/analysis_tools/benchmark/page.py "$out/efficiency.json" --out "$out" \
   --command "bash tools/analysis_tools/benchmark.sh${*:+ $*}"

@@ -9,6 +9,8 @@ from itertools import cycle
 from pathlib import Path
 
 import torch
+from benchmark.extrapolation import extrapolate_step
+from benchmark.reference_step import ReferenceStep
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
@@ -20,11 +22,9 @@ from m2ist_mm.atomic_file import write_atomically
 from m2ist_mm.config import load_config, use_mixed_precision
 from m2ist_mm.efficiency import (
     PairedTimes,
-    ReferenceStep,
     SavedActivations,
     TrainingStep,
     cuda_peak,
-    extrapolate_step,
     measure_step,
     step_flops,
 )

@@ -19,10 +19,7 @@ from m2ist_mm.engine.program import run_program
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'docs' / 'model_zoo.md'
 BEGIN, END = '<!-- tables -->', '<!-- end of tables -->'
-HEADER = (
-    '| config | data | towers | tuned | trained | MB | to meet (P@0.5) | run |\n'
-    '|---|---|---|---|---|---|---|---|\n'
-)
+HEADER = '| config | towers | tuned | trained | MB |\n|---|---|---|---|---|\n'
 
 
 def read_metafiles() -> dict[str, list[dict]]:
@@ -55,28 +52,15 @@ def format_row(model: dict, counts: dict) -> str:
         model: Its entry in the metafile.
         counts: Its counts, see ``m2ist_mm.models.parameter_counts``.
     """
-    metadata = model['Metadata']
     tuned = counts['tuned_tower_params'] + counts['adapter_params']
-    target = metadata.get('Published Target')
     cells = (
         f'[`{model["Name"]}`](../{model["Config"]})',
-        metadata['Training Data'],
         f'{counts["tower_params"]:,}',
         f'{tuned:,} ({tuned / counts["tower_params"]:.2%})',
         f'{counts["trained_params"]:,}',
         f'{4 * counts["trained_params"] / 1e6:.1f}',
-        format_target(target) if target else '–',
-        metadata['Status'],
     )
     return f'| {" | ".join(cells)} |\n'
-
-
-def format_target(target: dict) -> str:
-    """Write published figures: 'val 80.5, testA 83.2 (TransVG R-50, ...)'."""
-    figures = target['Precision@0.5'].items()
-    return ', '.join(f'{split} {value}' for split, value in figures) + (
-        f' ({target["Model"]})'
-    )
 
 
 def replace_tables(page: str, tables: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from m2ist_mm.atomic_file import write_atomically
 from m2ist_mm.datasets import DatasetError, load_refs
-from m2ist_mm.datasets.formats import read_json, wrong_field
+from m2ist_mm.datasets.formats import read_fields, read_json
 from m2ist_mm.engine.program import run_program
 
 
@@ -40,8 +40,12 @@ def read_instances(path: str) -> dict:
                 [f'{path}: has no list {name!r}; it must be a COCO file of instances']
             )
         for number, row in enumerate(rows):
-            if wrong := wrong_field(row, {key: int}):
-                raise DatasetError([f'{path}: {name} entry {number}: {wrong}'])
+            try:
+                read_fields(row, {key: int})
+            except ValueError as error:
+                raise DatasetError(
+                    [f'{path}: {name} entry {number}: {error}']
+                ) from error
     return content
 
 

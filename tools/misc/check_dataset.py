@@ -15,6 +15,7 @@ from rich.table import Table
 import m2ist_mm  # noqa: F401  registers the datasets
 from m2ist_mm.config import iter_dataset_configs, load_config
 from m2ist_mm.datasets import report_dataset
+from m2ist_mm.datasets.checks import find_repetitions
 from m2ist_mm.engine.program import add_config_arguments, run_program
 
 
@@ -24,21 +25,17 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def build_token_counter(cfg: Config):
-    """Return the token counter and limit of the config's model, if it can be had."""
+def build_tokenizer(cfg: Config):
+    """Return the tokenizer and the limit of the config's model, if it can be had."""
     settings = (cfg.get('model') or {}).get('data_preprocessor')
     if not settings or 'tokenizer' not in settings:
         return None, None
     preprocessor = MODELS.build(settings)
     try:
-        tokenizer = preprocessor.tokenizer
+        return preprocessor.tokenizer, preprocessor.max_tokens
     except FileNotFoundError as error:
         print(f'tokens are not counted: {error}')
         return None, None
-    return (
-        lambda texts: [len(ids) for ids in tokenizer(texts)['input_ids']],
-        preprocessor.max_tokens,
-    )
 
 
 def by_split(dataset: dict) -> list[dict]:
@@ -52,7 +49,7 @@ def by_split(dataset: dict) -> list[dict]:
 def main() -> int:
     cfg = load_config(parse_args())
     init_default_scope(cfg.get('default_scope', 'mmdet'))
-    count_tokens, max_tokens = build_token_counter(cfg)
+    tokenizer, max_tokens = build_tokenizer(cfg)
 
     # A split that validation and test share is read once.
     files = ('type', 'data_root', 'ann_file', 'refs_file', 'split', 'indices')
@@ -65,10 +62,10 @@ def main() -> int:
         raise ValueError('the config names no dataset')
     reports = []
     for dataset in datasets.values():
-        file = dataset.get('ann_file', dataset['type'])
+        file = dataset.get('ann_file') or dataset['type']
         name = f'{dataset.get("name") or file} {dataset.get("split") or ""}'
         print(f'reading {dataset.get("data_root", "")} {name}')
-        reports.append((name, report_dataset(dataset, count_tokens, max_tokens)))
+        reports.append((name, report_dataset(dataset, tokenizer, max_tokens)))
 
     columns = max((report.counts for _, report in reports), key=len)
     table = Table('dataset', *columns)
@@ -78,6 +75,10 @@ def main() -> int:
         )
     if columns:
         Console(width=160).print(table)
+    notes = [note for _, report in reports for note in report.notes]
+    notes += find_repetitions((name, report.samples) for name, report in reports)
+    for note in notes:
+        print(f'note: {note}')
     # Splits share files, and so their faults.
     faults = dict.fromkeys(fault for _, report in reports for fault in report.faults)
     for fault in faults:

@@ -15,8 +15,10 @@ from torch.distributed.fsdp import FullyShardedDataParallel, StateDictType
 
 from ...atomic_file import write_atomically
 from .. import atomic_local_backend  # noqa: F401  (registers 'atomic_local')
+from ..identity import tower_identity
 from ..resumable_checkpoint import RESUME_SUFFIX, resume_file, weights_crc32
-from ..tuned_state import frozen_state_keys, tower_identity, unwrap
+from ..safe_loading import safe_loading
+from ..tuned_state import frozen_state_keys, unwrap
 from .gathered_state import gathered_state
 
 
@@ -61,6 +63,11 @@ class TunedCheckpointHook(CheckpointHook):
                     "strategy.state_dict_cfg='full'"
                 )
         super().before_train(runner)
+
+    def after_train(self, runner: Runner) -> None:
+        """Publish the checkpoint, if the config asks for it."""
+        with safe_loading():
+            super().after_train(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Take the towers out of the checkpoint, and write the resume file.

@@ -1,6 +1,7 @@
 """Loading of checkpoints that hold tuned weights alone."""
 
 from functools import partial
+from typing import Any
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
@@ -9,6 +10,7 @@ from mmengine.runner import Runner
 from torch.distributed.fsdp import FullyShardedDataParallel
 
 from ..resumable_checkpoint import ResumableCheckpoint
+from ..safe_loading import safe_loading
 from ..tuned_state import fit_checkpoint, frozen_state_keys, unwrap
 from .gathered_state import gathered_state
 
@@ -23,6 +25,16 @@ class TunedStateHook(Hook):
     """
 
     priority = 'VERY_HIGH'
+
+    def before_run(self, runner: Runner) -> None:
+        """Let the runner load by this package's loader, whatever MMEngine's does."""
+        load = type(runner).load_checkpoint
+
+        def load_checkpoint(*args, **kwargs) -> Any:
+            with safe_loading():
+                return load(runner, *args, **kwargs)
+
+        runner.load_checkpoint = load_checkpoint
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check and complete the checkpoint, in place.

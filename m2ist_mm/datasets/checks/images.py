@@ -1,5 +1,6 @@
 """Checks of the images that expressions name."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import mmcv
@@ -10,18 +11,23 @@ from ..dataset_error import DatasetError
 from ..image_size import read_image_size
 
 
-def find_missing_images(
+def find_images(
     expressions: Sequence[dict], folder: str, backend_args: dict | None = None
-) -> tuple[set[str], list[str]]:
+) -> tuple[set[str], list[str], int]:
     """Look for each image once.
 
+    COCO's images have other names since 2017: where COCO_train2014_000000000009.jpg
+    is missing and 000000000009.jpg is there, or the other way round, that one is taken.
+
     Args:
-        expressions (Sequence[dict]): With ``img_path`` and ``entry``.
+        expressions (Sequence[dict]): With ``img_path``, which is changed to the file
+            that is taken, and ``entry``.
         folder (str): The image folder.
         backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
-        tuple[set[str], list[str]]: The images that are not there, and a fault for each.
+        tuple[set[str], list[str], int]: The images that are not there, a fault for
+        each, and the number of those found by their other name.
 
     Raises:
         DatasetError: There is no such folder.
@@ -30,27 +36,46 @@ def find_missing_images(
         raise DatasetError(
             [f'{folder}: no such image folder; check data_root and data_prefix']
         )
-    first_entry = {}
+    first_entry, taken = {}, {}
     for expression in expressions:
-        first_entry.setdefault(expression['img_path'], expression['entry'])
-    missing = {
-        path: entry
-        for path, entry in first_entry.items()
-        if not exists(path, backend_args=backend_args)
-    }
-    return set(missing), [
-        f'{path}: no such image, named by {entry}; check data_root and '
-        f'data_prefix ({len(missing)} of {len(first_entry)} images are missing)'
-        for path, entry in missing.items()
+        path = expression['img_path']
+        if path not in taken:
+            first_entry[path] = expression['entry']
+            taken[path] = next(
+                (
+                    name
+                    for name in (path, *_other_coco_names(path))
+                    if exists(name, backend_args=backend_args)
+                ),
+                None,
+            )
+        expression['img_path'] = taken[path] or path
+    missing = [path for path, found in taken.items() if found is None]
+    faults = [
+        f'{path}: no such image, named by {first_entry[path]}; check data_root and '
+        f'data_prefix ({len(missing)} of {len(taken)} images are missing)'
+        for path in missing
     ]
+    renamed = sum(found not in (None, path) for path, found in taken.items())
+    return set(missing), faults, renamed
 
 
-def read_sizes(
+def _other_coco_names(path: str) -> list[str]:
+    """What one of COCO's images may be called as well."""
+    found = re.fullmatch(r'(.*[/\\])?(COCO_(?:train|val)2014_)?(\d{12}\.jpg)', path)
+    if not found:
+        return []
+    folder, old, name = found.group(1) or '', found.group(2), found.group(3)
+    prefixes = [''] if old else ['COCO_train2014_', 'COCO_val2014_']
+    return [f'{folder}{prefix}{name}' for prefix in prefixes]
+
+
+def check_sizes(
     expressions: Sequence[dict],
     missing: set[str],
     backend_args: dict | None = None,
 ) -> tuple[set[str], list[str]]:
-    """Add the sizes that the annotations do not have, from the images' headers.
+    """Compare annotated sizes with the images' headers, and add those not annotated.
 
     Args:
         expressions (Sequence[dict]): With ``img_path``; those without ``width`` and
@@ -59,23 +84,35 @@ def read_sizes(
         backend_args (dict, optional): Where mmengine reads them.
 
     Returns:
-        tuple[set[str], list[str]]: The images that cannot be read, and a fault for
-        each.
+        tuple[set[str], list[str]]: The images that cannot be read or have another size,
+        and a fault for each.
     """
-    sizes, broken, faults = {}, set(), []
+    sizes, faults = {}, {}
     for expression in expressions:
         path = expression['img_path']
-        if 'width' in expression or path in missing or path in broken:
+        if path in missing or path in faults:
             continue
         if path not in sizes:
             try:
                 sizes[path] = read_image_size(path, backend_args)
             except Exception as error:
-                broken.add(path)
-                faults.append(f'{path}: broken image: {error}')
+                faults[path] = f'{path}: broken image: {error}'
                 continue
-        expression['width'], expression['height'] = sizes[path]
-    return broken, faults
+        width, height = sizes[path]
+        annotated = (
+            expression.setdefault('width', width),
+            expression.setdefault('height', height),
+        )
+        if annotated != (width, height):
+            faults[path] = _wrong_size(path, (width, height), annotated)
+    return set(faults), list(faults.values())
+
+
+def _wrong_size(path: str, size: tuple[int, int], annotated: tuple[int, int]) -> str:
+    return (
+        f'{path}: is {size[0]}x{size[1]} pixels, and {annotated[0]}x{annotated[1]} in '
+        'the annotations'
+    )
 
 
 def check_decoding(
@@ -94,7 +131,7 @@ def check_decoding(
         annotated one.
     """
     faults = []
-    for path, (width, height) in track(sizes.items(), 'decoding the images'):
+    for path, annotated in track(sizes.items(), 'decoding the images'):
         try:
             # Unlike some versions of OpenCV, Pillow refuses a truncated file.
             image = mmcv.imfrombytes(
@@ -103,9 +140,7 @@ def check_decoding(
         except Exception as error:
             faults.append(f'{path}: broken image: {error}')
         else:
-            if width is not None and image.shape[:2] != (height, width):
-                faults.append(
-                    f'{path}: is {image.shape[1]}x{image.shape[0]} pixels, '
-                    f'and {width}x{height} in the annotations'
-                )
+            size = image.shape[1], image.shape[0]
+            if annotated[0] is not None and size != annotated:
+                faults.append(_wrong_size(path, size, annotated))
     return faults

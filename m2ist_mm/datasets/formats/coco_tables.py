@@ -1,30 +1,34 @@
 """The two tables of a COCO file."""
 
+from collections.abc import Mapping
+
 from ..dataset_error import DatasetError
-from .fields import duplicates, wrong_field
+from .fields import duplicates, read_fields
 from .json_text import read_json
 
 _IMAGE_FIELDS = dict(id=int, file_name=str, width=int, height=int)
-_ANNOTATION_FIELDS = dict(id=int, image_id=int, bbox=list)
+_ANNOTATION_FIELDS = dict(id=int | str, image_id=int, bbox=list)
 
 
 def read_coco_tables(
     path: str,
-    image_fields: dict[str, type] | None = None,
+    image_fields: Mapping[str, type] | None = None,
+    with_boxes: bool = True,
     backend_args: dict | None = None,
-) -> tuple[dict[int, dict], dict[int, dict], list[str]]:
+) -> tuple[dict[int, dict | str], dict[int | str, dict | str], list[str]]:
     """Read images and annotations by id.
 
     Args:
         path (str): A JSON file in COCO's layout.
-        image_fields (dict[str, type], optional): What an image's entry must have
+        image_fields (Mapping[str, type], optional): What an image's entry must have
             besides ``id``, ``file_name``, ``width`` and ``height``.
+        with_boxes (bool): Whether annotations are read.
         backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
         tuple[dict, dict, list[str]]: ``images`` and ``annotations`` by their ``id``,
-        in the order of the file, ``None`` in the place of a faulty one, and the faults
-        found.
+        in the order of the file; in the place of a faulty one its fault, which counts
+        only if an expression needs the entry; and the faults of the file itself.
 
     Raises:
         DatasetError: The file is missing, incomplete or not in COCO's layout.
@@ -35,6 +39,9 @@ def read_coco_tables(
         ('images', {**_IMAGE_FIELDS, **(image_fields or {})}),
         ('annotations', _ANNOTATION_FIELDS),
     ):
+        if name == 'annotations' and not with_boxes:
+            tables.append({})
+            continue
         rows = content.get(name) if isinstance(content, dict) else None
         if not isinstance(rows, list):
             raise DatasetError(
@@ -42,12 +49,17 @@ def read_coco_tables(
             )
         table, ids = {}, []
         for number, row in enumerate(rows):
-            wrong = wrong_field(row, fields)
-            if wrong:
-                faults.append(f'{path}: {name} entry {number}: {wrong}')
-            if not wrong_field(row, dict(id=int)):
-                ids.append(row['id'])
-                table[row['id']] = None if wrong else row
+            entry = f'{path}: {name} entry {number}'
+            try:
+                key = read_fields(row, dict(id=fields['id']))['id']
+            except ValueError as error:
+                faults.append(f'{entry}: {error}')
+                continue
+            ids.append(key)
+            try:
+                table[key] = {**row, **read_fields(row, fields)}
+            except ValueError as error:
+                table[key] = f'{entry}: {error}'
         faults += duplicates(path, f'{name} id', ids)
         tables.append(table)
     return *tables, faults

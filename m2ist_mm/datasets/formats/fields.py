@@ -1,43 +1,82 @@
-"""Checks of single entries."""
+"""Values of single entries."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from reprlib import Repr
+from types import UnionType
 from typing import Any
 
+import numpy as np
 
-def wrong_field(row: Any, fields: dict[str, type]) -> str | None:
-    """Say what is wrong with an entry, if anything.
+_shown = Repr()
+_shown.maxstring = _shown.maxother = 80
+_shown.maxlong = 30
+
+
+def read_fields(
+    row: Any,
+    required: Mapping[str, type | UnionType],
+    optional: Mapping[str, type | UnionType] | None = None,
+) -> dict:
+    """Read the values of an entry that are needed, and check what they are.
+
+    Other forms of the same value are turned into the plain one: numpy's numbers, whole
+    numbers as floats (640.0), tuples for lists.
 
     Args:
         row (Any): The entry; it must be a dict.
-        fields (dict[str, type]): Keys that it must have, and their values' types. A
-            ``bbox`` must hold four numbers.
+        required (Mapping[str, type]): Keys that it must have, and their values' types.
+            A ``bbox`` must hold four numbers.
+        optional (Mapping[str, type], optional): Keys that it may have.
 
     Returns:
-        str | None: The first thing that is wrong.
+        dict: The values of these keys; an optional one that is ``None`` is left out.
+
+    Raises:
+        ValueError: Says the first thing that is wrong.
     """
     if not isinstance(row, dict):
-        return f'is a {type(row).__name__}, not a dict'
-    for name, kind in fields.items():
+        raise ValueError(f'is a {type(row).__name__}, not a dict')
+    for name in required:
         if name not in row:
-            return f'has no {name!r}; its keys are {", ".join(map(str, row))}'
-        if not isinstance(row[name], kind) or isinstance(row[name], bool):
-            return f'its {name!r} is {row[name]!r}, not a {kind.__name__}'
-    if 'bbox' in fields:
-        return wrong_bbox(row['bbox'])
-    return None
+            keys = ', '.join(_shown.repr(key).strip("'") for key in row)
+            raise ValueError(f'has no {name!r}; its keys are {keys}')
+    kinds = {**required, **{k: v for k, v in (optional or {}).items() if k in row}}
+    return {
+        name: read_bbox(row[name]) if name == 'bbox' else _read(name, row[name], kind)
+        for name, kind in kinds.items()
+        if name in required or row[name] is not None
+    }
 
 
-def wrong_bbox(bbox: Any) -> str | None:
-    """Say it if a box is not a list of four numbers."""
-    if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_number, bbox)):
-        return f"its 'bbox' is {bbox!r}, not four numbers"
-    return None
+def read_bbox(value: Any) -> list[float]:
+    """Read a box: a list, tuple, array or tensor of four numbers, or of one such box.
+
+    Raises:
+        ValueError: It is none, or holds several.
+    """
+    numbers = _plain(value)
+    if isinstance(numbers, list) and numbers and isinstance(numbers[0], list):
+        if len(numbers) > 1:
+            raise ValueError(
+                f"its 'bbox' holds {len(numbers)} boxes, and an expression names one"
+            )
+        numbers = _plain(numbers[0])
+    if (
+        not isinstance(numbers, list)
+        or len(numbers) != 4
+        or not all(map(_is_number, numbers))
+    ):
+        raise ValueError(f"its 'bbox' is {_shown.repr(value)}, not four numbers")
+    return numbers
 
 
-def _is_number(value: Any) -> bool:
-    """Whether a value is a number that a float can hold."""
-    return isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
+def to_xyxy(bbox: list[float], bbox_form: str) -> list[float]:
+    """Turn a box of the form 'xyxy' or 'xywh' into xyxy."""
+    if bbox_form == 'xyxy':
+        return bbox
+    left, top, width, height = bbox
+    return [left, top, left + width, top + height]
 
 
 def duplicates(path: str, name: str, ids: Iterable) -> list[str]:
@@ -49,9 +88,37 @@ def duplicates(path: str, name: str, ids: Iterable) -> list[str]:
     ]
 
 
-def to_xyxy(bbox: list[float], bbox_form: str) -> list[float]:
-    """Turn a box of the form 'xyxy' or 'xywh' into xyxy."""
-    if bbox_form == 'xyxy':
-        return bbox
-    left, top, width, height = bbox
-    return [left, top, left + width, top + height]
+def has_lone_surrogate(text: str) -> bool:
+    """Whether a text has half of a surrogate pair, which no file or log can hold."""
+    return any('\ud800' <= letter <= '\udfff' for letter in text)
+
+
+def _read(name: str, value: Any, kind: type | UnionType) -> Any:
+    plain = _plain(value)
+    if kind is int and isinstance(plain, float) and plain.is_integer():
+        plain = int(plain)
+    if not isinstance(plain, kind) or isinstance(plain, bool):
+        what = getattr(kind, '__name__', kind)
+        raise ValueError(f'its {name!r} is {_shown.repr(value)}, not a {what}')
+    if isinstance(plain, str) and has_lone_surrogate(plain):
+        raise ValueError(
+            f'its {name!r} {_shown.repr(plain)} has half of a surrogate pair'
+        )
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """Turn numbers and arrays of numpy and torch, and tuples, into Python's own."""
+    if hasattr(value, 'tolist'):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [
+            _plain(item) if isinstance(item, np.generic | tuple) else item
+            for item in value
+        ]
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number that a float can hold."""
+    return isinstance(value, float) or (type(value) is int and abs(value) < 2**63)

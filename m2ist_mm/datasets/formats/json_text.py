@@ -1,5 +1,6 @@
 """JSON files, with errors that name the place."""
 
+import io
 import json
 from typing import Any
 
@@ -31,38 +32,64 @@ def read_bytes(path: str, backend_args: dict | None = None) -> bytes:
         raise DatasetError([f'{path}: cannot be read: {error}']) from error
 
 
+def read_text(path: str, backend_args: dict | None = None) -> str:
+    """Read a text file, in UTF-8, UTF-16 or UTF-32, with or without byte order mark.
+
+    Raises:
+        DatasetError: It is missing, or in another encoding.
+    """
+    content = read_bytes(path, backend_args)
+    encoding = json.detect_encoding(content)
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise DatasetError(
+            [
+                f'{path}: is no {encoding.upper()} text ({error.reason} at byte '
+                f'{error.start}); save it as UTF-8, or get the original file again'
+            ]
+        ) from error
+
+
 def read_json(path: str, backend_args: dict | None = None) -> Any:
     """Read a JSON file.
 
     Raises:
-        DatasetError: It is missing or incomplete.
+        DatasetError: It is missing or incomplete, or an object has a key twice.
     """
-    content = read_bytes(path, backend_args)
+    return parse_json(path, read_text(path, backend_args))
+
+
+def parse_json(path: str, text: str) -> Any:
+    """Parse the text of a JSON file.
+
+    Raises:
+        DatasetError: It is incomplete, or an object has a key twice.
+    """
     try:
-        return json.loads(content)
+        return json.loads(text, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
         raise DatasetError(
             [f'{path}: not a complete JSON file: {error}; get the original file again']
         ) from error
 
 
-def read_json_lines(
-    path: str, backend_args: dict | None = None
-) -> list[tuple[str, Any]]:
-    """Read a file of one JSON value per line; empty lines are passed over.
+def parse_json_lines(path: str, text: str) -> list[tuple[str, Any]]:
+    """Parse the text of a file of one JSON value per line; empty lines do not count.
 
     Returns:
         list[tuple[str, Any]]: Each value after its place ('FILE: line 3').
 
     Raises:
-        DatasetError: It is missing, or a line is incomplete.
+        DatasetError: A line is incomplete, or an object has a key twice.
     """
-    rows, lines = [], read_bytes(path, backend_args).splitlines()
-    for number, line in enumerate(lines, 1):
+    rows = []
+    # str.splitlines would also split at what may stand within a JSON string
+    for number, line in enumerate(io.StringIO(text, newline=None), 1):
         if not line.strip():
             continue
         try:
-            rows.append((f'{path}: line {number}', json.loads(line)))
+            row = json.loads(line, object_pairs_hook=_without_duplicates)
         except (ValueError, RecursionError) as error:
             raise DatasetError(
                 [
@@ -70,4 +97,15 @@ def read_json_lines(
                     'the original file again, or write one value per line'
                 ]
             ) from error
+        rows.append((f'{path}: line {number}', row))
     return rows
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict:
+    """Make an object; unlike json's, the last of two equal keys does not win."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f'an object has the key {twice!r} twice')
+    return made

@@ -7,7 +7,7 @@ from .fields import to_xyxy
 
 
 def read_mdetr(
-    path: str, backend_args: dict | None = None
+    path: str, with_boxes: bool = True, backend_args: dict | None = None
 ) -> tuple[list[dict], list[str]]:
     """Read a file such as ``finetune_refcoco_train.json`` (MDETR, arXiv 2104.12763).
 
@@ -17,6 +17,7 @@ def read_mdetr(
 
     Args:
         path (str): The file.
+        with_boxes (bool): Whether boxes are read.
         backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
@@ -27,32 +28,37 @@ def read_mdetr(
         DatasetError: The file is missing, incomplete or not in COCO's layout.
     """
     images, annotations, faults = read_coco_tables(
-        path, dict(caption=str), backend_args
+        path, dict(caption=str), with_boxes, backend_args
     )
+    for table in (images, annotations):
+        faults += [row for row in table.values() if isinstance(row, str)]
     boxes = defaultdict(list)
-    for annotation in filter(None, annotations.values()):
-        boxes[annotation['image_id']].append(annotation['bbox'])
+    for annotation in annotations.values():
+        if isinstance(annotation, dict):
+            boxes[annotation['image_id']].append(annotation['bbox'])
 
     expressions, unpaired = [], []
-    for image in filter(None, images.values()):
+    for image in images.values():
+        if isinstance(image, str):
+            continue
         entry = f'{path}: images id {image["id"]}'
         found = boxes.pop(image['id'], [])
-        if len(found) != 1:
+        if with_boxes and len(found) != 1:
             unpaired.append(f'{entry}: has {len(found)} annotations, not one')
             continue
-        expressions.append(
-            dict(
-                text=image['caption'],
-                sent_id=image['id'],
-                image=image['file_name'],
-                img_id=image.get('original_id', image['id']),
-                width=image['width'],
-                height=image['height'],
-                bbox=to_xyxy(found[0], 'xywh'),
-                dataset=image.get('dataset_name'),
-                entry=entry,
-            )
+        expression = dict(
+            text=image['caption'],
+            sent_id=image['id'],
+            image=image['file_name'],
+            img_id=image.get('original_id', image['id']),
+            width=image['width'],
+            height=image['height'],
+            dataset=image.get('dataset_name'),
+            entry=entry,
         )
+        if with_boxes:
+            expression['bbox'] = to_xyxy(found[0], 'xywh')
+        expressions.append(expression)
     unpaired += [f'{path}: images id {key}: has annotations alone' for key in boxes]
     # where entries are faulty, others lack their pair for that reason
     return expressions, faults or unpaired

@@ -1,11 +1,11 @@
 """mmdet's ODVG files of referring expressions."""
 
-from .fields import wrong_field
-from .json_text import read_json_lines
+from .fields import read_fields
+from .json_text import parse_json_lines, read_text
 
 
 def read_odvg(
-    path: str, backend_args: dict | None = None
+    path: str, with_boxes: bool = True, backend_args: dict | None = None
 ) -> tuple[list[dict], list[str]]:
     """Read what mmdet's ``refcoco2odvg.py`` writes, one JSON value per line.
 
@@ -14,6 +14,7 @@ def read_odvg(
 
     Args:
         path (str): The file.
+        with_boxes (bool): Whether boxes are read.
         backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
@@ -24,34 +25,40 @@ def read_odvg(
         DatasetError: The file is missing or incomplete.
     """
     expressions, faults = [], []
-    for number, (entry, row) in enumerate(read_json_lines(path, backend_args)):
-        wrong = (
-            wrong_field(row, dict(filename=str, height=int, width=int, grounding=dict))
-            or wrong_field(row['grounding'], dict(caption=str, regions=list))
-            or _wrong_regions(row['grounding']['regions'])
-        )
-        if wrong:
-            faults.append(f'{entry}: {wrong}')
+    rows = parse_json_lines(path, read_text(path, backend_args))
+    for number, (entry, row) in enumerate(rows):
+        try:
+            values = read_fields(
+                row, dict(filename=str, height=int, width=int, grounding=dict)
+            )
+            grounding = read_fields(values['grounding'], dict(caption=str))
+            boxes = _read_boxes(values['grounding']) if with_boxes else {}
+        except ValueError as error:
+            faults.append(f'{entry}: {error}')
             continue
         expressions.append(
             dict(
-                text=row['grounding']['caption'],
+                text=grounding['caption'],
                 sent_id=number,
-                image=row['filename'],
-                width=row['width'],
-                height=row['height'],
-                bbox=row['grounding']['regions'][0]['bbox'],
+                image=values['filename'],
+                width=values['width'],
+                height=values['height'],
                 entry=entry,
+                **boxes,
             )
         )
     return expressions, faults
 
 
-def _wrong_regions(regions: list) -> str | None:
-    """Say it if a caption does not name exactly one box."""
-    boxes = [region.get('bbox') for region in regions if isinstance(region, dict)]
-    # several boxes of one phrase are a list of lists
-    several = any(isinstance(b, list) and b and isinstance(b[0], list) for b in boxes)
-    if len(regions) != 1 or several:
-        return 'names no box or several, so it is no referring expression'
-    return wrong_field(regions[0], dict(bbox=list))
+def _read_boxes(grounding: dict) -> dict:
+    """Read the box of a caption's one region.
+
+    Raises:
+        ValueError: There are several boxes, or none.
+    """
+    regions = read_fields(grounding, dict(regions=list))['regions']
+    if len(regions) != 1:
+        raise ValueError(
+            f'its caption names {len(regions)} regions, and a referring expression one'
+        )
+    return read_fields(regions[0], dict(bbox=list))

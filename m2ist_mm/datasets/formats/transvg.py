@@ -1,19 +1,21 @@
 """Lists in TransVG's layout."""
 
 import io
-from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
+from ...checkpoints.torch_file import read_torch
 from ..dataset_error import DatasetError
-from .fields import to_xyxy, wrong_bbox
+from .fields import read_fields, to_xyxy
 from .json_text import read_bytes
+
+_UNBOXED = dict(image=str, expression=str)
+_REQUIRED = dict(**_UNBOXED, bbox=list)
 
 
 def read_transvg(
-    path: str, bbox_form: str = 'xyxy', backend_args: dict | None = None
+    path: str,
+    bbox_form: str = 'xyxy',
+    with_boxes: bool = True,
+    backend_args: dict | None = None,
 ) -> tuple[list[dict], list[str]]:
     """Read a ``.pth`` list of TransVG (arXiv 2104.08541), without running code from it.
 
@@ -25,6 +27,7 @@ def read_transvg(
     Args:
         path (str): The file.
         bbox_form (str): 'xyxy' or 'xywh'.
+        with_boxes (bool): Whether boxes are read.
         backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
@@ -37,16 +40,10 @@ def read_transvg(
     """
     content = io.BytesIO(read_bytes(path, backend_args))
     try:
-        # numpy's array constructors are allowed by m2ist_mm.checkpoints.safe_globals
-        rows = torch.load(content, map_location='cpu', weights_only=True)
-    except Exception as error:
-        # torch's message is the advice to run the file's code
+        rows, _ = read_torch(content)
+    except ValueError as error:
         raise DatasetError(
-            [
-                f'{path}: not a list of TransVG: it is damaged, is no torch file, or '
-                f'holds Python objects, which are not loaded ({type(error).__name__}); '
-                'get the original file again'
-            ]
+            [f'{path}: not a list of TransVG: {error}; get the original file again']
         ) from error
     if not isinstance(rows, list):
         raise DatasetError([f'{path}: holds a {type(rows).__name__}, not a list'])
@@ -61,26 +58,19 @@ def read_transvg(
             )
             continue
         image, (bbox, text) = row[0], row[1:3] if len(row) == 3 else row[2:4]
-        bbox = _to_list(bbox)
-        if not isinstance(image, str) or not isinstance(text, str):
-            faults.append(f'{entry}: its image or its expression is no text')
-        elif wrong_bbox(bbox):
-            faults.append(f'{entry}: {wrong_bbox(bbox)}')
-        else:
-            expressions.append(
-                dict(
-                    text=text,
-                    sent_id=number,
-                    image=image,
-                    bbox=to_xyxy(bbox, bbox_form),
-                    entry=entry,
-                )
-            )
+        values = dict(image=image, expression=text, bbox=bbox)
+        try:
+            values = read_fields(values, _REQUIRED if with_boxes else _UNBOXED)
+        except ValueError as error:
+            faults.append(f'{entry}: {error}')
+            continue
+        expression = dict(
+            text=values['expression'],
+            sent_id=number,
+            image=values['image'],
+            entry=entry,
+        )
+        if with_boxes:
+            expression['bbox'] = to_xyxy(values['bbox'], bbox_form)
+        expressions.append(expression)
     return expressions, faults
-
-
-def _to_list(bbox: Any) -> Any:
-    """Turn an array's, tensor's or tuple's numbers into a list."""
-    if isinstance(bbox, (np.ndarray, Tensor)):
-        return bbox.tolist()
-    return list(bbox) if isinstance(bbox, tuple) else bbox

@@ -3,6 +3,7 @@
 from .apply_unless_direction import ApplyUnlessDirection
 from .color_jitter import ColorJitter
 from .direction_words import has_direction_word, swap_left_right
+from .fixed_views import fixed_views, is_deterministic
 from .pack_rec_inputs import PackRECInputs
 from .pad_to_canvas import PadToCanvas
 from .rec_random_flip import RECRandomFlip
@@ -17,6 +18,8 @@ __all__ = [
     'RECRandomFlip',
     'ReferentCrop',
     'ResizeToFit',
+    'fixed_views',
     'has_direction_word',
+    'is_deterministic',
     'swap_left_right',
 ]

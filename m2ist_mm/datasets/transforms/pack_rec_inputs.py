@@ -24,6 +24,7 @@ class PackRECInputs(PackDetInputs):
         meta_keys (Sequence[str]): Keys to keep as metainfo.
     """
 
+    deterministic = True
     expression_keys = ('text', 'sent_id', 'kind')
 
     def __init__(

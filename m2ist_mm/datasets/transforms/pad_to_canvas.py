@@ -35,6 +35,11 @@ class PadToCanvas(BaseTransform):
         self.size = tuple(size)
         self.position = position
 
+    @property
+    def deterministic(self) -> bool:
+        """Whether every image gets the same place at every call."""
+        return self.position == 'center'
+
     def _offset(self, spare: int) -> int:
         """Number of the ``spare`` pixels that come before the image."""
         if self.position == 'random':

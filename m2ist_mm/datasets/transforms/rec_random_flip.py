@@ -22,6 +22,17 @@ class RECRandomFlip(RandomFlip):
         # hill" true of them.
         super().__init__(prob=float(prob), direction='horizontal')
 
+    @property
+    def deterministic(self) -> bool:
+        """Whether always or never is mirrored."""
+        return self.prob in (0, 1)
+
+    def views(self) -> list['RECRandomFlip']:
+        """The plain and the mirrored view, as far as they come."""
+        if self.deterministic:
+            return [self]
+        return [RECRandomFlip(prob=0.0), RECRandomFlip(prob=1.0)]
+
     def transform(self, results: dict) -> dict:
         """Flip with probability ``prob``.
 

@@ -17,6 +17,8 @@ class ResizeToFit(Resize):
         **kwargs: Other arguments of mmdet's ``Resize``.
     """
 
+    deterministic = True
+
     def __init__(self, scale: tuple[int, int], **kwargs) -> None:
         super().__init__(scale=scale, keep_ratio=True, **kwargs)
 

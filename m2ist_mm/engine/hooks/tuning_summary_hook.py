@@ -8,6 +8,7 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 
 from ...checkpoints.tuned_state import unwrap
 from ...models import parameter_counts
+from ...models.towers import FrozenPart
 
 
 @HOOKS.register_module()
@@ -19,15 +20,17 @@ class TuningSummaryHook(Hook):
         if isinstance(runner.model, FullyShardedDataParallel):
             return  # a process knows the sizes of its shards alone
         model = unwrap(runner.model)
-        if hasattr(getattr(model, 'backbone', None), 'frozen_state_keys'):
+        if any(isinstance(module, FrozenPart) for module in model.modules()):
             runner.logger.info(tuning_summary(model))
 
 
 def tuning_summary(model: nn.Module) -> str:
     """Parameters of towers, side adapters and head, and how many of all are trained."""
     counts = parameter_counts(model)
-    state = 'frozen' if model.backbone.freeze else 'tuned'
-    if model.backbone.freeze and counts['tuned_tower_params']:
+    parts = [module for module in model.modules() if isinstance(module, FrozenPart)]
+    frozen = all(part.frozen for part in parts)
+    state = 'frozen' if frozen else 'tuned'
+    if frozen and counts['tuned_tower_params']:
         state += f' but for {counts["tuned_tower_params"]:,}'
     return (
         f'towers {counts["tower_params"]:,} ({state}), side adapters '

@@ -106,6 +106,6 @@ class SideTuningBackbone(BaseModule):
             :meth:`FrozenPart.tap`.
         """
         return (
-            self.vision.encode(images, padding_mask),
-            self.language.encode(input_ids, attention_mask),
+            self.vision.encode(images, padding_mask, call=self.vision),
+            self.language.encode(input_ids, attention_mask, call=self.language),
         )

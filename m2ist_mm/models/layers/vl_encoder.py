@@ -7,9 +7,7 @@ from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .bit_dropout import BitDropout
-from .dropped_attention import dropped_attention
-from .relu_dropout import ReLUDropout
+from .cpu_kernels import BitDropout, ReLUDropout, dropped_attention
 
 
 class VLEncoderLayer(BaseModule):

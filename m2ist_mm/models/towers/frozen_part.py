@@ -203,11 +203,13 @@ class FrozenPart(BaseModule):
         """What :meth:`encode` records: kind of tap to layer numbers."""
         return self._wanted
 
-    def encode(self, *inputs: Tensor) -> Any:
+    def encode(self, *inputs: Tensor, call: Callable | None = None) -> Any:
         """Run :meth:`forward`, without graph where frozen, with the tuner and the taps.
 
         Args:
             inputs: Those of ``forward``.
+            call: What runs the part: itself unless given, or a wrapper around it, as
+                FSDP's, which gathers its shards when it is called.
 
         Returns:
             What :meth:`with_taps` makes of the output.
@@ -228,7 +230,7 @@ class FrozenPart(BaseModule):
                 for kind, layers in self._wanted.items()
             }
             taps = stack.enter_context(record_taps(modules))
-            output = self(*inputs)
+            output = (call or self)(*inputs)
         output = self.with_taps(output, taps)
         return output if tuner is None else tuner.finish(name, output)
 

@@ -1,6 +1,7 @@
 """The encoder of one modality."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from torch import Tensor
 
@@ -24,20 +25,26 @@ class Tower(FrozenPart):
     input_spec: InputSpec
     cache: Callable[..., TowerFeatures] | None = None
 
-    def encode(self, x: Tensor, mask: Tensor) -> TowerFeatures:
+    def encode(
+        self, x: Tensor, mask: Tensor, call: Callable | None = None
+    ) -> TowerFeatures:
         """Encode inputs, with the taps that were asked for; see :meth:`FrozenPart.tap`.
 
         Args:
             x: Those of ``forward``.
             mask: Likewise.
+            call: See :meth:`FrozenPart.encode`.
         """
+        run = partial(self.run, call=call)
         if self.cache is None or self.builds_graph:
-            return self.run(x, mask)
-        return self.cache(self.run, x, mask)
+            return run(x, mask)
+        return self.cache(run, x, mask)
 
-    def run(self, x: Tensor, mask: Tensor) -> TowerFeatures:
+    def run(
+        self, x: Tensor, mask: Tensor, call: Callable | None = None
+    ) -> TowerFeatures:
         """Encode inputs, whatever a cache has; see :meth:`encode`."""
-        return super().encode(x, mask)
+        return super().encode(x, mask, call=call)
 
     def with_taps(
         self, output: TowerFeatures, taps: dict[str, list[Tensor]]

@@ -68,11 +68,15 @@ class VisionTower(Tower):
             # in place: names in state_dict stay, and copies are not compiled
             self.compile(**self._compile)
 
-    def run(self, x: Tensor, mask: Tensor) -> TowerFeatures:
+    def run(
+        self, x: Tensor, mask: Tensor, call: Callable | None = None
+    ) -> TowerFeatures:
         """See :meth:`Tower.run`."""
         chunk = len(x) if self.chunk is None or self.builds_graph else self.chunk
         parts = zip(x.split(chunk), mask.split(chunk), strict=True)
-        return TowerFeatures.cat([super(VisionTower, self).run(*p) for p in parts])
+        return TowerFeatures.cat(
+            [super(VisionTower, self).run(*part, call) for part in parts]
+        )
 
     def align_tap(self, kind: str, tap: Tensor, output: TowerFeatures) -> Tensor:
         """Average a finer map to the tower's grid; leave a coarser one as it is."""

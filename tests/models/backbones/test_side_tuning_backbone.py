@@ -33,7 +33,7 @@ def storage(tensor):
 
 def feature_tensors(features):
     taps = [tap for kind in features.taps.values() for tap in kind]
-    return [features.tokens, features.input_tokens, *taps]
+    return [features.tokens, features.inputs, *taps]
 
 
 def loss_of(model, inputs):
@@ -71,7 +71,7 @@ def test_frozen_outputs_are_bit_identical_to_the_bare_towers(
         )
     for features, wanted in zip(run(backbone, inputs), expected, strict=True):
         assert torch.equal(features.tokens, wanted.tokens)
-        assert torch.equal(features.input_tokens, wanted.input_tokens)
+        assert torch.equal(features.inputs, wanted.inputs)
         assert torch.equal(features.mask, wanted.mask)
 
 

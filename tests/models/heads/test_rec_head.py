@@ -1,24 +1,28 @@
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from mmdet.registry import MODELS
 from torch import nn
 
-from m2ist_mm.structures import Placement
+from m2ist_mm.structures import Features, Placement, TowerFeatures
 
 
 @pytest.fixture
-def make_head(head_config):
+def make_head(head_config, stand_in):
     """Builds a head without dropout; all weights drawn.
 
     It computes in double precision, but for the box MLP, which is always float32.
     """
 
-    def make(**changes):
+    def make(grid=(4, 3), max_tokens=8, **changes):
         config = copy.deepcopy(head_config)
         config.update(dict(dropout=0.0) | changes)
+        config.towers = dict(
+            vision=stand_in(32, grid=grid), language=stand_in(48, max_tokens=max_tokens)
+        )
         torch.manual_seed(5)
         head = MODELS.build(config).double()
         for name, parameter in head.named_parameters():
@@ -31,32 +35,31 @@ def make_head(head_config):
 
 
 @pytest.fixture
-def tokens():
-    """Two images, the second with two expressions, both sides padded.
-
-    As keyword arguments of the head's ``forward``.
-    """
+def features():
+    """Two images, the second with two expressions, both sides padded."""
     vision_mask = torch.zeros(2, 12, dtype=torch.bool)
     vision_mask[0, 7:] = True
     language_mask = torch.zeros(3, 6, dtype=torch.bool)
     language_mask[1, 4:] = language_mask[2, 2:] = True
-    return dict(
-        vision_tokens=torch.randn(2, 12, 32).double(),
-        vision_mask=vision_mask,
-        language_tokens=torch.randn(3, 6, 48).double(),
-        language_mask=language_mask,
+    return Features(
+        vision=TowerFeatures(torch.randn(2, 12, 32).double(), vision_mask),
+        language=TowerFeatures(torch.randn(3, 6, 48).double(), language_mask),
         image_index=torch.tensor([0, 1, 1]),
     )
 
 
-def ungrouped(tokens):
+def square(tokens=None):
+    """Vision features of two images of 4 x 4 tokens, without padding."""
+    if tokens is None:
+        tokens = torch.randn(2, 16, 32).double()
+    return TowerFeatures(tokens, torch.zeros(2, 16, dtype=torch.bool))
+
+
+def ungrouped(features):
     """The same expressions, each with an image of its own."""
-    index = tokens['image_index']
-    return tokens | dict(
-        vision_tokens=tokens['vision_tokens'][index],
-        vision_mask=tokens['vision_mask'][index],
-        image_index=torch.arange(len(index)),
-    )
+    index = features.image_index
+    vision = TowerFeatures(features.vision.tokens[index], features.vision.mask[index])
+    return replace(features, vision=vision, image_index=torch.arange(len(index)))
 
 
 # forward ------------------------------------------------------------------------------
@@ -64,7 +67,7 @@ def ungrouped(tokens):
 
 @pytest.mark.parametrize('projection_norm', [False, True])
 def test_boxes_come_from_reg_text_and_vision_with_their_positions(
-    make_head, tokens, projection_norm
+    make_head, features, projection_norm
 ):
     head = make_head(projection_norm=projection_norm)
     state = head.state_dict()
@@ -73,7 +76,7 @@ def test_boxes_come_from_reg_text_and_vision_with_their_positions(
     linear = {}
     for side in ('vision', 'language'):
         name = f'{side}_proj.0' if projection_norm else f'{side}_proj'
-        x = tokens[f'{side}_tokens']
+        x = getattr(features, side).tokens
         x = x @ state[f'{name}.weight'].T + state[f'{name}.bias']
         if projection_norm:
             scale, shift = (state[f'{side}_proj.1.{k}'] for k in ('weight', 'bias'))
@@ -93,107 +96,144 @@ def test_boxes_come_from_reg_text_and_vision_with_their_positions(
         mask = torch.cat(
             [
                 torch.tensor([False]),
-                tokens['language_mask'][number],
-                tokens['vision_mask'][image],
+                features.language.mask[number],
+                features.vision.mask[image],
             ]
         )[None]
-        x = head.encoder(sequence, position, mask)[0][0].float()
+        x = head.encoder(sequence, position, mask)[0][0, 0].float()
         for layer in (0, 2, 4):
             x = state[f'bbox_mlp.{layer}.weight'] @ x + state[f'bbox_mlp.{layer}.bias']
             x = x.clamp(min=0) if layer < 4 else 1 / (1 + torch.exp(-x))
-        torch.testing.assert_close(head(**tokens)[number], x.float(), rtol=0, atol=1e-6)
+        torch.testing.assert_close(head(features)[number], x.float(), rtol=0, atol=1e-6)
 
 
-def test_boxes_are_float32_between_0_and_1(make_head, tokens):
-    boxes = make_head()(**tokens)
+def test_boxes_are_float32_between_0_and_1(make_head, features):
+    boxes = make_head()(features)
     assert boxes.shape == (3, 4)
     assert boxes.dtype == torch.float32
     assert boxes.min() > 0
     assert boxes.max() < 1
 
 
-def test_boxes_are_not_rounded_to_bfloat16(make_head, tokens):
+def test_boxes_are_not_rounded_to_bfloat16(make_head, features):
     head = make_head().float()
-    tokens = {k: v.float() if v.is_floating_point() else v for k, v in tokens.items()}
+    for side in (features.vision, features.language):
+        side.tokens = side.tokens.float()
     with torch.autocast('cpu', torch.bfloat16):
-        logits = head(**tokens).logit()
+        logits = head(features).logit()
     assert ((logits - logits.bfloat16().float()).abs() > 1e-4).any()
 
 
-def test_text_length_of_the_batch_does_not_matter(make_head, tokens):
+def test_text_length_of_the_batch_does_not_matter(make_head, features):
     head = make_head()
-    longer = dict(
-        tokens,
-        language_tokens=torch.cat(
-            [tokens['language_tokens'], torch.randn(3, 2, 48).double()], dim=1
-        ),
-        language_mask=torch.cat(
-            [tokens['language_mask'], torch.ones(3, 2, dtype=torch.bool)], dim=1
-        ),
+    language = features.language
+    longer = TowerFeatures(
+        torch.cat([language.tokens, torch.randn(3, 2, 48).double()], dim=1),
+        torch.cat([language.mask, torch.ones(3, 2, dtype=torch.bool)], dim=1),
     )
-    torch.testing.assert_close(head(**longer), head(**tokens), rtol=0, atol=1e-6)
+    longer = replace(features, language=longer)
+    torch.testing.assert_close(head(longer), head(features), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize('side', ['vision', 'language'])
-def test_padding_never_matters(make_head, tokens, side):
+def test_padding_never_matters(make_head, features, side):
     head = make_head()
-    expected = head(**tokens)
-    mask, name = tokens[f'{side}_mask'], f'{side}_tokens'
-    padding = tokens | {name: tokens[name] + 50.0 * mask[..., None]}
-    assert torch.equal(head(**padding), expected)
-    padding[name] = tokens[name] + 50.0 * ~mask[..., None]
-    assert (head(**padding) - expected).abs().amax(1).min() > 1e-3
+    expected = head(features)
+    given = getattr(features, side)
+    mask = given.mask[..., None]
+    padding = given.replace(tokens=given.tokens + 50.0 * mask)
+    assert torch.equal(head(replace(features, **{side: padding})), expected)
+    changed = given.replace(tokens=given.tokens + 50.0 * ~mask)
+    boxes = head(replace(features, **{side: changed}))
+    assert (boxes - expected).abs().amax(1).min() > 1e-3
 
 
-def test_padding_of_all_images_never_meets_the_encoder(make_head, tokens):
-    head = make_head(num_vision_tokens=16, loss_attention=1.0)
+@pytest.fixture
+def padded(features):
+    """The expressions, on images of 4 x 4 tokens, 4 and 7 of which are no padding."""
     places = torch.tensor([3, 4, 5, 9, 11, 12, 15])  # of the second image's tokens
-    vision_mask = torch.ones(2, 16, dtype=torch.bool)
-    vision_mask[0, 6:10] = vision_mask[1, places] = False
-    tokens |= dict(vision_tokens=torch.randn(2, 16, 32).double())
-    tokens |= dict(vision_mask=vision_mask)
+    mask = torch.ones(2, 16, dtype=torch.bool)
+    mask[0, 6:10] = mask[1, places] = False
+    vision = TowerFeatures(torch.randn(2, 16, 32).double(), mask, grid=(4, 4))
+    return replace(features, vision=vision)
+
+
+def test_tokens_without_padding_know_their_places(padded):
+    cut = padded.without_padding()
+    assert cut.positions[0, :4].tolist() == [6, 7, 8, 9]
+    assert cut.positions[1].tolist() == [3, 4, 5, 9, 11, 12, 15]
+    assert cut.vision.mask.tolist() == [4 * [False] + 3 * [True], 7 * [False]]
+    for image, places in enumerate(cut.positions):
+        tokens = padded.vision.tokens[image, places]
+        assert torch.equal(cut.vision.tokens[image], tokens)
+    assert cut.vision.grid == (4, 4)
+    assert cut.language is padded.language
+    assert cut.image_index is padded.image_index
+
+
+def test_padding_of_all_images_never_meets_the_encoder(make_head, padded):
+    head = make_head(grid=(4, 4), loss_attention=1.0)
     lengths = []
     head.encoder.register_forward_pre_hook(
         lambda module, inputs: lengths.append(inputs[0].shape[1])
     )
-    boxes, attention = head.ground(**tokens)
+    boxes, attention = boxes_and_attention(head, padded.without_padding())
     assert lengths == [1 + 6 + 7]
     # a third image without padding keeps all tokens in their places
-    third = dict(
-        vision_tokens=torch.cat([tokens['vision_tokens'], torch.ones(1, 16, 32)]),
-        vision_mask=torch.cat([vision_mask, torch.zeros(1, 16, dtype=torch.bool)]),
+    vision, language = padded.vision, padded.language
+    third = Features(
+        TowerFeatures(
+            torch.cat([vision.tokens, torch.ones(1, 16, 32)]),
+            torch.cat([vision.mask, torch.zeros(1, 16, dtype=torch.bool)]),
+        ),
+        TowerFeatures(
+            torch.cat([language.tokens, language.tokens[:1]]),
+            torch.cat([language.mask, language.mask[:1]]),
+        ),
+        torch.tensor([0, 1, 1, 2]),
     )
-    for part in ('language_tokens', 'language_mask'):
-        third[part] = torch.cat([tokens[part], tokens[part][:1]])
-    third['image_index'] = torch.tensor([0, 1, 1, 2])
-    whole, seen = head.ground(**third)
-    assert lengths[1] == 1 + 6 + 16
-    torch.testing.assert_close(boxes, whole[:3], rtol=0, atol=1e-6)
-    torch.testing.assert_close(attention, seen[:3], rtol=0, atol=1e-6)
-    assert (attention > 0).equal(~vision_mask[tokens['image_index']])
+    for given in (third.without_padding(), third):
+        whole, seen = boxes_and_attention(head, given)
+        assert lengths[-1] == 1 + 6 + 16
+        torch.testing.assert_close(boxes, whole[:3], rtol=0, atol=1e-6)
+        torch.testing.assert_close(attention, seen[:3], rtol=0, atol=1e-6)
+    assert (attention > 0)[:, 0].equal(~vision.mask[padded.image_index])
 
 
-def test_grouped_expressions_give_the_boxes_of_single_ones(make_head, tokens):
+def boxes_and_attention(head, features):
+    """What the head's ``loss`` compares."""
+    compared = []
+    compare = head.loss_by_feat
+    head.loss_by_feat = lambda *arguments: compared.append(arguments)
+    samples = ['samples']
+    head.loss(features, samples)
+    head.loss_by_feat = compare
+    boxes, attention, given = compared[0]
+    assert given is samples
+    return boxes, attention
+
+
+def test_grouped_expressions_give_the_boxes_of_single_ones(make_head, features):
     head = make_head()
-    assert torch.equal(head(**tokens), head(**ungrouped(tokens)))
+    assert torch.equal(head(features), head(ungrouped(features)))
 
 
-def test_grouped_expressions_give_the_gradients_of_single_ones(make_head, tokens):
+def test_grouped_expressions_give_the_gradients_of_single_ones(make_head, features):
     head = make_head()
     names = [name for name, _ in head.named_parameters()]
     gradients = []
-    for batch in (tokens, ungrouped(tokens)):
-        loss = (head(**batch).double() - 0.3).abs().sum()
+    for batch in (features, ungrouped(features)):
+        loss = (head(batch).double() - 0.3).abs().sum()
         gradients.append(torch.autograd.grad(loss, list(head.parameters())))
     for name, grouped, single in zip(names, *gradients, strict=True):
         assert grouped.any(), name
         torch.testing.assert_close(grouped, single, rtol=1e-5, atol=1e-8, msg=name)
 
 
-def test_each_expression_gets_the_image_of_its_index(make_head, tokens):
+def test_each_expression_gets_the_image_of_its_index(make_head, features):
     head = make_head()
-    swapped = head(**tokens | dict(image_index=torch.tensor([1, 0, 1])))
-    expected = head(**tokens)
+    swapped = head(replace(features, image_index=torch.tensor([1, 0, 1])))
+    expected = head(features)
     assert torch.equal(swapped[2], expected[2])
     assert (swapped[:2] - expected[:2]).abs().amax(1).min() > 1e-4
 
@@ -201,14 +241,14 @@ def test_each_expression_gets_the_image_of_its_index(make_head, tokens):
 @pytest.mark.parametrize(
     ('changes', 'text'),
     [
-        (dict(num_vision_tokens=16), '16 vision tokens .* got 12 and 6'),
-        (dict(num_vision_tokens=9), '9 vision tokens .* got 12 and 6'),
-        (dict(num_text_tokens=5), 'at most 5 text tokens, got 12 and 6'),
+        (dict(grid=(4, 4)), '4 x 4 vision tokens .* got 12 and 6'),
+        (dict(grid=(3, 3)), '3 x 3 vision tokens .* got 12 and 6'),
+        (dict(max_tokens=5), 'at most 5 text tokens, got 12 and 6'),
     ],
 )
-def test_wrong_number_of_tokens_is_refused(make_head, tokens, changes, text):
+def test_wrong_number_of_tokens_is_refused(make_head, features, changes, text):
     with pytest.raises(ValueError, match=text):
-        make_head(**changes)(**tokens)
+        make_head(**changes)(features)
 
 
 # loss ---------------------------------------------------------------------------------
@@ -226,7 +266,7 @@ def test_loss_by_hand(make_head, make_sample):
         sample_of(make_sample, 'b', [0, 0, 48, 64]),
     ]
     boxes = torch.tensor([[0.5, 0.5, 0.5, 0.5], [0.75, 0.75, 0.5, 0.5]])
-    losses = head.loss(boxes, samples)
+    losses = head.loss_by_feat(boxes, None, samples)
     # the first is exact; the second is (0.25, 0.25, 0.5, 0.5): L1 0.5 + 0.5, no
     # overlap, both of area 1/4 in a hull of area 1: GIoU = 0 - (1 - 1/2) / 1
     assert losses.keys() == {'loss_bbox', 'loss_iou'}
@@ -237,7 +277,7 @@ def test_loss_by_hand(make_head, make_sample):
 def test_loss_of_overlapping_boxes_by_hand(make_head, make_sample):
     samples = [sample_of(make_sample, 'a', [0, 0, 48, 64])]  # (0, 0, 0.5, 0.5)
     boxes = torch.tensor([[0.375, 0.25, 0.25, 0.5]])  # (0.25, 0, 0.5, 0.5)
-    losses = make_head().loss(boxes, samples)
+    losses = make_head().loss_by_feat(boxes, None, samples)
     assert losses['loss_bbox'].item() == pytest.approx(0.125 + 0.25)
     assert losses['loss_iou'].item() == pytest.approx(1 - 0.5)
 
@@ -248,68 +288,72 @@ def test_loss_weights_and_kinds_are_configurable(make_head, make_sample):
     losses = make_head(
         loss_bbox=dict(type='L1Loss', loss_weight=5.0),
         loss_iou=dict(type='IoULoss', mode='linear', loss_weight=2.0),
-    ).loss(boxes, samples)
+    ).loss_by_feat(boxes, None, samples)
     assert losses['loss_bbox'].item() == pytest.approx(5 * 0.375)
     assert losses['loss_iou'].item() == pytest.approx(2 * 0.5)
 
 
 def test_attention_loss_by_hand(make_head, make_sample):
-    head = make_head(num_vision_tokens=16, loss_attention=2.0)
+    head = make_head(grid=(4, 4), loss_attention=2.0)
     # columns 1 and 2, row 0 of a 4 x 4 map: the box ends inside their cells
     sample = sample_of(make_sample, 'a', [30, 10, 60, 20])
-    attention = torch.zeros(1, 16)
-    attention[0, [1, 2, 5, 15]] = torch.tensor([0.2, 0.1, 0.3, 0.4])
+    attention = torch.zeros(1, 1, 16)
+    attention[0, 0, [1, 2, 5, 15]] = torch.tensor([0.2, 0.1, 0.3, 0.4])
     boxes = torch.full((1, 4), 0.5)
-    losses = head.loss(boxes, [sample], attention)
+    losses = head.loss_by_feat(boxes, attention, [sample])
     assert losses['loss_attention'].item() == pytest.approx(-2 * math.log(0.3))
-    attention[0, [1, 2]] = 0
-    nothing = head.loss(boxes, [sample], attention)['loss_attention']
+    attention[0, 0, [1, 2]] = 0
+    nothing = head.loss_by_feat(boxes, attention, [sample])['loss_attention']
     assert nothing.item() == pytest.approx(-2 * math.log(1e-4))
 
 
-def test_attention_loss_reaches_the_encoder_and_leaves_the_boxes(make_head, tokens):
-    tokens = tokens | dict(
-        vision_tokens=torch.randn(2, 16, 32).double(),
-        vision_mask=torch.zeros(2, 16, dtype=torch.bool),
-    )
-    with_loss = make_head(num_vision_tokens=16, loss_attention=1.0)
-    without = make_head(num_vision_tokens=16)
-    boxes, attention = with_loss.ground(**tokens)
-    expected, none = without.ground(**tokens)
-    assert none is None and attention.shape == (3, 16)
+def test_attention_loss_on_a_grid_that_is_not_square(make_head, make_sample):
+    head = make_head(grid=(4, 3), loss_attention=1.0)
+    # 4 rows of 32 and 3 columns of 32 pixels: columns 1 and 2, row 3
+    sample = sample_of(make_sample, 'a', [40, 100, 90, 120])
+    attention = torch.full((1, 1, 12), 1 / 32)
+    attention[0, 0, [10, 11]] = torch.tensor([0.25, 0.125])
+    losses = head.loss_by_feat(torch.full((1, 4), 0.5), attention, [sample])
+    assert losses['loss_attention'].item() == pytest.approx(-math.log(0.375))
+
+
+def test_attention_loss_reaches_the_encoder_and_leaves_the_boxes(make_head, features):
+    features = replace(features, vision=square())
+    with_loss = make_head(grid=(4, 4), loss_attention=1.0)
+    without = make_head(grid=(4, 4))
+    boxes, attention = boxes_and_attention(with_loss, features)
+    expected, none = boxes_and_attention(without, features)
+    assert none is None and attention.shape == (3, 1, 16)
     torch.testing.assert_close(boxes, expected)
-    attention[:, 0].sum().backward()
+    torch.testing.assert_close(without(features), expected)
+    attention[:, 0, 0].sum().backward()
     assert with_loss.vision_proj.weight.grad.abs().max() > 0
 
 
-def test_position_in_values_adds_a_sine_encoding_to_the_tokens(make_head, tokens):
-    head = make_head(num_vision_tokens=16, position_in_values=True)
+@pytest.mark.parametrize('grid', [(4, 4), (4, 3)])
+def test_position_in_values_adds_a_sine_encoding_to_the_tokens(
+    make_head, features, grid
+):
+    head = make_head(grid=grid, position_in_values=True)
     head.init_weights()
-    table = head.position_embedding.weight[-16:].view(4, 4, 32)
+    count = grid[0] * grid[1]
+    table = head.position_embedding.weight[-count:].view(*grid, 32)
     # first half of the channels: the row; second half: the column
-    assert torch.equal(table[2, 0, :16], table[2, 3, :16])
+    assert torch.equal(table[2, 0, :16], table[2, grid[1] - 1, :16])
     assert torch.equal(table[0, 1, 16:], table[3, 1, 16:])
     turn = 2 * math.pi * 2 / 4
     assert table[1, 0, 0].item() == pytest.approx(math.sin(turn), abs=1e-5)
     assert table[1, 0, 1].item() == pytest.approx(math.cos(turn), abs=1e-5)
+    turn = 2 * math.pi * 2 / grid[1]
+    assert table[0, 1, 16].item() == pytest.approx(math.sin(turn), abs=1e-5)
     added = []
     head.encoder.register_forward_pre_hook(lambda _, args: added.append(args))
-    tokens = tokens | dict(
-        vision_tokens=torch.zeros(2, 16, 32).double(),
-        vision_mask=torch.zeros(2, 16, dtype=torch.bool),
-    )
-    head(**tokens)
-    sequence, position, _ = added[0]
-    vision = sequence[0, -16:] - head.vision_proj.bias
-    torch.testing.assert_close(vision, position[0, -16:])
-
-
-@pytest.mark.parametrize(
-    'option', [dict(position_in_values=True), dict(loss_attention=1.0)]
-)
-def test_options_that_know_places_need_a_square_map(make_head, option):
-    with pytest.raises(ValueError, match='num_vision_tokens=12 is no square'):
-        make_head(**option)
+    nothing = torch.zeros(2, count, 32).double()
+    mask = torch.zeros(2, count, dtype=torch.bool)
+    head(replace(features, vision=TowerFeatures(nothing, mask)))
+    sequence, position, *_ = added[0]
+    vision = sequence[0, -count:] - head.vision_proj.bias
+    torch.testing.assert_close(vision, position[0, -count:])
 
 
 def test_loss_of_grouped_expressions_is_that_of_single_ones(make_head, make_sample):
@@ -321,17 +365,17 @@ def test_loss_of_grouped_expressions_is_that_of_single_ones(make_head, make_samp
         sample_of(make_sample, ('b', 'c'), bboxes[1:]),
     ]
     single = [sample_of(make_sample, 'x', box) for box in bboxes]
-    expected = head.loss(boxes, single)
-    for name, value in head.loss(boxes, grouped).items():
+    expected = head.loss_by_feat(boxes, None, single)
+    for name, value in head.loss_by_feat(boxes, None, grouped).items():
         assert value == expected[name]
     # a box belongs to the expression of its label, wherever it stands
     instances = grouped[1].gt_instances
     grouped[1].gt_instances = instances[torch.tensor([1, 0])]
-    for name, value in head.loss(boxes, grouped).items():
+    for name, value in head.loss_by_feat(boxes, None, grouped).items():
         assert value == expected[name]
     grouped[1].gt_instances.labels[:] = 0
     with pytest.raises(ValueError, match='the expression has 2 boxes, not one'):
-        head.loss(boxes, grouped)
+        head.loss_by_feat(boxes, None, grouped)
 
 
 # predict ------------------------------------------------------------------------------
@@ -353,7 +397,7 @@ def test_prediction_is_in_pixels_of_the_original_image(make_head, make_sample):
     )
     # canvas pixels (22, 70) … (62, 88) as relative cxcywh
     boxes = torch.tensor([[42 / 96, 79 / 128, 40 / 96, 18 / 128]])
-    (instances,) = make_head().predict(boxes, [sample])
+    (instances,) = make_head().predict_by_feat(boxes, [sample])
     expected = torch.tensor([[12 / 0.5, 6 / 0.6, 52 / 0.5, 24 / 0.6]])
     torch.testing.assert_close(instances.bboxes, expected, rtol=0, atol=1e-4)
     assert instances.labels.tolist() == [0]
@@ -363,7 +407,7 @@ def test_prediction_is_clipped_to_the_image(make_head, make_sample):
     placement = Placement.identity((50, 40)).pad(20, 30, (128, 96))
     sample = sample_of(make_sample, 'a', [0, 0, 1, 1], placement=placement)
     boxes = torch.tensor([[0.5, 0.5, 1.0, 1.0]])
-    (instances,) = make_head().predict(boxes, [sample])
+    (instances,) = make_head().predict_by_feat(boxes, [sample])
     assert instances.bboxes.tolist() == [[0, 0, 40, 50]]
 
 
@@ -371,7 +415,7 @@ def test_sample_without_a_placement_is_refused(make_head, make_sample):
     sample = sample_of(make_sample, 'a', [0, 0, 1, 1])
     del sample.placement
     with pytest.raises(ValueError, match='0.jpg: .* end the pipeline with PackREC'):
-        make_head().predict(torch.full((1, 4), 0.5), [sample])
+        make_head().predict_by_feat(torch.full((1, 4), 0.5), [sample])
 
 
 def test_predictions_of_grouped_expressions_come_by_image(make_head, make_sample):
@@ -380,7 +424,7 @@ def test_predictions_of_grouped_expressions_come_by_image(make_head, make_sample
         sample_of(make_sample, 'c', [0, 0, 1, 1]),
     ]
     boxes = torch.tensor([[0.5, 0.5, w, 0.5] for w in (0.25, 0.5, 1.0)])
-    first, second = make_head().predict(boxes, samples)
+    first, second = make_head().predict_by_feat(boxes, samples)
     assert first.bboxes[:, 0].tolist() == [36, 24]
     assert second.bboxes[:, 0].tolist() == [0]
     assert first.labels.tolist() == [0, 1]
@@ -388,7 +432,7 @@ def test_predictions_of_grouped_expressions_come_by_image(make_head, make_sample
 
 def test_no_score_is_invented(make_head, make_sample):
     sample = sample_of(make_sample, 'a', [0, 0, 1, 1])
-    (instances,) = make_head().predict(torch.rand(1, 4), [sample])
+    (instances,) = make_head().predict_by_feat(torch.rand(1, 4), [sample])
     assert set(instances.keys()) == {'bboxes', 'labels'}
 
 
@@ -397,5 +441,5 @@ def test_prediction_undoes_the_targets_of_the_loss(make_head, make_sample):
     sample = sample_of(make_sample, 'a', truth)
     boxes = torch.tensor([[35 / 96, 60 / 128, 44 / 96, 78 / 128]])
     head = make_head()
-    assert head.loss(boxes, [sample])['loss_bbox'] < 1e-6
-    torch.testing.assert_close(head.predict(boxes, [sample])[0].bboxes, truth)
+    assert head.loss_by_feat(boxes, None, [sample])['loss_bbox'] < 1e-6
+    torch.testing.assert_close(head.predict_by_feat(boxes, [sample])[0].bboxes, truth)

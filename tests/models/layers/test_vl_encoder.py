@@ -43,7 +43,7 @@ def test_it_is_the_detr_encoder_of_mmdet(encoder, tokens):
     mmdet.load_state_dict(state)
     x, position, mask = tokens
     expected = mmdet(query=x, query_pos=position, key_padding_mask=mask)[:, 0]
-    torch.testing.assert_close(encoder(*tokens)[0], expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(encoder(*tokens)[0][:, 0], expected, rtol=0, atol=1e-12)
 
 
 def test_computing_the_first_token_alone_in_the_last_layer_is_exact(encoder, tokens):
@@ -51,8 +51,21 @@ def test_computing_the_first_token_alone_in_the_last_layer_is_exact(encoder, tok
     for layer in encoder.layers:
         x, _ = layer(x, position, mask, x.shape[1])
     reg, _ = encoder(*tokens)
-    assert reg.shape == (2, 32)
-    torch.testing.assert_close(reg, x[:, 0], rtol=0, atol=1e-12)
+    assert reg.shape == (2, 1, 32)
+    torch.testing.assert_close(reg, x[:, :1], rtol=0, atol=1e-12)
+
+
+def test_several_target_tokens_are_computed_alone_in_the_last_layer(encoder, tokens):
+    several = VLEncoder(3, LAYER, num_targets=3).double().eval()
+    several.load_state_dict(encoder.state_dict())
+    targets, attention = several(*tokens, with_attention=True)
+    x, position, mask = tokens
+    for layer in encoder.layers[:-1]:
+        x, _ = layer(x, position, mask, 7)
+    x, seen = encoder.layers[-1](x, position, mask, 7, True)
+    assert (targets.shape, attention.shape) == ((2, 3, 32), (2, 3, 7))
+    torch.testing.assert_close(targets, x[:, :3], rtol=0, atol=1e-12)
+    torch.testing.assert_close(attention, seen[:, :3], rtol=0, atol=1e-12)
 
 
 def test_last_layer_gives_one_token_and_the_others_all(encoder, tokens):
@@ -125,7 +138,7 @@ def test_attention_of_the_first_token_is_that_of_the_last_layer(encoder, tokens)
     scores = torch.einsum('bhd,bnhd->bhn', query, keys) / math.sqrt(8)
     scores = scores.masked_fill(mask[:, None], -math.inf)
     torch.testing.assert_close(
-        attention, scores.softmax(-1).mean(1), rtol=0, atol=1e-12
+        attention[:, 0], scores.softmax(-1).mean(1), rtol=0, atol=1e-12
     )
 
 
@@ -153,7 +166,8 @@ def test_recomputed_layers_give_the_same_gradients_and_keep_less(tokens, dropout
     results = []
     for recompute in (False, True):
         torch.manual_seed(0)
-        encoder = VLEncoder(3, LAYER | dict(dropout=dropout), recompute).double()
+        encoder = VLEncoder(3, LAYER | dict(dropout=dropout), recompute=recompute)
+        encoder = encoder.double()
         kept = []
 
         def pack(tensor, kept=kept):

@@ -8,21 +8,16 @@ from mmengine import ConfigDict
 
 from m2ist_mm.models import parameter_counts
 
-WIDTH = dict(num_heads=2, activation='relu')
 NECK = dict(
     type='LadderSideNetwork',
     reduction=4,
-    vision=dict(num_layers=2, channels=32, feedforward_channels=64, **WIDTH),
-    language=dict(num_layers=2, channels=48, feedforward_channels=64, **WIDTH),
+    vision=dict(num_heads=2),
+    language=dict(num_heads=2, activation='relu'),
 )
 
 
 @pytest.fixture
 def ladder_config(model_config):
-    model_config.backbone.update(
-        vision_taps=dict(layer='encoder.layers.{i}'),
-        language_taps=dict(layer='model.encoder.layer.{i}'),
-    )
     model_config.neck = ConfigDict(copy.deepcopy(NECK))
     return model_config
 
@@ -64,8 +59,8 @@ def by_hand(w, x, taps, mask, heads=2):
 @torch.no_grad()
 def test_outputs_are_those_of_the_formula(make_model, ladder_config, inputs):
     model = make_model(ladder_config).eval()
-    vision = model.backbone.extract_vision(inputs['images'], inputs['padding_mask'])
-    language = model.backbone.extract_language(
+    vision = model.backbone.vision.encode(inputs['images'], inputs['padding_mask'])
+    language = model.backbone.language.encode(
         inputs['input_ids'], inputs['attention_mask']
     )
     outputs = model.neck(vision, language)
@@ -77,9 +72,7 @@ def test_outputs_are_those_of_the_formula(make_model, ladder_config, inputs):
     ):
         w = ladder.state_dict()
         assert w['gates'].any()
-        wanted = by_hand(
-            w, features.input_tokens, features.taps['layer'], features.mask
-        )
+        wanted = by_hand(w, features.inputs, features.taps['layer'], features.mask)
         kept = ~features.mask
         torch.testing.assert_close(
             (output - features.tokens)[kept], wanted[kept], rtol=0, atol=1e-5
@@ -135,15 +128,50 @@ def test_size_is_that_of_the_formula(ladder_config):
     assert counts['adapter_params'] == ladder(2, 32, 64) + ladder(2, 48, 64)
 
 
-def test_missing_taps_are_named(ladder_config, inputs):
-    ladder_config.backbone.language_layers = [0]
+def test_layers_are_those_of_the_towers(towers):
+    ladder = MODELS.build(
+        dict(type='LadderSideNetwork', reduction=4), default_args=dict(towers=towers)
+    )
+    for name, heads, activation in (('vision', 4, 'relu'), ('language', 4, 'gelu')):
+        for layer in getattr(ladder, name).layers:
+            assert layer.self_attn.num_heads == heads
+            assert layer.linear1.out_features == 64 // 4
+            assert layer.activation is getattr(F, activation)
+
+
+def test_missing_taps_are_named(ladder_config):
+    ladder_config.backbone.vision = ConfigDict(
+        type='BackboneTower',
+        embed_dims=1280,
+        backbone=dict(type='MobileNetV2', out_indices=(7,)),
+    )
+    with pytest.raises(
+        ValueError,
+        match=r"BackboneTower \(MobileNetV2\) has no taps 'layer', only \[\]",
+    ):
+        MODELS.build(ladder_config)
+
+
+def test_tower_without_transformer_layers_needs_their_form(
+    ladder_config, vision_config, inputs
+):
+    # four stages of 8, 16, 32 and 64 channels; the last map is the tower's output
+    ladder_config.backbone.vision = ConfigDict(
+        type='BackboneTower',
+        size=vision_config.size,
+        embed_dims=64,
+        backbone=vision_config.backbone,
+    )
+    with pytest.raises(ValueError, match='BackboneTower has no transformer layers'):
+        MODELS.build(ladder_config)
+    ladder_config.neck.vision.update(feedforward_channels=64, activation='relu')
     model = MODELS.build(ladder_config)
-    with pytest.raises(ValueError, match="needs 2 'layer' taps, the backbone gives 1"):
-        model._forward(inputs)
+    widths = [down.in_features for down in model.neck.vision.taps]
+    assert widths == [8, 16, 32, 64]
+    assert model._forward(inputs).shape == (3, 4)
 
 
-def test_width_that_the_heads_do_not_divide_is_refused():
-    neck = copy.deepcopy(NECK)
-    neck['vision']['num_heads'] = 3
+def test_width_that_the_heads_do_not_divide_is_refused(ladder_config):
+    ladder_config.neck.vision.num_heads = 3
     with pytest.raises(ValueError, match='32 / 4 channels cannot have 3 attention'):
-        MODELS.build(neck)
+        MODELS.build(ladder_config)

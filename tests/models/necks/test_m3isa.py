@@ -1,3 +1,4 @@
+import copy
 import itertools
 import math
 
@@ -23,7 +24,7 @@ def make_features(channels, tokens, pairs, samples):
     return TowerFeatures(
         tokens=draw(),
         mask=torch.zeros(samples, tokens, dtype=torch.bool),
-        input_tokens=draw(),
+        inputs=draw(),
         taps={kind: [draw() for _ in range(pairs)] for kind in ('attention', 'ffn')},
     )
 
@@ -41,27 +42,34 @@ def make_norms(channels, pairs):
     return norms
 
 
-def make_neck(pairs=2, vision=6, language=9, hidden=4, **choices):
-    neck = MODELS.build(
-        dict(
-            type='M3ISA',
-            num_pairs=pairs,
-            vision_channels=vision,
-            language_channels=language,
-            hidden_channels=hidden,
-            **choices,
+@pytest.fixture
+def make_neck(stand_in):
+    """Builds side networks and features of both towers for them; all are drawn."""
+
+    def make(pairs=2, vision=6, language=9, hidden=4, norms=None, **choices):
+        towers = dict(vision=stand_in(vision), language=stand_in(language, norms=norms))
+        neck = MODELS.build(
+            dict(
+                type='M3ISA',
+                towers=towers,
+                vision_layers=range(pairs),
+                language_layers=range(pairs),
+                hidden_channels=hidden,
+                **choices,
+            )
+        ).double()
+        for parameter in neck.parameters():
+            nn.init.normal_(parameter)
+        return (
+            neck,
+            make_features(vision, 5, pairs, samples=2),
+            make_features(language, 3, pairs, samples=4),
         )
-    ).double()
-    for parameter in neck.parameters():
-        nn.init.normal_(parameter)
-    return (
-        neck,
-        make_features(vision, 5, pairs, samples=2),
-        make_features(language, 3, pairs, samples=4),
-    )
+
+    return make
 
 
-def by_the_formulas(weights, vision, language, choices):
+def by_the_formulas(weights, vision, language, choices, norms):
     """Both sums, from the weights by name.
 
     VEA, LEA: s W_up ReLU(W_down LN(m)). IEA of modality m: z = ReLU(D^m a), then
@@ -96,7 +104,7 @@ def by_the_formulas(weights, vision, language, choices):
     ):
         total = features.tokens.clone()
         if choices.get('add_inputs', True):
-            total += features.input_tokens
+            total += features.inputs
         for i in range(len(features.taps['ffn'])):
             outputs = {}
             if 'iea' in experts:
@@ -107,7 +115,7 @@ def by_the_formulas(weights, vision, language, choices):
                 outputs[expert] = side_adapter(f'{expert}.{i}', tap)
             for name, output in outputs.items():
                 if choices.get('side_norm') and modality == 'language':
-                    norm = features.norms[taps[name]][i]
+                    norm = norms[taps[name]][i]
                     output = F.layer_norm(
                         output, output.shape[-1:], norm.weight, norm.bias, norm.eps
                     )
@@ -138,23 +146,21 @@ CHOICES = [
 
 
 @pytest.mark.parametrize('choices', CHOICES, ids=str)
-def test_outputs_are_those_of_the_formulas(choices):
-    neck, vision, language = make_neck(**choices)
-    if 'side_norm' in choices:
-        norms = make_norms(language.tokens.shape[-1], choices.get('pairs', 2))
-        language = language.replace(norms=norms)
-    expected = by_the_formulas(neck.state_dict(), vision, language, choices)
+def test_outputs_are_those_of_the_formulas(make_neck, choices):
+    norms = make_norms(choices.get('language', 9), choices.get('pairs', 2))
+    neck, vision, language = make_neck(norms=norms, **choices)
+    expected = by_the_formulas(neck.state_dict(), vision, language, choices, norms)
     for output, wanted in zip(neck(vision, language), expected, strict=True):
         torch.testing.assert_close(output, wanted, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize('experts', SUBSETS, ids=str)
-def test_experts_that_are_off_have_no_parameters(experts):
+def test_experts_that_are_off_have_no_parameters(make_neck, experts):
     neck, *_ = make_neck(experts=experts)
     assert {name.partition('.')[0] for name in neck.state_dict()} == set(experts)
 
 
-def test_own_matrix_stands_on_the_side_of_the_wider_tower():
+def test_own_matrix_stands_on_the_side_of_the_wider_tower(make_neck):
     for vision, language, own in (
         (6, 9, dict(language_up=(3, 4))),
         (9, 6, dict(vision_up=(3, 4))),
@@ -170,7 +176,7 @@ def test_own_matrix_stands_on_the_side_of_the_wider_tower():
         assert found == own
 
 
-def test_shared_channels_are_the_last_of_the_wider_tower():
+def test_shared_channels_are_the_last_of_the_wider_tower(make_neck):
     neck, vision, language = make_neck(experts=('iea',))
     expected = neck(vision, language)
     with torch.no_grad():
@@ -183,7 +189,7 @@ def test_shared_channels_are_the_last_of_the_wider_tower():
 
 
 @pytest.mark.parametrize('share', [True, False])
-def test_shared_matrix_gets_the_gradients_of_both_modalities(share):
+def test_shared_matrix_gets_the_gradients_of_both_modalities(make_neck, share):
     neck, vision, language = make_neck(share=share)
     weight = neck.iea[1].shared_up.weight
     outputs = neck(vision, language)
@@ -203,21 +209,26 @@ def test_shared_matrix_gets_the_gradients_of_both_modalities(share):
         assert neck.iea[1].language_shared_up.weight.shape == weight.shape
 
 
-def paper_neck(**choices):
-    return MODELS.build(
-        dict(
-            type='M3ISA',
-            num_pairs=2,
-            vision_channels=32,
-            language_channels=48,
-            hidden_channels=8,
-            **choices,
+@pytest.fixture
+def paper_neck(stand_in):
+    """Builds two pairs on towers of some widths, as they start."""
+
+    def build(vision=32, language=48, **choices):
+        return MODELS.build(
+            dict(
+                type='M3ISA',
+                towers=dict(vision=stand_in(vision), language=stand_in(language)),
+                vision_layers=[0, 1],
+                language_layers=[0, 1],
+                **choices,
+            )
         )
-    )
+
+    return build
 
 
-def test_every_output_is_zero_at_the_start():
-    neck = paper_neck()
+def test_every_output_is_zero_at_the_start(paper_neck):
+    neck = paper_neck(hidden_channels=8)
     vision = make_features(32, 5, 2, samples=2)
     language = make_features(48, 3, 2, samples=4)
     neck.double()
@@ -226,12 +237,12 @@ def test_every_output_is_zero_at_the_start():
     assert not any(output.any() for output in outputs)
     totals = neck(vision, language)
     for total, features in zip(totals, (vision, language), strict=True):
-        assert torch.equal(total, features.tokens + features.input_tokens)
+        assert torch.equal(total, features.tokens + features.inputs)
 
 
 @pytest.mark.parametrize('init', ['zero', 'uniform'])
-def test_initial_draw(init):
-    neck = MODELS.build(dict(type='M3ISA', num_pairs=2, init=init))
+def test_initial_draw(paper_neck, init):
+    neck = paper_neck(256, 768, init=init)
     seen = set()
     for name, value in neck.state_dict().items():
         *_, module, kind = name.split('.')
@@ -252,8 +263,8 @@ def test_initial_draw(init):
     }  # fmt: skip
 
 
-def test_init_weights_draws_anew():
-    neck = paper_neck()
+def test_init_weights_draws_anew(paper_neck):
+    neck = paper_neck(hidden_channels=8)
     before = neck.state_dict()['vea.0.down.weight'].clone()
     nn.init.ones_(neck.vea[0].up.weight)
     neck.init_weights()
@@ -328,44 +339,89 @@ def test_reference_form_from_zero_would_not_be_trainable(model_config, inputs):
     [
         (dict(experts=('vea', 'mea')), r"experts has \['mea'\], known are \('vea'"),
         (dict(taps=dict(mea='ffn')), r"taps has \['mea'\]"),
-        (dict(taps=dict(vea='norm')), r"taps has \['norm'\], known are \('attention'"),
         (dict(side_norm='own', init='uniform'), r"side_norm has \['own'\]"),
         (dict(init='normal'), r"init has \['normal'\], known are \('zero'"),
         (dict(side_norm='tower'), "side_norm='tower' .* zero .* init='uniform'"),
+        (dict(hidden=0), 'hidden_channels=0 is not positive'),
     ],
 )
-def test_unknown_choices_are_refused(choices, text):
+def test_unknown_choices_are_refused(make_neck, choices, text):
     with pytest.raises(ValueError, match=f'M3ISA: {text}'):
         make_neck(**choices)
 
 
-def test_missing_taps_are_named():
-    neck, vision, language = make_neck(pairs=2)
-    few = vision.replace(taps=dict(vision.taps, ffn=vision.taps['ffn'][:1]))
-    with pytest.raises(ValueError, match="needs 2 'ffn' taps for its vea.* gives 1"):
-        neck(few, language)
-    none = language.replace(taps=dict(ffn=language.taps['ffn']))
-    with pytest.raises(
-        ValueError, match="needs 2 'attention' taps for its iea.* gives 0"
-    ):
-        neck(vision, none)
+def test_every_layer_has_a_partner(model_config):
+    model_config.neck.language_layers = [0]
+    with pytest.raises(ValueError, match='vision_layers has 2, language_layers has 1'):
+        MODELS.build(model_config)
 
 
-def test_missing_norms_are_named():
-    neck, vision, language = make_neck(side_norm='tower', init='uniform')
-    norms = make_norms(9, 2)
-    for given, kind in (({}, 'attention'), (dict(attention=norms['ffn']), 'ffn')):
-        with pytest.raises(ValueError, match=f"'{kind}' tap.* with language_norms"):
-            neck(vision, language.replace(norms=given))
+def test_towers_are_asked_for_the_taps_that_are_read(stand_in):
+    towers = dict(vision=stand_in(6), language=stand_in(9))
+    MODELS.build(
+        dict(
+            type='M3ISA',
+            towers=towers,
+            vision_layers=[4, 0],
+            language_layers=[2, 3],
+            experts=('vea', 'lea'),
+            taps=dict(lea='attention'),
+        )
+    )
+    assert towers['vision'].wanted == dict(ffn=[4, 0])
+    assert towers['language'].wanted == dict(attention=[2, 3])
+
+
+def test_missing_taps_are_named(model_config):
+    model_config.neck.taps = dict(vea='norm')
+    with pytest.raises(ValueError) as error:
+        MODELS.build(model_config)
+    assert str(error.value) == (
+        "DETREncoderTower (detr_encoder) has no taps 'norm', only "
+        "['attention', 'ffn', 'layer']: name its modules in the tower's config, "
+        "taps=dict(norm='NAME.{i}.NAME')"
+    )
+
+
+def test_layer_that_is_not_there_fails_when_the_model_is_built(model_config):
+    model_config.neck.language_layers = [0, 2]
+    with pytest.raises(ValueError, match=r'encoder\.layer\.2\.'):
+        MODELS.build(model_config)
+
+
+def test_missing_norms_are_named(model_config):
+    model_config.neck.update(side_norm='tower', init='uniform')
+    model_config.backbone.language.update(
+        arch=dict(model_type='clip_text_model', max_position_embeddings=10)
+    )
+    with pytest.raises(ValueError) as error:
+        MODELS.build(model_config)
+    text = str(error.value)
+    assert "(clip_text_model) has no norms 'attention', only []" in text
+    assert "norms=dict(attention='NAME.{i}.NAME')" in text
+
+
+def test_norms_are_those_of_the_chosen_language_layers(model_config):
+    model_config.neck.update(
+        side_norm='tower', init='uniform', vision_layers=[0], language_layers=[1]
+    )
+    model = MODELS.build(model_config)
+    layer = model.backbone.language.model.encoder.layer[1]
+    assert model.neck._norms['iea'] == (layer.attention.output.LayerNorm,)
+    assert model.neck._norms['lea'] == (layer.output.LayerNorm,)
+    # they are the tower's, and stay out of the side network's own weights
+    assert 'LayerNorm' not in ' '.join(model.neck.state_dict())
+    twin = copy.deepcopy(model)
+    assert twin.neck._norms['lea'][0] is (
+        twin.backbone.language.model.encoder.layer[1].output.LayerNorm
+    )
 
 
 @pytest.mark.parametrize('add_inputs', [True, False])
-def test_features_themselves_are_left_as_they_are(add_inputs):
+def test_features_themselves_are_left_as_they_are(make_neck, add_inputs):
     neck, vision, language = make_neck(add_inputs=add_inputs)
-    copies = [
-        (side.tokens.clone(), side.input_tokens.clone()) for side in (vision, language)
-    ]
+    copies = [(side.tokens.clone(), side.inputs.clone()) for side in (vision, language)]
     neck(vision, language)
-    for side, (tokens, input_tokens) in zip((vision, language), copies, strict=True):
+    for side, (tokens, inputs) in zip((vision, language), copies, strict=True):
         assert torch.equal(side.tokens, tokens)
-        assert torch.equal(side.input_tokens, input_tokens)
+        assert torch.equal(side.inputs, inputs)

@@ -4,13 +4,13 @@ from mmdet.registry import MODELS
 from mmengine import ConfigDict
 
 from m2ist_mm.checkpoints import save_state_file
-from m2ist_mm.models.towers import record_taps
 
 
 @pytest.fixture
 def swin():
     return ConfigDict(
         type='BackboneTower',
+        size=(128, 96),
         embed_dims=32,
         backbone=dict(
             type='SwinTransformer',
@@ -26,7 +26,10 @@ def swin():
 @pytest.fixture
 def resnet(vision_config):
     return ConfigDict(
-        type='BackboneTower', embed_dims=64, backbone=vision_config.backbone
+        type='BackboneTower',
+        size=(128, 96),
+        embed_dims=64,
+        backbone=vision_config.backbone,
     )
 
 
@@ -44,8 +47,9 @@ def test_tokens_are_the_map_row_by_row(request, images, name):
     mask = features.mask.unflatten(1, (4, 3))
     assert mask[0].tolist() == 3 * [[True, False, False]] + [3 * [True]]
     assert not mask[1].any()
-    assert not features.input_tokens.any()
-    assert features.input_tokens.shape == features.tokens.shape
+    # no tokens of this width and number enter it
+    assert features.inputs is None
+    assert features.grid == tower.grid == (4, 3)
     assert tower.embed_dims == config.embed_dims
 
 
@@ -55,35 +59,74 @@ def test_taps_of_swin_are_what_its_blocks_add(make_model, swin, images):
     entering = []
     blocks = tower.backbone.stages[3].blocks
     blocks[0].register_forward_pre_hook(lambda block, inputs: entering.append(inputs))
-    patterns = dict(
-        attention='backbone.stages.3.blocks.{i}.attn',
-        ffn='backbone.stages.3.blocks.{i}.ffn.layers',
-    )
-    with record_taps(tower, patterns, [0, 1]) as taps:
-        features = tower(*images)
-    x = entering[0][0] + sum(taps['attention'] + taps['ffn'])
+    tower.tap(dict(attention=[0, 1], ffn=[0, 1]))
+    features = tower.encode(*images)
+    x = entering[0][0] + sum(features.taps['attention'] + features.taps['ffn'])
     torch.testing.assert_close(tower.backbone.norm3(x), features.tokens)
 
 
 @torch.no_grad()
 def test_tapped_maps_are_read_row_by_row(resnet, images):
+    resnet.taps = dict(ffn='backbone.layer4.{i}.bn2')
     tower = MODELS.build(resnet).eval()
     maps = []
     norm = tower.backbone.layer4[1].bn2
     norm.register_forward_hook(lambda module, inputs, output: maps.append(output))
-    with record_taps(tower, dict(ffn='backbone.layer4.{i}.bn2'), [1]) as taps:
-        tower(*images)
+    tower.tap(dict(ffn=[1]))
+    taps = tower.encode(*images).taps
     assert torch.equal(taps['ffn'][0][:, 3 * 2 + 1], maps[0][:, :, 2, 1])
 
 
+@torch.no_grad()
+def test_finer_maps_are_averaged_to_the_towers_grid(resnet, images):
+    tower = MODELS.build(resnet).eval()
+    maps = []
+    for stage in (tower.backbone.layer1, tower.backbone.layer3):
+        stage.register_forward_hook(lambda module, inputs, output: maps.append(output))
+    tower.tap(dict(layer=[0, 2]))
+    first, third = tower.encode(*images).taps['layer']
+    # of 32 x 24 and 8 x 6 positions, to 4 x 3
+    assert (first.shape, third.shape) == ((2, 12, 8), (2, 12, 32))
+    for tap, feature_map, step in ((first, maps[0], 8), (third, maps[1], 2)):
+        for row, column in ((0, 0), (2, 1), (3, 2)):
+            cell = feature_map[
+                :, :, step * row : step * (row + 1), step * column : step * (column + 1)
+            ]
+            torch.testing.assert_close(tap[:, 3 * row + column], cell.mean((2, 3)))
+    assert tower.tap_channels('layer', [0, 2, 3]) == [8, 32, 64]
+
+
+@torch.no_grad()
+def test_coarser_maps_stay_maps(resnet, images):
+    # the output is the map of the stage before the last
+    resnet.backbone.out_indices = (2,)
+    resnet.embed_dims = 32
+    resnet.taps = dict(deep=[['backbone.coarse']])
+    tower = MODELS.build(resnet).eval()
+    tower.backbone.coarse = torch.nn.AvgPool2d(2)
+    forward = tower.backbone.forward
+    tower.backbone.forward = lambda x: [
+        (y, tower.backbone.coarse(y))[0] for y in forward(x)
+    ]
+    tower.tap(dict(deep=[0]))
+    features = tower.encode(*images)
+    assert features.grid == tower.grid == (8, 6)
+    (tap,) = features.taps['deep']
+    assert tap.shape == (2, 32, 4, 3)
+    tokens = features.tokens.transpose(1, 2).unflatten(2, (8, 6))
+    torch.testing.assert_close(tap[:, :, 1, 2], tokens[:, :, 2:4, 4:6].mean((2, 3)))
+    assert tower.tap_channels('deep', [0]) == [32]
+
+
 def test_tap_of_another_stage_is_refused(swin, images):
+    swin.taps = dict(attention='backbone.stages.2.blocks.{i}.attn')
     tower = MODELS.build(swin)
-    pattern = 'backbone.stages.2.blocks.{i}.attn'
+    tower.tap(dict(attention=[0]))
     with pytest.raises(ValueError) as error:
-        with record_taps(tower, dict(attention=pattern), [0]):
-            tower(*images)
-    assert f'tap {pattern!r} gives (2, 48, 16), and the tower has 12 tokens' in str(
-        error.value
+        tower.encode(*images)
+    assert str(error.value) == (
+        "BackboneTower: the tap 'attention' gives (2, 48, 16), and the tower has 12 "
+        'tokens: tap modules that give as many, or feature maps'
     )
 
 

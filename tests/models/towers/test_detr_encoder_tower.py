@@ -16,11 +16,11 @@ def test_tokens_are_the_map_row_by_row(vision_config, images):
     weight, bias = tower.input_proj.weight[..., 0, 0], tower.input_proj.bias
     for row, column in ((0, 0), (0, 2), (3, 1)):
         torch.testing.assert_close(
-            features.input_tokens[:, 3 * row + column],
+            features.inputs[:, 3 * row + column],
             feature_map[:, :, row, column] @ weight.T + bias,
         )
     assert features.tokens.shape == (2, 12, 32)
-    assert features.taps == features.norms == {}
+    assert features.taps == {}
 
 
 @torch.no_grad()
@@ -54,7 +54,7 @@ def test_a_token_is_changed_by_other_tokens_but_not_by_padding(vision_config, im
     position = position.flatten(2).transpose(1, 2)
 
     def encode(index):
-        tokens = features.input_tokens.clone()
+        tokens = features.inputs.clone()
         tokens[0, index] += 1
         return tower.encoder(tokens, position, features.mask)
 

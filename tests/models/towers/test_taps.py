@@ -84,40 +84,47 @@ def bert_layer(layer, x, heads, mask):
 
 @torch.no_grad()
 def test_vision_taps_are_the_sublayers_outputs_before_residual(
-    make_model, vision_config, backbone_config, images
+    make_model, vision_config, images
 ):
     tower = make_model(vision_config).eval()
-    with record_taps(tower, backbone_config.vision_taps, [0, 1]) as taps:
-        features = tower(*images)
-    mask = features.mask
+    tower.tap(dict(attention=[0, 1], ffn=[0, 1], layer=[0, 1]))
+    features = tower.encode(*images)
+    taps, mask = features.taps, features.mask
     position = tower.positional_encoding(mask.unflatten(1, (4, 3)))
     position = position.flatten(2).transpose(1, 2)
-    x = features.input_tokens
+    x = features.inputs
     for i, layer in enumerate(tower.encoder.layers):
         attention, ffn, x = detr_layer(layer, x, position, mask)
         torch.testing.assert_close(taps['attention'][i], attention, **CLOSE)
         torch.testing.assert_close(taps['ffn'][i], ffn, **CLOSE)
+        torch.testing.assert_close(taps['layer'][i], x, **CLOSE)
     torch.testing.assert_close(features.tokens, x, **CLOSE)
 
 
 @torch.no_grad()
 def test_language_taps_are_attention_after_norm_and_second_dense_before_residual(
-    make_model, language_config, backbone_config, texts
+    make_model, language_config, texts
 ):
     tower = make_model(language_config).eval()
-    with record_taps(tower, backbone_config.language_taps, [0, 1]) as taps:
-        features = tower(*texts)
-    x = features.input_tokens
+    tower.tap(dict(attention=[0, 1], ffn=[0, 1], layer=[0, 1]))
+    features = tower.encode(*texts)
+    taps, x = features.taps, features.inputs
     for i, layer in enumerate(tower.model.encoder.layer):
         attention, ffn, x = bert_layer(layer, x, 4, texts[1] == 0)
         torch.testing.assert_close(taps['attention'][i], attention, **CLOSE)
         torch.testing.assert_close(taps['ffn'][i], ffn, **CLOSE)
+        torch.testing.assert_close(taps['layer'][i], x, **CLOSE)
     torch.testing.assert_close(features.tokens, x, **CLOSE)
+
+
+def record(toy, layers, kind='scale'):
+    modules = resolve_modules(toy, f'layers.{{i}}.{kind}', layers)
+    return record_taps({kind: modules})
 
 
 def test_taps_come_in_the_order_of_the_layer_numbers():
     toy, x = Toy(), torch.randn(4, 2)
-    with record_taps(toy, dict(scale='layers.{i}.scale'), [2, 0]) as taps:
+    with record(toy, [2, 0]) as taps:
         toy(x)
     first = toy.layers[0]['scale'](x + 1)
     torch.testing.assert_close(taps['scale'][1], first)
@@ -127,15 +134,23 @@ def test_taps_come_in_the_order_of_the_layer_numbers():
 
 def test_first_element_of_a_tuple_is_taken():
     toy, x = Toy(), torch.randn(4, 2)
-    with record_taps(toy, dict(split='layers.{i}.split'), [0]) as taps:
+    with record(toy, [0], 'split') as taps:
         toy(x)
     torch.testing.assert_close(taps['split'][0], x + 1)
 
 
+def test_layer_may_be_tapped_twice():
+    toy, x = Toy(), torch.randn(4, 2)
+    with record(toy, [1, 1, 0]) as taps:
+        toy(x)
+    assert torch.equal(taps['scale'][0], taps['scale'][1])
+    assert not torch.equal(taps['scale'][0], taps['scale'][2])
+
+
 def test_hooks_are_gone_after_the_context():
     toy = Toy()
-    with record_taps(toy, dict(scale='layers.{i}.scale'), [0, 1]):
-        assert hook_count(toy) == 2 + 1  # each tap's and the tower's
+    with record(toy, [0, 1]):
+        assert hook_count(toy) == 2
         toy(torch.zeros(1, 2))
     assert hook_count(toy) == 0
 
@@ -144,7 +159,7 @@ def test_hooks_are_gone_after_an_exception_of_the_tower():
     toy = Toy()
     toy.fails = True
     with pytest.raises(RuntimeError, match='out of memory'):
-        with record_taps(toy, dict(scale='layers.{i}.scale'), [0, 1]):
+        with record(toy, [0, 1]):
             toy(torch.zeros(1, 2))
     assert hook_count(toy) == 0
 
@@ -152,30 +167,28 @@ def test_hooks_are_gone_after_an_exception_of_the_tower():
 def test_module_that_was_passed_by_is_told():
     toy = Toy()
     with (
-        pytest.raises(ValueError, match=r"'layers.\{i\}' did not run"),
-        record_taps(toy, dict(any='layers.{i}'), [0]),
+        pytest.raises(ValueError, match="modules of tap 'any' did not run"),
+        record_taps(dict(any=resolve_modules(toy, 'layers.{i}', [0]))),
     ):
         toy(torch.zeros(1, 2))
     assert hook_count(toy) == 0
 
 
-def test_no_hook_stays_when_a_later_pattern_names_nothing():
+def test_no_hook_stays_when_a_later_module_takes_none():
     toy = Toy()
-    patterns = dict(scale='layers.{i}.scale', other='layers.{i}.nothing')
-    with pytest.raises(ValueError, match=r'layers\.0\.nothing'):
-        with record_taps(toy, patterns, [0]):
+    modules = dict(scale=[toy.layers[0]['scale']], other=[None])
+    with pytest.raises(AttributeError):
+        with record_taps(modules):
             pass
     assert hook_count(toy) == 0
 
 
-def test_tapped_tower_copies_pickles_and_saves_as_the_bare_tower(
-    vision_config, backbone_config, images
-):
+def test_tapped_tower_copies_pickles_and_saves_as_the_bare_tower(vision_config, images):
     tower = MODELS.build(vision_config).eval()
     names = list(tower.state_dict())
     bare = tower(*images).tokens
-    with record_taps(tower, backbone_config.vision_taps, [0, 1]):
-        tower(*images)
+    tower.tap(dict(attention=[0, 1], ffn=[0, 1]))
+    tower.encode(*images)
     assert list(tower.state_dict()) == names
     twin = copy.deepcopy(tower)
     assert hook_count(twin) == 0
@@ -196,7 +209,7 @@ def test_pattern_that_names_nothing_fails_with_the_names_there_are(
     with pytest.raises(ValueError) as error:
         resolve_modules(Toy(), pattern, layers)
     text = str(error.value)
-    assert f'Toy has no module {name!r} (tap pattern {pattern!r})' in text
+    assert f'Toy has no module {name!r} (pattern {pattern!r})' in text
     assert {line.strip() for line in text.splitlines()[1:]} == {
         'layers',
         *(f'layers.{i}{end}' for i in range(3) for end in ('', '.split', '.scale')),
@@ -219,5 +232,26 @@ def test_several_patterns_that_name_nothing_are_all_told():
         resolve_modules(Toy(), ['layers.{i}.a', 'blocks.{i}.b'], [2])
     assert str(error.value).startswith(
         "Toy has no module 'layers.2.a', nor 'blocks.2.b' "
-        "(tap pattern 'layers.{i}.a', 'blocks.{i}.b'). Correct"
+        "(pattern ['layers.{i}.a', 'blocks.{i}.b']). Correct"
     )
+
+
+def test_without_numbers_all_layers_are_found():
+    toy = Toy()
+    found = resolve_modules(toy, 'layers.{i}.scale')
+    assert found == [layer['scale'] for layer in toy.layers]
+    with pytest.raises(ValueError, match="no module 'blocks.0'"):
+        resolve_modules(toy, 'blocks.{i}')
+
+
+def test_a_list_in_the_list_names_the_module_of_each_layer():
+    toy = Toy()
+    names = ['layers.2.scale', 'layers.0.split']
+    assert resolve_modules(toy, [names]) == [
+        toy.layers[2]['scale'],
+        toy.layers[0]['split'],
+    ]
+    assert resolve_modules(toy, [names], [1]) == [toy.layers[0]['split']]
+    for number in (2, -1):
+        with pytest.raises(ValueError, match=f"no module 'layer {number}'"):
+            resolve_modules(toy, [names], [number])

@@ -80,12 +80,18 @@ def load(name):
     return config
 
 
-def size(config):
+def sizes(model):
     # Swin reads numbers off tensors when it is made
-    device = 'cpu' if config.get('backbone', {}).get('depths') else 'meta'
+    device = (
+        'cpu' if model.backbone.vision.get('backbone', {}).get('depths') else 'meta'
+    )
     with torch.device(device):
-        module = MODELS.build(config)
-    return sum(parameter.numel() for parameter in module.parameters())
+        towers = MODELS.build(model.backbone).towers
+        neck = MODELS.build(model.neck, default_args=dict(towers=towers))
+    return tuple(
+        sum(parameter.numel() for parameter in part.parameters())
+        for part in (towers['vision'], towers['language'], neck)
+    )
 
 
 def shrink(model):
@@ -105,10 +111,10 @@ def shrink(model):
         layer.self_attn_cfg.update(embed_dims=32, num_heads=4)
         layer.ffn_cfg.update(embed_dims=32, feedforward_channels=32)
         vision.positional_encoding.num_feats = 16
-    model.neck.update(vision_channels=32, language_channels=32, hidden_channels=8)
+    elif 'embed_dims' in vision:
+        vision.embed_dims = 32
+    model.neck.update(hidden_channels=8)
     model.bbox_head.update(
-        vision_channels=32,
-        language_channels=32,
         embed_dims=32,
         num_layers=2,
         num_heads=4,
@@ -120,8 +126,7 @@ def shrink(model):
 @pytest.mark.parametrize('name', SIZES)
 def test_sizes(name):
     model = load(f'm2ist/{name}').model
-    parts = model.backbone.vision, model.backbone.language, model.neck
-    assert tuple(map(size, parts)) == SIZES[name]
+    assert sizes(model) == SIZES[name]
 
 
 def test_sizes_of_the_vit_b_model():
@@ -133,7 +138,9 @@ def test_sizes_of_the_vit_b_model():
 def test_a_batch_of_the_configs_canvas_reaches_every_adapter(name, make_sample):
     config = load(f'm2ist/{name}')
     pipeline = config.train_dataloader.dataset.pipeline
-    canvas = next(step.size for step in pipeline if step.type == 'PadToCanvas')
+    width, height = next(s.size for s in pipeline if s.type == 'PadToCanvas')
+    canvas = tuple(config.model.backbone.vision.get('size', (640, 640)))
+    assert canvas == (height, width)
     model = MODELS.build(shrink(config.model))
     model.init_weights()
     sample = make_sample('', [[40, 40, 200, 300]])['data_samples']
@@ -154,7 +161,7 @@ def test_a_batch_of_the_configs_canvas_reaches_every_adapter(name, make_sample):
         if key.endswith('up.weight')
     ]
     # an up projection each for VEA, LEA and S, and one more where widths differ
-    assert len(ups) == 3 * config.model.neck.num_pairs
+    assert len(ups) == 3 * len(config.model.neck.vision_layers)
     assert all(up.grad.any() for up in ups)
     assert all(parameter.grad is None for parameter in model.backbone.parameters())
 

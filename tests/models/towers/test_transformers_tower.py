@@ -9,7 +9,8 @@ from mmengine import Config
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
 
-from m2ist_mm.models.towers import record_taps
+from m2ist_mm.models.data_preprocessors import RECDataPreprocessor
+from m2ist_mm.structures import InputSpec
 
 CONFIGS = Path(__file__).parents[3] / 'configs' / 'm2ist'
 
@@ -28,7 +29,7 @@ def test_features_are_the_bare_models_outputs(language_config, texts):
     features = tower(*texts)
     bare = tower.model(input_ids=texts[0], attention_mask=texts[1])
     assert torch.equal(features.tokens, bare.last_hidden_state)
-    assert torch.equal(features.input_tokens, tower.model.embeddings(texts[0]))
+    assert torch.equal(features.inputs, tower.model.embeddings(texts[0]))
     assert torch.equal(features.mask, texts[0] == 0)
     assert features.tokens.shape == (3, 6, 48)
     assert tower.embed_dims == 48
@@ -100,7 +101,6 @@ def test_weights_that_cannot_be_had_say_what_to_do(no_hub, language_config, name
     for part in (
         f'language tower {name!r}',
         'model.backbone.language.weights=FOLDER',
-        'model.data_preprocessor.tokenizer=FOLDER',
         'model.backbone.language.weights=None',
     ):
         assert part in str(error.value)
@@ -178,18 +178,19 @@ ENCODERS = dict(
 
 @pytest.fixture(params=ENCODERS)
 def other(request, make_model):
-    """A tiny tower of another architecture, and the taps of its config."""
+    """A tiny tower of another architecture, as its config names it."""
     name, options = ENCODERS[request.param]
     config = Config.fromfile(CONFIGS / f'{name}.py').model.backbone
     config.language.weights = None
     config.language.arch.update(WIDTHS, vocab_size=30, **options)
+    config.language.max_tokens = 8
     assert config.language.arch.model_type == request.param
-    return make_model(config.language).eval(), config.language_taps
+    return make_model(config.language).eval()
 
 
 @torch.no_grad()
 def test_other_encoders_give_the_bare_models_outputs(other, texts):
-    tower, _ = other
+    tower = other
     features = tower(*texts)
     bare = tower.model(input_ids=texts[0], attention_mask=texts[1])
     assert torch.equal(features.tokens, bare.last_hidden_state)
@@ -201,7 +202,7 @@ def test_other_encoders_give_the_bare_models_outputs(other, texts):
 @torch.no_grad()
 def test_other_encoders_do_not_see_padding(other, texts):
     # also not in the positions: RoBERTa counts them by its own padding id
-    tower, _ = other
+    tower = other
     ids, mask = texts
     expected = tower(ids, mask).tokens
     padded = tower(ids.masked_fill(mask == 0, 1), mask).tokens
@@ -212,13 +213,13 @@ def test_other_encoders_do_not_see_padding(other, texts):
 
 @torch.no_grad()
 def test_taps_of_other_encoders_lead_from_input_to_output(other, texts):
-    tower, patterns = other
-    with record_taps(tower, patterns, [0, 1, 2]) as taps:
-        features = tower(*texts)
-    attention, ffn = taps['attention'], taps['ffn']
+    tower = other
+    tower.tap(dict(attention=[0, 1, 2], ffn=[0, 1, 2]))
+    features = tower.encode(*texts)
+    attention, ffn = features.taps['attention'], features.taps['ffn']
     if tower.model.config.model_type == 'clip_text_model':
         # before the residual, both
-        x = features.input_tokens + sum(attention + ffn)
+        x = features.inputs + sum(attention + ffn)
         names = dict(tower.named_modules())
         last = next(m for n, m in names.items() if n.endswith('final_layer_norm'))
         torch.testing.assert_close(last(x), features.tokens, rtol=1e-4, atol=1e-5)
@@ -290,7 +291,7 @@ def write_bpe(folder, tokenizer_class, model_type, specials, end=''):
 @pytest.mark.parametrize('kind', ['roberta', 'clip_text_model'])
 @torch.no_grad()
 def test_tokenizer_of_the_preprocessor_fits_the_tower(
-    tmp_path, preprocessor_config, make_sample, collate, make_model, kind
+    tmp_path, towers, make_sample, collate, make_model, kind
 ):
     if kind == 'roberta':
         specials = ['<s>', '<pad>', '</s>', '<unk>', '<mask>']
@@ -304,8 +305,8 @@ def test_tokenizer_of_the_preprocessor_fits_the_tower(
             tmp_path / 'bpe', 'CLIPTokenizer', 'clip', specials, '</w>'
         )
         first, last, padding = 0, 1, 1
-    preprocessor_config.tokenizer = folder
-    preprocessor = MODELS.build(preprocessor_config)
+    spec = InputSpec(tokenizer=folder, max_tokens=8)
+    preprocessor = RECDataPreprocessor(spec.join(towers['vision'].input_spec))
     batch = preprocessor(
         collate(
             make_sample('a man', [0, 0, 9, 9]), make_sample('b', [0, 0, 9, 9], seed=1)

@@ -6,10 +6,8 @@ from mmdet.registry import MODELS
 from mmengine import Config, ConfigDict
 from transformers import AutoConfig, AutoModel
 
-from m2ist_mm.models.towers import record_taps
-
 BASE_CONFIGS = Path(__file__).parents[3] / 'configs' / '_base_' / 'models'
-# arguments of a tiny model, the config whose taps are for it, its final norm
+# arguments of a tiny model, the config that names it, its final norm
 KINDS = dict(
     dinov2=(dict(image_size=32), 'm2ist_vitb', 'layernorm'),
     dinov2_with_registers=(
@@ -24,10 +22,15 @@ KINDS = dict(
 PREFIX = dict(dinov2=1, dinov2_with_registers=4, vit=1, clip_vision_model=1)
 
 
-def vision_taps(kind):
-    config = Config.fromfile(BASE_CONFIGS / f'{KINDS[kind][1]}.py')
-    assert kind.startswith(config.model.backbone.vision.arch.model_type)
-    return config.model.backbone.vision_taps
+def test_every_config_is_of_a_kind_that_is_tested():
+    for kind, (_, name, _) in KINDS.items():
+        config = Config.fromfile(BASE_CONFIGS / f'{name}.py')
+        assert kind.startswith(config.model.backbone.vision.arch.model_type)
+
+
+def tapped(tower, layers, *inputs):
+    tower.tap(dict(attention=layers, ffn=layers))
+    return tower.encode(*inputs)
 
 
 @pytest.fixture(params=KINDS)
@@ -39,6 +42,7 @@ def kind(request):
 def config(kind):
     return ConfigDict(
         type='TransformersVisionTower',
+        size=(128, 96),
         weights=None,
         arch=dict(
             model_type=kind,
@@ -70,16 +74,16 @@ def test_tokens_are_the_bare_models_without_class_and_registers(tower, kind, ima
     prefix = PREFIX.get(kind, 0)
     assert bare.shape == (2, prefix + 48, 32)
     assert torch.equal(features.tokens, bare[:, prefix:])
-    assert features.input_tokens.shape == (2, 48, 32)
-    assert features.taps == features.norms == {}
+    assert features.inputs.shape == (2, 48, 32)
+    assert features.taps == {}
     assert tower.embed_dims == 32
 
 
 @torch.no_grad()
 def test_taps_are_what_each_sublayer_adds_to_the_residual(tower, kind, images):
-    with record_taps(tower, vision_taps(kind), [0, 1, 2]) as taps:
-        features = tower(*images)
-    x = features.input_tokens + sum(taps['attention'] + taps['ffn'])
+    features = tapped(tower, [0, 1, 2], *images)
+    taps = features.taps
+    x = features.inputs + sum(taps['attention'] + taps['ffn'])
     if KINDS[kind][2] is not None:
         x = module_named(tower, KINDS[kind][2])(x)
     torch.testing.assert_close(x, features.tokens, rtol=1e-4, atol=1e-5)
@@ -88,13 +92,11 @@ def test_taps_are_what_each_sublayer_adds_to_the_residual(tower, kind, images):
 
 
 @torch.no_grad()
-def test_taps_of_attention_and_ffn_are_not_exchanged(tower, kind, images):
-    with record_taps(tower, vision_taps(kind), [0]) as before:
-        tower(*images)
+def test_taps_of_attention_and_ffn_are_not_exchanged(tower, images):
+    before = tapped(tower, [0], *images).taps
     changed = images[0].clone()
     changed[:, :, :16, :16] += 1
-    with record_taps(tower, vision_taps(kind), [0]) as after:
-        tower(changed, images[1])
+    after = tapped(tower, [0], changed, images[1]).taps
     # switched off, the first attention tells the FFN nothing of other patches
     differs = (after['attention'][0] - before['attention'][0]).abs().amax(-1)
     assert (differs[:, 1:] > 0).all()
@@ -104,10 +106,8 @@ def test_taps_of_attention_and_ffn_are_not_exchanged(tower, kind, images):
             value.zero_()
         if 'layer_scale1' in name:
             value.zero_()
-    with record_taps(tower, vision_taps(kind), [0]) as before:
-        tower(*images)
-    with record_taps(tower, vision_taps(kind), [0]) as after:
-        tower(changed, images[1])
+    before = tapped(tower, [0], *images).taps
+    after = tapped(tower, [0], changed, images[1]).taps
     assert not before['attention'][0].any()
     differs = (after['ffn'][0] - before['ffn'][0]).abs().amax(-1)
     assert (differs[:, 0] > 0).all()
@@ -116,10 +116,10 @@ def test_taps_of_attention_and_ffn_are_not_exchanged(tower, kind, images):
 
 @torch.no_grad()
 def test_tokens_are_patches_row_by_row(tower, images):
-    before = tower(*images).input_tokens
+    before = tower(*images).inputs
     changed = images[0].clone()
     changed[:, :, 2 * 16 + 5, 3 * 16 + 7] += 1
-    differs = (tower(changed, images[1]).input_tokens - before).abs().amax(-1)
+    differs = (tower(changed, images[1]).inputs - before).abs().amax(-1)
     assert differs.nonzero()[:, 1].tolist() == 2 * [2 * 6 + 3]
 
 
@@ -134,7 +134,7 @@ def test_position_embedding_is_interpolated_over_rows_and_columns(tower, kind):
     grid.copy_(torch.randn(32).expand(4, 32))
     grid[:, 0] = torch.tensor([0.0, 1.0, 0.0, 1.0])
     images = torch.zeros(1, 3, 64, 96)
-    tokens = tower(images, torch.zeros(1, 64, 96, dtype=torch.bool)).input_tokens
+    tokens = tower(images, torch.zeros(1, 64, 96, dtype=torch.bool)).inputs
     values = tokens[0, :, 0].unflatten(0, (4, 6))
     torch.testing.assert_close(values, values[:1].expand(4, 6))
     assert (values[0].diff() >= -1e-6).all()
@@ -166,12 +166,17 @@ def test_patch_with_one_pixel_of_image_is_no_padding(tower, images):
 
 
 @pytest.mark.parametrize('size', [(64, 90), (70, 64)])
-def test_input_that_is_not_made_of_whole_patches_is_refused(tower, size):
+def test_canvas_that_is_not_made_of_whole_patches_is_refused(config, size):
+    config.size = size
     with pytest.raises(ValueError) as error:
-        tower(torch.zeros(1, 3, *size), torch.zeros(1, *size, dtype=torch.bool))
-    assert f'{size[0]} x {size[1]} pixels is not made of whole patches of 16' in str(
-        error.value
+        MODELS.build(config)
+    assert str(error.value).startswith(
+        f'size={size} is not made of whole patches of 16'
     )
+
+
+def test_grid_is_that_of_the_patches(tower, images):
+    assert tower.grid == tower(*images).grid == (8, 6)
 
 
 def test_there_is_no_pooler(tower):
@@ -210,6 +215,7 @@ def test_half_of_a_two_tower_model_is_loaded(images, tmp_path, name):
     tower = MODELS.build(
         dict(
             type='TransformersVisionTower',
+            size=(128, 96),
             weights=str(tmp_path / 'both'),
             arch=dict(model_type=f'{name}_vision_model', **vision),
         )

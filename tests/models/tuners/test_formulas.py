@@ -11,7 +11,7 @@ from mmdet.registry import MODELS
 def vision_by_hand(tower, images, mask, change):
     """DETR encoder with ``change(layer, kind, output, x)`` on its sublayers."""
     features = tower(images, mask)
-    x = features.input_tokens
+    x = features.inputs
     size = mask.shape[-2] // 32, mask.shape[-1] // 32
     position = tower.positional_encoding(features.mask.unflatten(1, size))
     position = position.flatten(2).transpose(1, 2)
@@ -26,7 +26,7 @@ def vision_by_hand(tower, images, mask, change):
 
 def language_by_hand(tower, input_ids, attention_mask, change):
     """BERT with ``change(layer, kind, output, x)`` on its sublayers."""
-    x = tower(input_ids, attention_mask).input_tokens
+    x = tower(input_ids, attention_mask).inputs
     for i, layer in enumerate(tower.model.encoder.layer):
         own, out = layer.attention.self, layer.attention.output
         heads = [
@@ -250,7 +250,7 @@ def test_prompts_stand_before_the_text_and_are_taken_away(
         output_hidden_states=True,
     )
     torch.testing.assert_close(features.tokens, output.last_hidden_state[:, 3:])
-    torch.testing.assert_close(features.input_tokens, output.hidden_states[0][:, 3:])
+    torch.testing.assert_close(features.inputs, output.hidden_states[0][:, 3:])
     assert torch.equal(features.mask, mask == 0)
     assert [tap.shape for tap in features.taps['ffn']] == [(3, 6, 48)] * 2
 

@@ -1,27 +1,22 @@
 import json
 import re
 import runpy
-from pathlib import Path
 
 import cv2
 import pytest
 
 TOOL = 'tools/analysis_tools/efficiency_report.py'
-PAGE = 'tools/analysis_tools/benchmark_page.py'
-write_nano_config = runpy.run_path(
-    str(Path(__file__).resolve().parents[2] / 'nano_config.py')
-)['write_nano_config']
+PAGE = 'tools/analysis_tools/benchmark/page.py'
 
 
 @pytest.fixture(scope='module')
-def nano_paths(mini_refcoco, tmp_path_factory):
+def nano_paths(nano_path):
     """Configs of a tuned and of a frozen model."""
-    frozen = write_nano_config(tmp_path_factory.mktemp('nano'), mini_refcoco)
-    tuned = frozen.with_name('tuned.py')
+    tuned = nano_path.with_name('tuned.py')
     tuned.write_text(
-        f'_base_ = {str(frozen)!r}\nmodel = dict(backbone=dict(freeze=False))\n'
+        f'_base_ = {str(nano_path)!r}\nmodel = dict(backbone=dict(freeze=False))\n'
     )
-    return tuned, frozen
+    return tuned, nano_path
 
 
 def test_report_compares_configs_and_becomes_a_page(
@@ -97,7 +92,7 @@ def test_reference_is_timed_beside_full_fine_tuning(
         f'_base_ = {str(nano_paths[0])!r}\n'
         'model = dict(backbone=dict(vision=dict(fold_norms=True), '
         'language=dict(weights=None, arch=dict(\n'
-        "    model_type='bert', vocab_size=12, hidden_size=24, num_hidden_layers=2,\n"
+        "    model_type='bert', vocab_size=12, hidden_size=48, num_hidden_layers=2,\n"
         '    num_attention_heads=2, intermediate_size=32))))\n'
     )
     out = tmp_path / 'report.json'

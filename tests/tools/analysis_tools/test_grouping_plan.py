@@ -44,7 +44,7 @@ def test_given_share_gives_the_expected_time(run_tool, mini_refcoco, capsys):
     output = capsys.readouterr().out
     assert [row[-1] for row in table_rows(output)] == ['80.0%']
     assert '0.80 / expressions per group + 0.20' in output
-    assert 'the vision side takes 80% of the ungrouped step, given' in output
+    assert 'the vision side: 80% of the ungrouped step, given' in output
 
 
 def test_measured_share_is_read_from_a_report(run_tool, mini_refcoco, tmp_path, capsys):

@@ -1,18 +1,8 @@
 import re
-import runpy
-from pathlib import Path
 
 import pytest
 
 TOOL = 'tools/analysis_tools/profile_pipeline.py'
-write_nano_config = runpy.run_path(
-    str(Path(__file__).resolve().parents[2] / 'nano_config.py')
-)['write_nano_config']
-
-
-@pytest.fixture(scope='module')
-def nano(mini_refcoco, tmp_path_factory):
-    return write_nano_config(tmp_path_factory.mktemp('nano'), mini_refcoco)
 
 
 def rows_of(output):
@@ -24,8 +14,8 @@ def rows_of(output):
     }
 
 
-def test_steps_add_up(run_tool, nano, mini_refcoco, capsys):
-    assert run_tool(TOOL, nano, '--data-root', mini_refcoco, '-n', 20) == 0
+def test_steps_add_up(run_tool, nano_path, mini_refcoco, capsys):
+    assert run_tool(TOOL, nano_path, '--data-root', mini_refcoco, '-n', 20) == 0
     rows = rows_of(capsys.readouterr().out)
     assert list(rows)[:2] == ['1 LoadImageFromFile', '2 LoadAnnotations']
     assert list(rows)[-2:] == ['around the steps', 'all']
@@ -39,8 +29,8 @@ def test_steps_add_up(run_tool, nano, mini_refcoco, capsys):
         assert total == pytest.approx(whole[column], abs=0.06 * len(steps))
 
 
-def test_numbers_and_modes_of_no_use_are_refused(run_tool, nano, tmp_path, capsys):
-    assert run_tool(TOOL, nano, '-n', 0) == 1
+def test_numbers_and_modes_of_no_use_are_refused(run_tool, nano_path, tmp_path, capsys):
+    assert run_tool(TOOL, nano_path, '-n', 0) == 1
     assert '--number 0' in capsys.readouterr().err
     bare = tmp_path / 'bare.py'
     bare.write_text('model = dict()\n')

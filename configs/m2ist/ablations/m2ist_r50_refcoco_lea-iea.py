@@ -1,3 +1,0 @@
-# Ablation: language and interaction experts.
-_base_ = '../m2ist_r50_refcoco.py'
-model = dict(neck=dict(experts=('lea', 'iea')))

@@ -1,3 +1,0 @@
-# Ablation: both intra-modality experts.
-_base_ = '../m2ist_r50_refcoco.py'
-model = dict(neck=dict(experts=('vea', 'lea')))

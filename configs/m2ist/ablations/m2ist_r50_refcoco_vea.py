@@ -1,3 +1,0 @@
-# Ablation: the vision experts alone.
-_base_ = '../m2ist_r50_refcoco.py'
-model = dict(neck=dict(experts=('vea',)))

@@ -1,0 +1,59 @@
+"""Boxes that are not in pixels."""
+
+import math
+from collections.abc import Sequence
+
+# unit: what the whole width, or height, of an image is in it
+BOX_UNITS = dict(relative=1, percent=100, permille=1000)
+_ENOUGH_BOXES = 20
+_ROUNDING = 1.01  # coordinates at an image's edge may be a little outside
+
+
+def convert_boxes(expressions: Sequence[dict], unit: str) -> list[str]:
+    """Convert boxes to pixels, in place.
+
+    Args:
+        expressions (Sequence[dict]): With ``bbox`` (xyxy), ``width`` and ``height``.
+        unit (str): One of ``BOX_UNITS``.
+
+    Returns:
+        list[str]: A fault for each expression whose image's size is not known.
+    """
+    whole, faults = BOX_UNITS[unit], []
+    for expression in expressions:
+        if 'width' not in expression:
+            faults.append(
+                f'{expression["entry"]}: the size of its image is not known, which '
+                f'box_unit={unit!r} needs; build the dataset with check_images=True'
+            )
+            continue
+        sides = expression['width'], expression['height']
+        expression['bbox'] = [
+            value * side / whole
+            for value, side in zip(expression['bbox'], sides * 2, strict=True)
+        ]
+    return faults
+
+
+def looks_like_unit(expressions: Sequence[dict]) -> str | None:
+    """Say in which other unit the boxes of a dataset seem to be, if in any.
+
+    That is so if there are at least 20 boxes, all of them within 1 (100, 1000), and
+    every image is larger than that.
+
+    Args:
+        expressions (Sequence[dict]): With ``bbox`` (xyxy) and, if known, ``width`` and
+            ``height``; where they are not, an image is larger than 1 pixel.
+
+    Returns:
+        str | None: One of ``BOX_UNITS``.
+    """
+    if len(expressions) < _ENOUGH_BOXES:
+        return None
+    values = (abs(value) for e in expressions for value in e['bbox'])
+    reach = max(filter(math.isfinite, values), default=math.inf)
+    side = min(min(e.get('width', 2), e.get('height', 2)) for e in expressions)
+    for unit, whole in BOX_UNITS.items():
+        if reach <= whole * _ROUNDING and side > whole:
+            return unit
+    return None

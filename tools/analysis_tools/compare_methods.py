@@ -1,0 +1,284 @@
+"""Train and measure tuning methods side by side; one JSON file per run.
+
+    python tools/analysis_tools/compare_methods.py CONFIG --out FOLDER
+    python tools/analysis_tools/compare_methods.py CONFIG --out FOLDER --page PAGE.md
+
+The config trains on 'train' and validates on 'dev'; its test reads 'val', once per
+run, after the last epoch. A method may choose its learning rate on dev by short runs.
+What is there is not made again, a run that was killed goes on where it was, and
+several of these processes share the runs. The page comes from the JSON files alone.
+"""
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+from method_page import write_page
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import set_random_seed
+
+from m2ist_mm.atomic_file import write_atomically
+from m2ist_mm.config import load_config_file
+from m2ist_mm.efficiency import PairedTimes, TrainingStep, measure_step
+from m2ist_mm.engine.program import run_program
+from m2ist_mm.models import parameter_counts
+
+ROOT = Path(__file__).resolve().parents[2]
+TUNERS = dict(
+    lora='LoRATuner', adapter='AdapterTuner', dara='DARATuner', bitfit='BitFitTuner'
+)
+# changes of the config, and the part whose learning rate is chosen
+METHODS = {
+    'frozen': ({'model.neck': None}, None),
+    'frozen-inputs': ({'model.neck.experts': ()}, None),
+    'm2ist': ({}, 'neck'),
+    'full': ({'model.neck': None, 'model.backbone.freeze': False}, 'backbone'),
+    **{
+        name: (
+            {'model.neck': None, 'model.backbone.tuner': dict(type=tuner)},
+            'backbone',
+        )
+        for name, tuner in TUNERS.items()
+    },
+    'ladder': (
+        {'model.neck': dict(_delete_=True, type='LadderSideNetwork', reduction=4)},
+        'neck',
+    ),
+    'm2ist-iea': ({'model.neck.experts': ('iea',)}, 'neck'),
+    'm2ist-no-iea': ({'model.neck.experts': ('vea', 'lea')}, 'neck'),
+    'm2ist-vision': ({'model.neck.experts': ('vea',)}, 'neck'),
+}
+SEVERAL_SEEDS = ('frozen', 'frozen-inputs', 'm2ist', 'full')
+# multiples of the head's learning rate
+RATES = dict(neck=(0.1, 0.3, 1.0), backbone=(0.02, 0.1, 0.3))
+TURNS = 7  # of the timing
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config of M²IST, from which the others follow')
+    parser.add_argument('--out', required=True, help='folder of the JSON files')
+    parser.add_argument(
+        '--work-dir', default='work_dirs/compare', help='folder of the trainings'
+    )
+    parser.add_argument('--data-root', metavar='DIR', help='folder of the dataset')
+    parser.add_argument(
+        '--methods', nargs='+', choices=METHODS, default=list(METHODS), metavar='NAME',
+        help=f'which of {", ".join(METHODS)}; all unless given',
+    )  # fmt: skip
+    parser.add_argument(
+        '--seeds', type=int, default=3, help='seeds of the four main methods'
+    )
+    parser.add_argument(
+        '--page', metavar='FILE', help='write page and plots and train nothing'
+    )
+    return parser.parse_args()
+
+
+def derive(args: argparse.Namespace, method: str, rate: float | None, seed: int):
+    """The config of a run."""
+    config = load_config_file(args.config, args.data_root)
+    changes, part = METHODS[method]
+    config.merge_from_dict(changes)
+    config.randomness.seed = seed
+    if part is not None:
+        keys = config.optim_wrapper.paramwise_cfg.custom_keys
+        keys[part] = dict(keys.get(part, {}), lr_mult=rate)
+    if 'model.backbone.freeze' in changes or 'model.backbone.tuner' in changes:
+        # the features of what is tuned change with every step
+        config.default_hooks.pop('feature_cache', None)
+    return config
+
+
+def shorten(config: Config) -> None:
+    """Make a run one epoch on a third of the data."""
+    dataset = config.train_dataloader.dataset
+    dataset.indices = dataset.get('short_indices', 2200)
+    config.train_cfg.update(max_epochs=1, val_interval=1)
+    for scheduler in config.param_scheduler:
+        if 'T_max' in scheduler:
+            scheduler.T_max = 1
+
+
+def call(tool: str, *arguments) -> None:
+    """Run a tool; its output goes to the log of its work dir."""
+    command = [sys.executable, str(ROOT / 'tools' / tool), *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    if done.returncode:
+        last = done.stderr.decode(errors='replace').strip().splitlines()[-1:]
+        raise ValueError(f'{tool} {arguments[0]} failed: {"".join(last)}')
+
+
+def train(config: Config, folder: Path) -> list[dict]:
+    """Train in a folder, going on where it was; gives the log's rows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / 'run.py'
+    config.dump(path)
+    resume = ['--resume'] if (folder / 'last_checkpoint').exists() else []
+    call('train.py', path, '--work-dir', folder, *resume)
+    rows = []
+    for log in sorted(folder.glob('*/vis_data/scalars.json')):
+        rows += map(json.loads, log.read_text().splitlines())
+    return rows
+
+
+def dev_precision(rows: list[dict]) -> list[float]:
+    """P@0.5 on dev after each epoch."""
+    by_step = {row['step']: row['rec/P@0.5'] for row in rows if 'rec/P@0.5' in row}
+    return [by_step[step] for step in sorted(by_step)]
+
+
+def make_choice(args, method: str, rate: float, folder: Path) -> dict:
+    config = derive(args, method, rate, seed=0)
+    shorten(config)
+    return dict(rate=rate, dev=dev_precision(train(config, folder))[-1])
+
+
+def chosen_rate(args: argparse.Namespace, method: str) -> float | None:
+    """The rate that did best in the short runs."""
+    part = METHODS[method][1]
+    if part is None:
+        return None
+    made = [
+        json.loads(choice_file(args, method, rate).read_text()) for rate in RATES[part]
+    ]
+    return max(made, key=lambda one: one['dev'])['rate']
+
+
+def choice_file(args: argparse.Namespace, method: str, rate: float) -> Path:
+    return Path(args.out, f'choice_{method}_{rate:g}.json')
+
+
+def make_run(args: argparse.Namespace, method: str, seed: int, folder: Path) -> dict:
+    rate = chosen_rate(args, method)
+    config = derive(args, method, rate, seed)
+    rows = train(config, folder)
+    epochs = config.train_cfg.max_epochs
+    checkpoint = folder / f'epoch_{epochs}.pth'
+    results = folder / 'val.json'
+    call('test.py', folder / 'run.py', checkpoint, '--out', results,
+         '--work-dir', folder / 'test')  # fmt: skip
+    found = json.loads(results.read_text())
+    frozen = derive(args, 'frozen', None, seed=0)
+    return dict(
+        method=method,
+        seed=seed,
+        rate=rate,
+        commit=git('rev-parse', 'HEAD') + ('+' if git('status', '--porcelain') else ''),
+        config=hashlib.sha256(config.pretty_text.encode()).hexdigest()[:16],
+        fingerprint=fingerprint(frozen),
+        dev=dev_precision(rows),
+        val=summarise(found),
+        checkpoint_bytes=checkpoint.stat().st_size,
+        **measure(config, frozen),
+    )
+
+
+def summarise(found: list[dict]) -> dict:
+    """Hits of each expression in the order of the images, and precision by kind."""
+    found.sort(key=lambda row: (row['img_path'], row['sent_id']))
+    images: dict[str, int] = {}
+    kinds: dict[str, list[bool]] = {}
+    for row in found:
+        images[row['img_path']] = images.get(row['img_path'], 0) + 1
+        kinds.setdefault(row['kind'] or 'all', []).append(row['iou'] >= 0.5)
+    hits = ''.join('1' if row['iou'] >= 0.5 else '0' for row in found)
+    return dict(
+        precision=100 * hits.count('1') / len(hits),
+        kinds={kind: 100 * sum(own) / len(own) for kind, own in sorted(kinds.items())},
+        expressions_per_image=list(images.values()),
+        hits=f'{int("1" + hits, 2):x}',  # bits behind a leading one
+    )
+
+
+def fingerprint(config: Config) -> str:
+    """Hash of the boxes of the frozen model before training, on made inputs.
+
+    Runs that differ in it were made with other towers, other code or another machine's
+    arithmetic, and are not tabled together.
+    """
+    set_random_seed(0)
+    step = TrainingStep(config, random_towers=False)
+    model = step.model.eval()
+    with torch.no_grad():
+        (sample,) = model.test_step(step.inputs.batch(1, 4))
+    boxes = sample.pred_instances.bboxes.round(decimals=2).tolist()
+    return hashlib.sha256(json.dumps(boxes).encode()).hexdigest()[:16]
+
+
+def measure(config: Config, frozen: Config) -> dict:
+    """Memory and time of a step of the run's batch, and what is trained."""
+    images = config.train_dataloader.batch_size
+    per_image = config.train_dataloader.dataset.max_expressions_per_sample
+    measured = measure_step(lambda: TrainingStep(config), images, per_image)
+    steps = [TrainingStep(one) for one in (frozen, config)]
+    batch = steps[0].inputs.batch(images, per_image)
+    times = PairedTimes([lambda s=step: s.train(batch) for step in steps], TURNS)
+    return dict(
+        trained_parameters=parameter_counts(steps[1].model)['trained_params'],
+        peak_bytes=measured.bytes.peak,
+        step_seconds=times.medians()[1],
+        step_ratio=times.ratios()[1],
+    )
+
+
+def git(*arguments: str) -> str:
+    done = subprocess.run(['git', *arguments], cwd=ROOT, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def jobs(args: argparse.Namespace) -> Iterator[tuple[Path, tuple]]:
+    """Files that there shall be, and what makes each: the short runs first."""
+    for method in args.methods:
+        for rate in RATES.get(METHODS[method][1], ()):
+            yield choice_file(args, method, rate), (make_choice, method, rate)
+    for seed in range(args.seeds):
+        for method in args.methods:
+            if seed == 0 or method in SEVERAL_SEEDS:
+                path = Path(args.out, f'run_{method}_{seed}.json')
+                yield path, (make_run, method, seed)
+
+
+def main() -> None:
+    args = parse_args()
+    init_default_scope('mmdet')
+    if args.page is not None:
+        write_page(Path(args.out), Path(args.page), args.config)
+        return
+    Path(args.work_dir).mkdir(parents=True, exist_ok=True)
+    while missing := [job for job in jobs(args) if not job[0].exists()]:
+        if not any([work(args, *job) for job in missing]):
+            time.sleep(60)  # other processes are at all that can be made now
+
+
+def work(args: argparse.Namespace, path: Path, job: tuple) -> bool:
+    """Make a file, unless another process does or what it needs is not there yet."""
+    make, method, value = job
+    part = METHODS[method][1]
+    if make is make_run and not all(
+        choice_file(args, method, rate).exists() for rate in RATES.get(part, ())
+    ):
+        return False
+    try:
+        with FileLock(Path(args.work_dir, f'{path.stem}.lock'), timeout=0):
+            if not path.exists():
+                print(f'{path.stem} ...', flush=True)
+                content = make(args, method, value, Path(args.work_dir, path.stem))
+                write_atomically(path, (json.dumps(content, indent=1) + '\n').encode())
+    except Timeout:
+        return False
+    return True
+
+
+if __name__ == '__main__':
+    sys.exit(run_program(main))
