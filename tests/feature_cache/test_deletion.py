@@ -13,7 +13,12 @@ import m2ist_mm
 PACKAGE = Path(m2ist_mm.__file__).parent
 STEP = """
 import sys
-import m2ist_mm, torch
+
+# that of an editable installation would find the folder elsewhere
+sys.meta_path = [
+    finder for finder in sys.meta_path if 'editable' not in finder.__module__
+]
+import m2ist_mm
 from m2ist_mm.config import load_config_file
 from mmdet.registry import DATASETS, MODELS
 from mmengine.dataset import pseudo_collate

@@ -485,8 +485,8 @@ def test_features_of_a_bert_are_those_without_cache(backbone, texts):
 @torch.no_grad()
 def test_features_of_a_detr_encoder_are_those_without_cache(backbone):
     tower = backbone.vision
-    images, mask = torch.randn(3, 3, 64, 64), torch.zeros(3, 64, 64, dtype=torch.bool)
-    mask[1, :, 32:] = True
+    images, mask = torch.randn(3, 3, 128, 96), torch.zeros(3, 128, 96, dtype=torch.bool)
+    mask[1, 64:] = True
     expected = tower.encode(images, mask)
     attach(tower, max_entries=9)
     for _ in range(2):

@@ -63,7 +63,7 @@ def test_random_towers_have_one_each(config):
 @pytest.mark.parametrize(
     'change',
     [
-        lambda vision: vision.encoder.layer_cfg.self_attn_cfg.update(num_heads=4),
+        lambda vision: vision.encoder.layer_cfg.self_attn_cfg.update(num_heads=2),
         lambda vision: vision.encoder.layer_cfg.ffn_cfg.act_cfg.update(
             type='LeakyReLU'
         ),
