@@ -153,7 +153,8 @@ def test_half_precision_takes_half_and_rounds(text_tower):
     [
         (dict(max_entries=9, dtype='int8'), "float32 or float16, not 'int8'"),
         (dict(), 'max_entries of at least 1, got 0'),
-        (dict(max_entries=-1), 'max_entries of at least 1, got -1'),
+        (dict(max_entries=-1, folder='x'), 'with a folder .* at least 0, got -1'),
+        (dict(max_entries='9'), "at least 1, got '9'"),
     ],
 )
 def test_caches_that_make_no_sense_are_refused(text_tower, options, message):

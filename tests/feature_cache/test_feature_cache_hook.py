@@ -185,6 +185,8 @@ def test_tower_that_is_not_there_is_named(backbone):
     ('settings', 'message'),
     [
         (dict(), 'caches nothing'),
+        (dict(vision=dict(dtype='int8', max_entries=1)), "not 'int8'"),
+        (dict(vision=dict(max_entries=1), batch_size=0), 'batch_size .* got 0'),
         (dict(vision=dict(size=3)), 'vision has size; a cache is given max_entries'),
     ],
 )
