@@ -4,7 +4,7 @@ The hooks, which know the models, are in :mod:`m2ist_mm.checkpoints.hooks`.
 """
 
 from .checkpoint_file import load_checkpoint
-from .converters import convert_detr, convert_transvg
+from .converters import convert_detr, convert_transvg, convert_yolox
 from .identity import file_sha256, state_sha256, tensors_sha256
 from .safe_loading import safe_loading
 from .state_file import load_exactly, load_state_file, save_state_file
@@ -12,6 +12,7 @@ from .state_file import load_exactly, load_state_file, save_state_file
 __all__ = [
     'convert_detr',
     'convert_transvg',
+    'convert_yolox',
     'file_sha256',
     'load_checkpoint',
     'load_exactly',

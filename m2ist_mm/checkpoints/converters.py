@@ -25,11 +25,81 @@ _DETR_DECODER: Rules = (
     (r'(class_embed|bbox_embed|query_embed)\..*', None),
 )
 
+# of mmdet, or the tower's own
 _MMDET_DETR: Rules = (
-    (r'(backbone\..+)', r'\1'),
+    (r'((?:backbone|input_proj)\..+)', r'\1'),
     (r'neck\.convs\.0\.conv\.(\w+)', r'input_proj.\1'),
     (r'(encoder\.layers\..+)', r'\1'),
     (r'(decoder|bbox_head|query_embedding|data_preprocessor)\..*', None),
+)
+
+# transformers' DETR, as its files (ResNet of timm, or of transformers) and its modules
+# in version 5 are named; query, key and value are packed afterwards
+_HF_BACKBONE = r'model\.backbone\.(?:conv_encoder\.)?model\.'
+_HF_LAYER = r'model\.(encoder\.layers\.\d+)'
+_HF_DETR: Rules = (
+    (_HF_BACKBONE + r'((?:conv1|bn1|layer\d)\..+)', r'backbone.\1'),
+    (_HF_BACKBONE + r'embedder\.embedder\.convolution\.(\w+)', r'backbone.conv1.\1'),
+    (_HF_BACKBONE + r'embedder\.embedder\.normalization\.(\w+)', r'backbone.bn1.\1'),
+    *(
+        (
+            rf'{_HF_BACKBONE}encoder\.stages\.{stage}\.layers\.(\d+)\.{old}\.(\w+)',
+            rf'backbone.layer{stage + 1}.\1.{new}.\2',
+        )
+        for stage in range(4)
+        for old, new in (
+            (r'shortcut\.convolution', 'downsample.0'),
+            (r'shortcut\.normalization', 'downsample.1'),
+            *((rf'layer\.{i}\.convolution', f'conv{i + 1}') for i in range(3)),
+            *((rf'layer\.{i}\.normalization', f'bn{i + 1}') for i in range(3)),
+        )
+    ),
+    (r'model\.input_projection\.(\w+)', r'input_proj.\1'),
+    (_HF_LAYER + r'\.self_attn\.([qkv])_proj\.(\w+)', r'\1.self_attn.attn.\2.\3'),
+    (
+        _HF_LAYER + r'\.self_attn\.o(?:ut)?_proj\.(\w+)',
+        r'\1.self_attn.attn.out_proj.\2',
+    ),
+    (_HF_LAYER + r'\.(?:mlp\.)?fc1\.(\w+)', r'\1.ffn.layers.0.0.\2'),
+    (_HF_LAYER + r'\.(?:mlp\.)?fc2\.(\w+)', r'\1.ffn.layers.1.\2'),
+    (_HF_LAYER + r'\.self_attn_layer_norm\.(\w+)', r'\1.norms.0.\2'),
+    (_HF_LAYER + r'\.final_layer_norm\.(\w+)', r'\1.norms.1.\2'),
+    (r'model\.(decoder|query_position_embeddings)\..*', None),
+    (r'(class_labels_classifier|bbox_predictor)\..*', None),
+)
+
+# Megvii's YOLOX: its neck and backbone are one module, and what mmdet counts to the
+# neck as ``out_convs`` is the head's
+_YOLOX: Rules = (
+    (r'backbone\.backbone\.stem\.(.+)', r'backbone.stem.\1'),
+    *(
+        (rf'backbone\.backbone\.dark{i + 1}\.(.+)', rf'backbone.stage{i}.\1')
+        for i in range(1, 5)
+    ),
+    (r'backbone\.lateral_conv0\.(.+)', r'neck.reduce_layers.0.\1'),
+    (r'backbone\.reduce_conv1\.(.+)', r'neck.reduce_layers.1.\1'),
+    (r'backbone\.C3_p4\.(.+)', r'neck.top_down_blocks.0.\1'),
+    (r'backbone\.C3_p3\.(.+)', r'neck.top_down_blocks.1.\1'),
+    (r'backbone\.bu_conv2\.(.+)', r'neck.downsamples.0.\1'),
+    (r'backbone\.bu_conv1\.(.+)', r'neck.downsamples.1.\1'),
+    (r'backbone\.C3_n3\.(.+)', r'neck.bottom_up_blocks.0.\1'),
+    (r'backbone\.C3_n4\.(.+)', r'neck.bottom_up_blocks.1.\1'),
+    (r'head\.stems\.(\d)\.(.+)', r'neck.out_convs.\1.\2'),
+    (r'head\..*', None),
+)
+# inside its blocks, after the names above
+_YOLOX_BLOCK: Rules = (
+    (r'(.+\.)dconv\.(.+)', r'\1depthwise_conv.\2'),
+    (r'(.+\.)pconv\.(.+)', r'\1pointwise_conv.\2'),
+    (r'(.+)', r'\1'),
+)
+_YOLOX_CSP = r'(.+\.stage[1-3]\.1|.+\.stage4\.2|.+_blocks\.\d)\.'
+_YOLOX_LAYER: Rules = (
+    (_YOLOX_CSP + r'conv1\.(.+)', r'\1.main_conv.\2'),
+    (_YOLOX_CSP + r'conv2\.(.+)', r'\1.short_conv.\2'),
+    (_YOLOX_CSP + r'conv3\.(.+)', r'\1.final_conv.\2'),
+    (_YOLOX_CSP + r'm\.(.+)', r'\1.blocks.\2'),
+    (r'(.+)', r'\1'),
 )
 
 _VISION_LAYER = r'visumodel\.transformer\.encoder\.layers\.(\d+)'
@@ -93,7 +163,8 @@ def convert_detr(state: State) -> State:
     """Translate a DETR's encoder side to ``DETREncoderTower``.
 
     Args:
-        state: State dict of the original DETR, or of an mmdet DETR or Conditional DETR.
+        state: State dict of the original DETR, of an mmdet DETR or Conditional DETR, of
+            a DETR of transformers, or of the tower, which stays as it is.
 
     Returns:
         State dict of the tower; decoder and heads are left out.
@@ -102,9 +173,30 @@ def convert_detr(state: State) -> State:
         ValueError: A name is not one of a DETR's.
     """
     state = _without_ddp_prefix(state)
+    if any(name.startswith('model.encoder.layers.') for name in state):
+        renamed = _rename(state, _HF_DETR, 'a DETR of transformers')
+        return _with_batch_counters(_pack_attention(renamed))
     if any(name.startswith('transformer.') for name in state):
         return _with_batch_counters(_rename(state, (*_DETR, *_DETR_DECODER), 'a DETR'))
     return _with_batch_counters(_rename(state, _MMDET_DETR, 'an mmdet DETR'))
+
+
+def convert_yolox(state: State) -> State:
+    """Translate Megvii's YOLOX to backbone and neck of mmdet's.
+
+    Args:
+        state: State dict in the names of Megvii's code.
+
+    Returns:
+        State dict with ``backbone`` and ``neck``; the head is left out, but for its
+        first convolutions, which are the neck's ``out_convs`` in mmdet.
+
+    Raises:
+        ValueError: A name is not one of a YOLOX's.
+    """
+    for rules in (_YOLOX, _YOLOX_LAYER, _YOLOX_BLOCK):
+        state = _rename(state, rules, "Megvii's YOLOX")
+    return _with_batch_counters(state)
 
 
 def convert_transvg(state: State) -> State:
@@ -146,6 +238,19 @@ def _rename(state: State, rules: Rules, source: str) -> State:
             f'instance {", ".join(unknown[:3])}'
         )
     return renamed
+
+
+def _pack_attention(state: State) -> State:
+    """Join the projections of query, key and value, as nn.MultiheadAttention does."""
+    packed = {}
+    for name, value in state.items():
+        part = re.fullmatch(r'(.+\.attn\.)([qkv])\.(\w+)', name)
+        if part is None:
+            packed[name] = value
+        elif part[2] == 'q':
+            parts = [state.get(f'{part[1]}{one}.{part[3]}', value[:0]) for one in 'qkv']
+            packed[f'{part[1]}in_proj_{part[3]}'] = torch.cat(parts)
+    return packed
 
 
 def _without_ddp_prefix(state: State) -> State:

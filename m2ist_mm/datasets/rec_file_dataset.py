@@ -5,6 +5,7 @@ from functools import partial
 from mmdet.registry import DATASETS
 from mmengine.fileio import join_path
 
+from .carved_split import carve_split
 from .dataset_error import DatasetError
 from .formats import read_mdetr, read_odvg, read_rows, read_transvg
 from .rec_dataset import RECDataset
@@ -34,10 +35,15 @@ class RECFileDataset(RECDataset):
             xyxy is the default) and 'transvg' (where it must be given).
         data_prefix (dict): ``img`` is the image folder below ``data_root``. Defaults
             to ``data_root`` itself.
+        carve (dict, optional): Splits that the file does not have, taken out of one
+            that it has: ``dict(dev=dict(source='train', images=750, seed=0))`` moves
+            all expressions of 750 images of 'train' to 'dev'. For rows that name their
+            splits. Defaults to None.
         **kwargs: See :class:`RECDataset`.
 
     Raises:
-        ValueError: If there is no such format, or ``bbox_form`` does not go with it.
+        ValueError: If there is no such format, or ``bbox_form`` or ``carve`` does not
+            go with it.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class RECFileDataset(RECDataset):
         file_format: str,
         bbox_form: str | None = None,
         data_prefix: dict | None = None,
+        carve: dict[str, dict] | None = None,
         **kwargs,
     ) -> None:
         if file_format not in _READERS:
@@ -64,6 +71,7 @@ class RECFileDataset(RECDataset):
         self._read = _READERS[file_format]
         if bbox_form is not None:
             self._read = partial(self._read, bbox_form=bbox_form)
+        self.carve = carve or {}
         super().__init__(*args, data_prefix=data_prefix or dict(img=''), **kwargs)
 
     def load_expressions(self) -> tuple[list[dict], list[str]]:
@@ -81,6 +89,10 @@ class RECFileDataset(RECDataset):
             DatasetError: If a file is missing or damaged, or has no such split.
         """
         if '{split}' in self.ann_file:
+            if self.carve:
+                raise ValueError(
+                    f'{self.ann_file}: carve needs one file whose rows name splits'
+                )
             expressions, faults = [], []
             for split in self.splits:
                 found, wrong = self._read_file(self.source(split))
@@ -88,6 +100,8 @@ class RECFileDataset(RECDataset):
                 faults += wrong
         else:
             found, faults = self._read_file(self.ann_file)
+            for name, rule in self.carve.items():
+                carve_split(found, name, **rule)
             faults += self._split_faults(found)
             expressions = [
                 {**expression, 'split': split}

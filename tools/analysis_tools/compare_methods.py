@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from comparison.page import write_page
 from filelock import FileLock, Timeout
-from method_page import write_page
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed

@@ -5,6 +5,7 @@ Exit code 1 if there is any fault, 0 if there is none.
 
 import argparse
 import sys
+from inspect import signature
 
 from mmdet.registry import MODELS
 from mmengine import Config
@@ -17,6 +18,8 @@ from m2ist_mm.config import iter_dataset_configs, load_config
 from m2ist_mm.datasets import report_dataset
 from m2ist_mm.datasets.checks import find_repetitions
 from m2ist_mm.engine.program import add_config_arguments, run_program
+from m2ist_mm.models.towers import load_tokenizer
+from m2ist_mm.registered_type import registered_type
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,13 +29,22 @@ def parse_args() -> argparse.Namespace:
 
 
 def build_tokenizer(cfg: Config):
-    """Return the tokenizer and the limit of the config's model, if it can be had."""
-    settings = (cfg.get('model') or {}).get('data_preprocessor')
-    if not settings or 'tokenizer' not in settings:
+    """Return the tokenizer and the limit of the config's model, if it can be had.
+
+    The language tower says both, unless the preprocessor's config does.
+    """
+    model = cfg.get('model') or {}
+    language = (model.get('backbone') or {}).get('language') or {}
+    own = model.get('data_preprocessor') or {}
+    tower = registered_type(language, MODELS)
+    parameters = signature(tower).parameters if tower else {}
+    default = getattr(parameters.get('max_tokens'), 'default', None)
+    name = own.get('tokenizer', language.get('tokenizer') or language.get('weights'))
+    max_tokens = own.get('max_tokens', language.get('max_tokens', default))
+    if name is None or max_tokens is None:
         return None, None
-    preprocessor = MODELS.build(settings)
     try:
-        return preprocessor.tokenizer, preprocessor.max_tokens
+        return load_tokenizer(name), max_tokens
     except FileNotFoundError as error:
         print(f'tokens are not counted: {error}')
         return None, None

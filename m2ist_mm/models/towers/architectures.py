@@ -23,6 +23,8 @@ class Architecture:
         norms: The tower's LayerNorm behind the tap of that kind.
         mean: Pixel mean of pre-training, RGB in 0 to 255; ImageNet's unless given.
         std: Its standard deviation.
+        left_out: Modules that belong to what follows the tower; ``DetectorTower`` puts
+            an identity in their place.
     """
 
     taps: dict[str, Pattern] = field(default_factory=dict)
@@ -30,6 +32,7 @@ class Architecture:
     norms: dict[str, Pattern] = field(default_factory=dict)
     mean: tuple[float, ...] = (123.675, 116.28, 103.53)
     std: tuple[float, ...] = (58.395, 57.12, 57.375)
+    left_out: tuple[str, ...] = ()
 
 
 _BERT_LAYER = 'model.encoder.layer.{i}'
@@ -101,6 +104,69 @@ _DINOV2 = Architecture(
     ),
 )
 
+
+def _stages(
+    taps: list[str], sites: dict[str, Pattern]
+) -> dict[str, dict[str, Pattern]]:
+    """Taps and sites of a convolutional detector.
+
+    Its stages have no two sublayers: every kind of tap is the output of a whole stage,
+    in order of depth.
+    """
+    return dict(taps=dict.fromkeys(('attention', 'ffn', 'layer'), [taps]), sites=sites)
+
+
+# the CSP block at the end of each stage of the backbone, then those of the neck, down
+# to the finest map and up again
+_CSP_BLOCKS = [
+    *(f'backbone.stage{i}.1' for i in range(1, 4)),
+    'backbone.stage4.2',
+    *(f'neck.{way}_blocks.{i}' for way in ('top_down', 'bottom_up') for i in range(2)),
+]
+_CSP = _stages(
+    taps=_CSP_BLOCKS,
+    sites=dict(
+        # what mixes positions, then what mixes channels
+        attention=[[f'{block}.blocks' for block in _CSP_BLOCKS]],
+        ffn_input=[[f'{block}.final_conv' for block in _CSP_BLOCKS]],
+        ffn=[[f'{block}.final_conv' for block in _CSP_BLOCKS]],
+        # 1x1 convolutions into the block and out of it
+        query=[
+            [
+                f'{block}.{way}_conv.conv'
+                for block in _CSP_BLOCKS
+                for way in ('main', 'short')
+            ]
+        ],
+        value=[[f'{block}.final_conv.conv' for block in _CSP_BLOCKS]],
+    ),
+)
+
+
+def _resnet(neck: list[str]) -> dict[str, dict[str, Pattern]]:
+    """ResNet's stages, then the maps of the neck, from fine to coarse."""
+    stages = [f'backbone.layer{i}' for i in range(1, 5)]
+
+    def blocks(name: str) -> list[str]:
+        return [f'{stage}.{i}.{name}' for stage in stages for i in range(2)]
+
+    return _stages(
+        taps=stages + neck,
+        sites=dict(
+            # the first two blocks of each stage; all but the first keep their width
+            attention=[[f'{stage}.0' for stage in stages]],
+            ffn_input=[[f'{stage}.1' for stage in stages]],
+            ffn=[[f'{stage}.1' for stage in stages]],
+            # of bottlenecks the 1x1 convolutions, of basic blocks both
+            query=[blocks('conv1')],
+            value=[blocks('conv3'), blocks('conv2')],
+        ),
+    )
+
+
+_FPN = Architecture(**_resnet([f'neck.fpn_convs.{i}' for i in range(5)]))
+_CHANNEL_MAPPER = Architecture(**_resnet([f'neck.convs.{i}' for i in range(4)]))
+
 _DETR_LAYER = 'encoder.layers.{i}'
 _HALF = dict(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))
 
@@ -157,4 +223,13 @@ ARCHITECTURES: dict[str, Architecture] = {
             ('attention', 'ffn', 'layer'), [[f'backbone.layer{i}' for i in range(1, 5)]]
         ),
     ),
+    # detectors, by backbone and neck
+    'CSPDarknet+YOLOXPAFPN': Architecture(
+        **_CSP,
+        # 1x1 convolutions to one width; the head's in YOLOX itself
+        left_out=tuple(f'neck.out_convs.{i}' for i in range(3)),
+    ),
+    'CSPNeXt+CSPNeXtPAFPN': Architecture(**_CSP),
+    **{f'{name}+FPN': _FPN for name in ('ResNet', 'ResNetV1d', 'ResNeXt')},
+    **{f'{name}+ChannelMapper': _CHANNEL_MAPPER for name in ('ResNet', 'ResNetV1d')},
 }

@@ -15,9 +15,9 @@ class BackboneTower(MapTower):
     Args:
         backbone: Config of an mmdet backbone with one output map (``out_indices``).
         embed_dims: Channels of that map.
-        weights: Checkpoint file of an mmdet detector with this backbone, or of the
-            tower; what belongs to neck and head is left out. ``None`` leaves the tower
-            random.
+        weights: Checkpoint of an mmdet detector with this backbone, or of the tower,
+            by path or URL; what belongs to neck and head is left out. ``None`` leaves
+            the tower random.
         kwargs: See :class:`MapTower`.
 
     Raises:
@@ -32,11 +32,11 @@ class BackboneTower(MapTower):
         self.backbone = MODELS.build(backbone)
         self.embed_dims = embed_dims
         own = self.state_dict().keys()
-        self.finish(
-            lambda images: self.backbone(images)[-1],
+        self.load(
             'Take the checkpoint of an mmdet detector with this backbone',
             lambda state: {name: state[name] for name in own & state.keys()},
         )
+        *_, (_, self.stride) = self.probe(self.backbone)
 
     def init_random_weights(self) -> None:
         """Initialise the backbone as its config says."""

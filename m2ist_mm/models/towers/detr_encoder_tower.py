@@ -5,6 +5,7 @@ from mmdet.registry import MODELS
 from mmengine.model import xavier_init
 from torch import Tensor, nn
 
+from ...checkpoints import convert_detr
 from ...structures import TowerFeatures
 from .folded_norm import fold_frozen_norms
 from .map_tower import MapTower
@@ -20,8 +21,10 @@ class DETREncoderTower(MapTower):
         in_channels: Channels of that map.
         encoder: Config of mmdet's ``DetrTransformerEncoder``.
         positional_encoding: Config of mmdet's ``SinePositionalEncoding``.
-        weights: Checkpoint file of the whole tower, as
-            ``tools/model_converters/detr_to_m2ist.py`` writes it; ``None`` leaves the
+        weights: A DETR, whose decoder and heads are left out: of mmdet (DETR or
+            Conditional DETR) by path or URL, the original's
+            (``detr-r50-e632da11.pth``), or of transformers by hub name or folder
+            (``'facebook/detr-resnet-50'``); or this tower alone. ``None`` leaves the
             tower random.
         fold_norms: Whether convolutions compute the frozen BatchNorm behind them, see
             :func:`fold_frozen_norms`. Identical up to floating-point rounding.
@@ -51,11 +54,8 @@ class DETREncoderTower(MapTower):
         self.embed_dims = self.encoder.embed_dims
         self.input_proj = nn.Conv2d(in_channels, self.embed_dims, kernel_size=1)
         self.positional_encoding = SinePositionalEncoding(**positional_encoding)
-        self.finish(
-            lambda images: self.backbone(images)[-1],
-            'Make them from a DETR checkpoint with '
-            'tools/model_converters/detr_to_m2ist.py',
-        )
+        self.load('Take the checkpoint of a DETR', convert_detr)
+        *_, (_, self.stride) = self.probe(self.backbone)
 
     def init_random_weights(self) -> None:
         """Initialise the tower as DETR does before its training."""

@@ -1,11 +1,12 @@
 """Vision towers that are made of an mmdet model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from ...checkpoints import load_exactly, load_state_file
+from ...checkpoints import load_exactly
+from .pretrained_state import load_pretrained_state
 from .vision_tower import VisionTower
 
 State = dict[str, Tensor]
@@ -16,7 +17,8 @@ class MapTower(VisionTower):
     """Base of vision towers whose tokens come from feature maps of an mmdet model.
 
     Args:
-        weights: Checkpoint file; ``None`` leaves the tower random.
+        weights: Name of the weights, see :func:`load_pretrained_state`; ``None`` leaves
+            the tower random.
         channels_last: Whether the convolutions' weights, and so the maps, have the
             channels last in memory. Identical up to floating-point rounding.
         kwargs: See :class:`VisionTower`.
@@ -28,16 +30,12 @@ class MapTower(VisionTower):
         super().__init__(weights=weights, **kwargs)
         self.channels_last = channels_last
 
-    def finish(
-        self,
-        feature_map: Callable[[Tensor], Tensor],
-        remedy: str,
-        convert: Callable[[State], State] = lambda state: state,
+    def load(
+        self, remedy: str, convert: Callable[[State], State] = lambda state: state
     ) -> None:
-        """Load the weights and measure the stride; the end of a subclass's init.
+        """Load the weights; called by a subclass when all modules are built.
 
         Args:
-            feature_map: Images (B, 3, H, W) to the map whose cells are the tokens.
             remedy: Where weights come from, for the error where they are missing.
             convert: Maps the names in the file to the tower's.
 
@@ -46,7 +44,7 @@ class MapTower(VisionTower):
         """
         if self.weights is not None:
             try:
-                state = load_state_file(self.weights)
+                state = load_pretrained_state(self.weights)
             except FileNotFoundError as error:
                 raise FileNotFoundError(
                     f'{error}: the weights of the vision tower. {remedy}, or ask for a '
@@ -55,9 +53,31 @@ class MapTower(VisionTower):
             load_exactly(self, convert(state), repr(self.weights))
         if self.channels_last:
             self.to(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def probe(
+        self, compute: Callable[[Tensor], Sequence[Tensor]]
+    ) -> list[tuple[int, int]]:
+        """Measure maps on a small black image.
+
+        Args:
+            compute: Maps images (B, 3, H, W) to feature maps.
+
+        Returns:
+            Channels and stride (pixels per cell) of each map.
+
+        Raises:
+            ValueError: The model cannot encode such an image.
+        """
         training = self.training
         self.eval()
-        with torch.no_grad():
-            side = feature_map(torch.zeros(1, 3, _PROBE, _PROBE)).shape[-1]
+        try:
+            maps = compute(torch.zeros(1, 3, _PROBE, _PROBE))
+        except RuntimeError as error:
+            reason = str(error).partition('\n')[0]
+            raise ValueError(
+                f'{type(self).__name__} ({self.architecture}) cannot encode {_PROBE} x '
+                f'{_PROBE} pixels: {reason}'
+            ) from error
         self.train(training)
-        self.stride = _PROBE // side
+        return [(one.shape[1], _PROBE // one.shape[-1]) for one in maps]

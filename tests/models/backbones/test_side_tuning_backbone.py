@@ -36,6 +36,27 @@ def feature_tensors(features):
     return [features.tokens, features.inputs, *taps]
 
 
+def frozen_state_keys(backbone):
+    return {
+        f'{name}.{key}'
+        for name, tower in backbone.towers.items()
+        for key in tower.frozen_state_keys()
+    }
+
+
+def identities(backbone):
+    """Identities of the towers that have one."""
+    found = {name: tower.identity() for name, tower in backbone.towers.items()}
+    return {name: identity for name, identity in found.items() if identity}
+
+
+def tap(backbone, vision=(0, 1), language=(0, 1)):
+    """Ask for both kinds of taps of these layers."""
+    backbone.vision.tap(dict(attention=vision, ffn=vision))
+    backbone.language.tap(dict(attention=language, ffn=language))
+    return backbone
+
+
 def loss_of(model, inputs):
     return (model._forward(inputs) - 0.3).abs().sum()
 
@@ -78,9 +99,11 @@ def test_frozen_outputs_are_bit_identical_to_the_bare_towers(
 def test_features_have_the_taps_of_the_chosen_layers(
     make_model, backbone_config, inputs
 ):
-    full = run(make_model(copy.deepcopy(backbone_config)), inputs)
-    backbone_config.update(vision_layers=[1], language_layers=[1, 0])
-    vision, language = run(make_model(backbone_config), inputs)
+    backbone = make_model(backbone_config)
+    bare = run(backbone, inputs)
+    assert [features.taps for features in bare] == [{}, {}]
+    full = run(tap(backbone), inputs)
+    vision, language = run(tap(backbone, [1], [1, 0]), inputs)
     for kind in ('attention', 'ffn'):
         assert len(vision.taps[kind]) == 1
         assert torch.equal(vision.taps[kind][0], full[0].taps[kind][1])
@@ -91,29 +114,11 @@ def test_features_have_the_taps_of_the_chosen_layers(
     assert language.taps['ffn'][0].shape == (3, 6, 48)
 
 
-def test_norms_are_those_of_the_chosen_language_layers(backbone_config, inputs):
-    backbone_config.language_layers = [1]
-    backbone = MODELS.build(backbone_config)
-    vision, language = run(backbone, inputs)
-    layer = backbone.language.model.encoder.layer[1]
-    assert language.norms['attention'] == [layer.attention.output.LayerNorm]
-    assert language.norms['ffn'] == [layer.output.LayerNorm]
-    assert vision.norms == {}
-
-
-@pytest.mark.parametrize('patterns', ['vision_taps', 'language_taps', 'language_norms'])
-def test_pattern_that_names_nothing_fails_when_the_model_is_built(
-    backbone_config, patterns
-):
-    backbone_config[patterns].ffn = 'blocks.{i}.mlp'
+@pytest.mark.parametrize('name', ['vision', 'language'])
+def test_pattern_that_names_nothing_fails_when_the_model_is_built(model_config, name):
+    model_config.backbone[name].taps = dict(ffn='blocks.{i}.mlp')
     with pytest.raises(ValueError, match=r"no module 'blocks\.0\.mlp'"):
-        MODELS.build(backbone_config)
-
-
-def test_layer_that_is_not_there_fails_when_the_model_is_built(backbone_config):
-    backbone_config.language_layers = [0, 2]
-    with pytest.raises(ValueError, match=r'encoder\.layer\.2\.'):
-        MODELS.build(backbone_config)
+        MODELS.build(model_config)
 
 
 # frozen -------------------------------------------------------------------------------
@@ -123,7 +128,8 @@ def test_frozen_towers_stay_in_evaluation_mode(make_model, model_config):
     model = make_model(model_config)
     for mode in (True, False, True):
         model.train(mode)
-        assert not any(module.training for module in model.backbone.modules())
+        for tower in model.backbone.towers.values():
+            assert not any(module.training for module in tower.modules())
         assert model.neck.training == model.bbox_head.training == mode
 
 
@@ -138,7 +144,7 @@ def test_frozen_towers_get_no_gradient(make_model, model_config, inputs):
 
 def test_frozen_towers_build_no_graph(make_model, backbone_config, inputs):
     inputs['images'].requires_grad_()
-    for features in run(make_model(backbone_config), inputs):
+    for features in run(tap(make_model(backbone_config)), inputs):
         assert not any(tensor.requires_grad for tensor in feature_tensors(features))
 
 
@@ -270,8 +276,11 @@ def test_tuned_towers_have_dropout_in_training_only(
     )
     backbone.eval()
     frozen = copy.deepcopy(backbone)
-    frozen.freeze = True
-    assert torch.equal(run(backbone, inputs)[0].tokens, run(frozen, inputs)[0].tokens)
+    for tower in frozen.towers.values():
+        tower.freeze()
+    with torch.no_grad():
+        tuned = run(backbone, inputs)[0].tokens
+    assert torch.equal(tuned, run(frozen, inputs)[0].tokens)
 
 
 # what checkpoints leave out -----------------------------------------------------------
@@ -279,7 +288,7 @@ def test_tuned_towers_have_dropout_in_training_only(
 
 def test_pretrained_frozen_towers_are_left_out_of_checkpoints(with_weights):
     backbone = MODELS.build(with_weights)
-    assert backbone.frozen_state_keys() == set(backbone.state_dict())
+    assert frozen_state_keys(backbone) == set(backbone.state_dict())
 
 
 def test_random_towers_are_kept_in_checkpoints(with_weights):
@@ -287,25 +296,25 @@ def test_random_towers_are_kept_in_checkpoints(with_weights):
     backbone = MODELS.build(with_weights)
     names = set(backbone.state_dict())
     vision = {name for name in names if name.startswith('vision.')}
-    assert backbone.frozen_state_keys() == vision
+    assert frozen_state_keys(backbone) == vision
     assert 0 < len(vision) < len(names)
-    assert set(backbone.tower_identity()) == {'vision'}
+    assert set(identities(backbone)) == {'vision'}
     with_weights.vision.weights = None
     backbone = MODELS.build(with_weights)
-    assert backbone.frozen_state_keys() == set()
-    assert backbone.tower_identity() == {}
+    assert frozen_state_keys(backbone) == set()
+    assert identities(backbone) == {}
 
 
 def test_tuned_towers_are_kept_in_checkpoints(with_weights):
     with_weights['freeze'] = False
     backbone = MODELS.build(with_weights)
-    assert backbone.frozen_state_keys() == set()
-    assert backbone.tower_identity() == {}
+    assert frozen_state_keys(backbone) == set()
+    assert identities(backbone) == {}
 
 
-def test_tower_identity_is_name_and_hash_of_the_weights(with_weights, tmp_path):
+def test_identity_is_name_and_hash_of_the_weights(with_weights, tmp_path):
     backbone = MODELS.build(with_weights)
-    assert backbone.tower_identity() == dict(
+    assert identities(backbone) == dict(
         vision=dict(
             name=str(tmp_path / 'vision.pth'), sha256=state_sha256(backbone.vision)
         ),
@@ -313,29 +322,29 @@ def test_tower_identity_is_name_and_hash_of_the_weights(with_weights, tmp_path):
             name=str(tmp_path / 'bert'), sha256=state_sha256(backbone.language)
         ),
     )
-    assert MODELS.build(with_weights).tower_identity() == backbone.tower_identity()
+    assert identities(MODELS.build(with_weights)) == identities(backbone)
 
 
-def test_tower_identity_differs_when_one_weight_differs(with_weights, tmp_path):
+def test_identity_differs_when_one_weight_differs(with_weights, tmp_path):
     backbone = MODELS.build(with_weights)
-    first = backbone.tower_identity()
+    first = identities(backbone)
     state = clone_state(backbone.vision)
     state['input_proj.bias'][3] += 1e-3
     save_state_file(state, with_weights.vision.weights)
-    second = MODELS.build(with_weights).tower_identity()
+    second = identities(MODELS.build(with_weights))
     assert first['language'] == second['language']
     assert first['vision']['name'] == second['vision']['name']
     assert first['vision']['sha256'] != second['vision']['sha256']
 
 
-def test_tower_identity_follows_weights_that_are_loaded_later(with_weights):
+def test_identity_follows_weights_that_are_loaded_later(with_weights):
     backbone = MODELS.build(with_weights)
-    before = backbone.tower_identity()
+    before = identities(backbone)
     state = clone_state(backbone)
     state['vision.input_proj.bias'][3] += 1
     for load in (nn.Module.load_state_dict, load_state_dict):
         load(backbone, state)
-        after = backbone.tower_identity()
+        after = identities(backbone)
         assert after['vision']['sha256'] == state_sha256(backbone.vision)
         assert after['vision'] != before['vision']
         assert after['language'] == before['language']
@@ -356,57 +365,6 @@ def test_only_random_towers_are_initialised(with_weights, model_config):
     )
 
 
-# cached text features -----------------------------------------------------------------
-
-
-@torch.no_grad()
-def test_cached_language_features_are_those_of_the_tower(
-    make_model, backbone_config, texts
-):
-    plain = make_model(copy.deepcopy(backbone_config))
-    backbone_config.language_cache = dict(max_entries=10)
-    cached = make_model(backbone_config)
-    expected = plain.extract_language(*texts)
-    token = texts[1] == 1
-    for _ in range(2):
-        features = cached.extract_language(*texts)
-        assert torch.equal(features.mask, expected.mask)
-        assert features.taps.keys() == expected.taps.keys()
-        assert list(features.norms) == list(expected.norms)
-        for value, wanted in zip(
-            feature_tensors(features), feature_tensors(expected), strict=True
-        ):
-            torch.testing.assert_close(value[token], wanted[token], rtol=0, atol=1e-5)
-    assert len(cached.language_cache) == 3
-
-
-@torch.no_grad()
-def test_cache_is_emptied_when_weights_are_loaded(make_model, backbone_config, texts):
-    backbone_config.language_cache = dict(max_entries=10)
-    backbone = make_model(backbone_config)
-    old = backbone.extract_language(*texts).tokens
-    state = clone_state(backbone)
-    state['language.model.encoder.layer.1.output.LayerNorm.bias'] += 1
-    backbone.load_state_dict(state)
-    token = texts[1] == 1
-    new = backbone.extract_language(*texts).tokens
-    torch.testing.assert_close(new[token], old[token] + 1)
-
-
-def test_cache_needs_frozen_towers(backbone_config):
-    backbone_config.update(language_cache=dict(max_entries=10), freeze=False)
-    with pytest.raises(ValueError, match='language_cache needs frozen towers'):
-        MODELS.build(backbone_config)
-
-
-def test_cache_adds_nothing_to_the_state(make_model, backbone_config, texts):
-    names = list(MODELS.build(backbone_config).state_dict())
-    backbone_config.language_cache = dict(max_entries=10)
-    backbone = make_model(backbone_config)
-    backbone.extract_language(*texts)
-    assert list(backbone.state_dict()) == names
-
-
 # savings of the vision side -----------------------------------------------------------
 
 
@@ -416,15 +374,17 @@ def test_chunks_change_nothing(make_model, backbone_config, chunk):
     images, mask = torch.randn(5, 3, 64, 64), torch.zeros(5, 64, 64, dtype=torch.bool)
     mask[1, :, 32:] = True
     whole = make_model(copy.deepcopy(backbone_config))
-    backbone_config.vision_chunk = chunk
+    backbone_config.vision.chunk = chunk
     chunked = make_model(backbone_config)
+    for backbone in (whole, chunked):
+        tap(backbone)
     chunked.load_state_dict(whole.state_dict())
     sizes = []
     chunked.vision.register_forward_pre_hook(
         lambda module, inputs: sizes.append(len(inputs[0]))
     )
-    features = chunked.extract_vision(images, mask)
-    expected = whole.extract_vision(images, mask)
+    features = chunked.vision.encode(images, mask)
+    expected = whole.vision.encode(images, mask)
     assert max(sizes) == min(chunk, 5) and sum(sizes) == 5
     assert torch.equal(features.mask, expected.mask)
     for value, wanted in zip(
@@ -433,8 +393,8 @@ def test_chunks_change_nothing(make_model, backbone_config, chunk):
         torch.testing.assert_close(value, wanted, rtol=0, atol=1e-5)
 
 
-CHANNELS_LAST = dict(vision_channels_last=True)
-COMPILED = dict(vision_compile=dict(backend='eager', fullgraph=True))
+CHANNELS_LAST = dict(channels_last=True)
+COMPILED = dict(compile=dict(backend='eager', fullgraph=True))
 
 
 @pytest.fixture
@@ -451,8 +411,10 @@ def test_layout_and_compiler_change_nothing(
     make_model, backbone_config, fresh_compiler, option
 ):
     plain = make_model(copy.deepcopy(backbone_config))
-    backbone_config.update(option)
+    backbone_config.vision.update(option)
     changed = make_model(backbone_config)
+    for backbone in (plain, changed):
+        tap(backbone)
     assert_same_state(changed, plain.state_dict())
     assert state_sha256(changed) == state_sha256(plain)
     strides = []
@@ -464,16 +426,16 @@ def test_layout_and_compiler_change_nothing(
         images = torch.randn(size, 3, 64, 64) + number
         mask = torch.zeros(size, 64, 64, dtype=torch.bool)
         mask[0, 32 * (number % 2) :, 32:] = True
-        features = changed.extract_vision(images, mask)
-        expected = plain.extract_vision(images, mask)
+        features = changed.vision.encode(images, mask)
+        expected = plain.vision.encode(images, mask)
         assert torch.equal(features.mask, expected.mask)
         for value, wanted in zip(
             feature_tensors(features), feature_tensors(expected), strict=True
         ):
             torch.testing.assert_close(value, wanted, rtol=0, atol=1e-5)
     last = [stride[1] == 1 for stride in strides]
-    assert all(last) if 'vision_channels_last' in option else not any(last)
-    compiled = 'vision_compile' in option
+    assert all(last) if 'channels_last' in option else not any(last)
+    compiled = 'compile' in option
     assert (fresh_compiler['unique_graphs'] > 0) == compiled
     if compiled:
         assert copy.deepcopy(changed).vision._compiled_call_impl is None
@@ -483,9 +445,9 @@ def test_compiled_tower_is_trained_beside_as_the_plain_one(
     make_model, model_config, inputs, fresh_compiler
 ):
     gradients = []
-    compiled = dict(vision_compile=dict(backend='aot_eager', fullgraph=True))
+    compiled = dict(compile=dict(backend='aot_eager', fullgraph=True))
     for option in ({}, compiled | CHANNELS_LAST):
-        model_config.backbone.update(option)
+        model_config.backbone.vision.update(option)
         model = make_model(copy.deepcopy(model_config))
         loss_of(model, inputs).backward()
         tuned = [p for p in model.parameters() if p.requires_grad]
@@ -495,46 +457,29 @@ def test_compiled_tower_is_trained_beside_as_the_plain_one(
         torch.testing.assert_close(value, wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_compiled_tower_is_a_frozen_one(backbone_config):
-    backbone_config.update(COMPILED, freeze=False)
-    with pytest.raises(ValueError, match='vision_compile needs frozen towers'):
-        MODELS.build(backbone_config)
+def test_tower_that_is_tuned_is_not_compiled(backbone_config, images, fresh_compiler):
+    backbone_config.vision.update(COMPILED)
+    backbone_config['freeze'] = False
+    backbone = MODELS.build(backbone_config)
+    backbone.vision.encode(*images)
+    assert fresh_compiler['unique_graphs'] == 0
 
 
 def test_chunks_are_for_frozen_towers(make_model, backbone_config):
-    backbone_config.update(vision_chunk=1, freeze=False)
+    backbone_config.vision.chunk = 1
+    backbone_config['freeze'] = False
     backbone = make_model(backbone_config)
     sizes = []
     backbone.vision.register_forward_pre_hook(
         lambda module, inputs: sizes.append(len(inputs[0]))
     )
-    backbone.extract_vision(
+    backbone.vision.encode(
         torch.randn(3, 3, 64, 64), torch.zeros(3, 64, 64, dtype=torch.bool)
     )
     assert sizes == [3]
 
 
-@torch.no_grad()
-def test_cached_vision_features_are_those_of_the_tower(make_model, backbone_config):
-    images, mask = torch.randn(3, 3, 64, 64), torch.zeros(3, 64, 64, dtype=torch.bool)
-    mask[1, :32] = True
-    whole = make_model(copy.deepcopy(backbone_config))
-    backbone_config.vision_cache = dict(max_entries=10)
-    cached = make_model(backbone_config)
-    cached.load_state_dict(whole.state_dict())
-    expected = whole.extract_vision(images, mask)
-    seen = []
-    cached.vision.register_forward_pre_hook(
-        lambda module, inputs: seen.append(len(inputs[0]))
-    )
-    keys = [b'a', b'b', b'c']
-    for rows in ([0, 1, 2], [2, 1], [0, 0]):
-        features = cached.extract_vision(
-            images[rows], mask[rows], [keys[row] for row in rows]
-        )
-        assert torch.equal(features.mask, expected.mask[rows])
-        for value, wanted in zip(
-            feature_tensors(features), feature_tensors(expected), strict=True
-        ):
-            torch.testing.assert_close(value, wanted[rows], rtol=0, atol=1e-5)
-    assert seen == [3]
+def test_chunk_of_no_image_is_refused(vision_config):
+    vision_config.chunk = 0
+    with pytest.raises(ValueError, match='chunk must be at least 1 image, got 0'):
+        MODELS.build(vision_config)

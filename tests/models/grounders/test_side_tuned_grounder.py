@@ -6,7 +6,7 @@ from mmdet.models.detectors import BaseDetector
 from mmdet.registry import MODELS
 from mmengine.optim import OptimWrapper
 
-from m2ist_mm.structures import Placement
+from m2ist_mm.structures import Features, Placement, TowerFeatures
 
 BOXES = [[8.0, 16, 56, 80], [24, 8, 88, 120], [30, 60, 70, 100]]
 
@@ -64,10 +64,10 @@ def test_modes_of_forward_agree(model, grouped):
         samples = run(model, grouped, 'predict')
     assert boxes.shape == (3, 4)
     data = model.data_preprocessor(copy.deepcopy(grouped))['data_samples']
-    expected = model.bbox_head.loss(boxes, data)
+    expected = model.bbox_head.loss_by_feat(boxes, None, data)
     assert losses.keys() == expected.keys() == {'loss_bbox', 'loss_iou'}
     assert all(torch.equal(losses[name], expected[name]) for name in losses)
-    expected = model.bbox_head.predict(boxes, data)
+    expected = model.bbox_head.predict_by_feat(boxes, data)
     assert [len(sample.pred_instances) for sample in samples] == [1, 2]
     for sample, instances in zip(samples, expected, strict=True):
         assert torch.equal(sample.pred_instances.bboxes, instances.bboxes)
@@ -90,12 +90,22 @@ def test_outputs_are_towers_plus_side_networks_into_the_head(model, grouped):
         inputs['attention_mask'],
     )
     tokens = model.neck(*towers)
-    expected = (tokens[0], towers[0].mask, tokens[1], towers[1].mask)
-    for value, wanted in zip(model.extract_feat(inputs), expected, strict=True):
+    features = model.extract_feat(inputs)
+    cut = Features(
+        TowerFeatures(tokens[0], towers[0].mask, grid=towers[0].grid),
+        TowerFeatures(tokens[1], towers[1].mask),
+        inputs['image_index'],
+    ).without_padding()
+    for value, wanted in (
+        (features.vision.tokens, cut.vision.tokens),
+        (features.vision.mask, cut.vision.mask),
+        (features.language.tokens, tokens[1]),
+        (features.language.mask, towers[1].mask),
+        (features.positions, cut.positions),
+        (features.image_index, inputs['image_index']),
+    ):
         assert torch.equal(value, wanted)
-    assert torch.equal(
-        model._forward(inputs), model.bbox_head(*expected, inputs['image_index'])
-    )
+    assert torch.equal(model._forward(inputs), model.bbox_head(features))
 
 
 def test_without_neck_the_towers_outputs_are_handed_on(
@@ -104,21 +114,22 @@ def test_without_neck_the_towers_outputs_are_handed_on(
     model_config.neck = None
     model = make_model(model_config).eval()
     inputs = model.data_preprocessor(copy.deepcopy(grouped))['inputs']
-    vision = model.backbone.extract_vision(inputs['images'], inputs['padding_mask'])
-    language = model.backbone.extract_language(
-        inputs['input_ids'], inputs['attention_mask']
-    )
+    vision = model.backbone.vision(inputs['images'], inputs['padding_mask'])
+    language = model.backbone.language(inputs['input_ids'], inputs['attention_mask'])
+    images = model.encode_image(inputs['images'], inputs['padding_mask'])
+    assert torch.equal(images.tokens, vision.tokens)
+    texts = model.encode_text(inputs['input_ids'], inputs['attention_mask'])
+    assert torch.equal(texts.tokens, language.tokens)
     features = model.extract_feat(inputs)
-    assert torch.equal(features[0], vision.tokens)
-    assert torch.equal(features[2], language.tokens)
+    places = features.positions[..., None].expand(-1, -1, vision.tokens.shape[2])
+    assert torch.equal(features.vision.tokens, vision.tokens.gather(1, places))
+    assert torch.equal(features.language.tokens, language.tokens)
 
 
-@pytest.mark.parametrize('language_cache', [None, dict(max_entries=10)])
 def test_grouped_expressions_are_as_single_ones(
-    make_model, model_config, grouped, single, language_cache
+    make_model, model_config, grouped, single
 ):
     model_config.bbox_head.dropout = 0.0
-    model_config.backbone.language_cache = language_cache
     model = make_model(model_config).train()
     gradients = []
     losses = []
@@ -156,12 +167,8 @@ def test_training_steps_learn_the_boxes(model_config, grouped):
     assert last['loss'] < 0.5 * first['loss']
 
 
-@pytest.mark.parametrize('language_cache', [None, dict(max_entries=10)])
-def test_bfloat16_training_is_close_to_float32(
-    make_model, model_config, grouped, language_cache
-):
+def test_bfloat16_training_is_close_to_float32(make_model, model_config, grouped):
     model_config.bbox_head.dropout = 0.0
-    model_config.backbone.language_cache = language_cache
     model = make_model(model_config).train()
     expected = run(model, grouped, 'loss')
     with torch.autocast('cpu', torch.bfloat16):
@@ -191,31 +198,43 @@ def test_state_restores_the_model(make_model, model_config, grouped):
     assert torch.equal(run(other, grouped, 'tensor'), run(model, grouped, 'tensor'))
 
 
-def test_vision_cache_encodes_a_view_once_and_changes_nothing(
-    make_model, model_config, make_sample, collate
-):
-    model_config.bbox_head.dropout = 0.0
-    plain = make_model(copy.deepcopy(model_config))
-    model_config.backbone.vision_cache = dict(max_entries=9)
-    cached = make_model(model_config)
-    cached.load_state_dict(plain.state_dict())
-    seen = []
-    cached.backbone.vision.register_forward_pre_hook(
-        lambda module, inputs: seen.append(len(inputs[0]))
+# image once, many expressions ---------------------------------------------------------
+
+SENTENCES = [
+    f'{colour} {noun} {end}'.strip()
+    for colour in ('red', 'green', 'blue', 'big', 'small')
+    for noun, end in (
+        ('square', ''),
+        ('man', 'on the left'),
+        ('dog', 'in tree'),
+        ('circle', ''),
     )
-    packed = [
-        make_sample(('red one', 'left'), [[0, 0, 9, 9], [4, 4, 8, 8]]),
-        make_sample('pink', [0, 0, 9, 9], seed=1),
-    ]
-    results = []
-    for model in (plain, cached, cached):
-        data = model.data_preprocessor(collate(*copy.deepcopy(packed)), True)
-        losses = model.loss(**data)
-        model.zero_grad()
-        sum(losses.values()).backward()
-        gradients = [p.grad for p in model.parameters() if p.grad is not None]
-        results.append([*losses.values(), *copy.deepcopy(gradients)])
-    assert seen == [2]
-    for values in results[1:]:
-        for value, expected in zip(values, results[0], strict=True):
-            torch.testing.assert_close(value, expected, rtol=1e-4, atol=1e-5)
+]
+
+
+@torch.no_grad()
+def test_sentences_asked_one_by_one_have_the_boxes_of_one_call(
+    model, make_sample, collate
+):
+    assert len(set(SENTENCES)) == 20
+    model.eval()
+    packed = make_sample(tuple(SENTENCES), [[0, 0, 9, 9]] * 20, **PLACED)
+    inputs = model.data_preprocessor(collate(packed))['inputs']
+    assert inputs['padding_mask'].any()
+    at_once = model._forward(inputs)
+    calls = dict.fromkeys(('vision', 'language'), 0)
+    for name, tower in model.backbone.towers.items():
+
+        def count(*arguments, name=name):
+            calls[name] += 1
+
+        tower.register_forward_hook(count)
+    image = model.encode_image(inputs['images'], inputs['padding_mask'])
+    boxes = []
+    for ids, mask in zip(inputs['input_ids'], inputs['attention_mask'], strict=True):
+        length = int(mask.sum())
+        text = model.encode_text(ids[None, :length], mask[None, :length])
+        boxes.append(model.ground(Features(image, text, torch.tensor([0]))))
+    assert calls == dict(vision=1, language=20)
+    assert (at_once[1:] - at_once[:-1]).abs().amax(1).min() > 1e-4
+    torch.testing.assert_close(torch.cat(boxes), at_once, rtol=0, atol=1e-5)

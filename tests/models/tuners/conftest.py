@@ -1,13 +1,10 @@
 """A tiny model with each tuner: DETR encoder of two layers, BERT of three."""
 
 import copy
-import functools
-from pathlib import Path
 
 import pytest
-from mmengine import Config, ConfigDict
+from mmengine import ConfigDict
 
-PETL = Path(__file__).parents[3] / 'configs' / 'petl'
 VIT = dict(
     type='TransformersVisionTower',
     weights=None,
@@ -23,13 +20,6 @@ VIT = dict(
 )
 
 
-@functools.cache
-def sites(tower):
-    """The sites that a config of configs/petl names, by argument of the backbone."""
-    backbone = Config.fromfile(PETL / f'frozen_{tower}_refcoco.py').model.backbone
-    return {name: backbone[name] for name in ('vision_sites', 'language_sites')}
-
-
 @pytest.fixture
 def tuned_config(model_config):
     """Builds the config of the tiny model with a tuner and without side networks."""
@@ -39,14 +29,10 @@ def tuned_config(model_config):
         config.neck = None
         # assigned: update() would merge
         config.backbone.tuner = tuner if tuner is None else ConfigDict(tuner)
-        config.backbone.update(
-            vision_layers=[],
-            language_layers=[],
-            **copy.deepcopy(sites('vitb' if vit else 'r50')),
-        )
         if vit:
-            config.backbone.vision = ConfigDict(VIT)
-            config.backbone.vision_taps = ConfigDict()
+            config.backbone.vision = ConfigDict(
+                VIT, size=model_config.backbone.vision.size
+            )
         config.backbone.language.arch.num_hidden_layers = 3
         config.backbone.update(changes)
         return config

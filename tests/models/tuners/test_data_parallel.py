@@ -25,7 +25,6 @@ CONFIGS = sorted(
     for path in (ROOT / 'configs' / family).glob('*_refcoco.py')
     if '_r101_' not in path.name  # as R-50
 )
-LADDER = dict(channels=32, num_layers=2, num_heads=2, feedforward_channels=64)
 
 
 def train(model, forward):
@@ -92,16 +91,9 @@ def shrink(tuned_config):
                 dropout_layer=dict(type='Dropout', drop_prob=0.0),
             )
             layer.ffn_cfg.ffn_drop = 0.0
-        else:
-            model.bbox_head.num_vision_tokens = 12
         if neck is not None:
             neck.update(reduction=4, dropout=0.0)
-            neck.vision.update(LADDER)
-            neck.language.update(LADDER, channels=48, num_layers=3)
             model.neck = ConfigDict(neck)
-            for name, layers in (('vision', [0, 1]), ('language', [0, 1, 2])):
-                model.backbone[f'{name}_taps'] = backbone[f'{name}_taps']
-                model.backbone[f'{name}_layers'] = layers
         unused = config.get('find_unused_parameters', False)
         return Config(dict(model=model, find_unused_parameters=unused))
 

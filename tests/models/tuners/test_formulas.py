@@ -128,7 +128,7 @@ def test_adapters_are_those_of_the_formulas(
         ('vision', vision_by_hand, images),
         ('language', language_by_hand, texts),
     ):
-        features = getattr(backbone, f'extract_{tower}')(*inputs)
+        features = backbone.towers[tower].encode(*inputs)
 
         def change(*args, tower=tower):
             return formula(w, tower, *args)
@@ -144,9 +144,10 @@ def test_adapters_are_those_of_the_formulas(
 
 @torch.no_grad()
 def test_taps_read_what_the_tuner_has_changed(make_model, tuned_config, images):
-    config = tuned_config(dict(type='AdapterTuner'), vision_layers=[0])
+    config = tuned_config(dict(type='AdapterTuner'))
     backbone = make_model(config).eval().backbone
-    features = backbone.extract_vision(*images)
+    backbone.vision.tap(dict(attention=[0], ffn=[0]))
+    features = backbone.vision.encode(*images)
     outputs = {}
 
     def record(i, kind, output, x):
@@ -170,9 +171,10 @@ def test_lora_is_the_tower_with_updated_matrices(
     config.backbone.tuner = None
     bare = MODELS.build(config).eval().backbone
     for name, tower in bare.towers.items():
-        own = backbone.towers[name].state_dict()
+        tuned = backbone.towers[name]
+        own, renamed = tuned.state_dict(), tuned.renamed_state_keys()
         tower.load_state_dict(
-            {old: own[key] for key, old in backbone._weight_names[name].items()}
+            {key: own[renamed.get(key, key)] for key in tower.state_dict()}
         )
     for i, layer in enumerate(bare.vision.encoder.layers):
         name = f'vision.encoder.layers.{i}.self_attn.attn.parametrizations'
@@ -187,8 +189,8 @@ def test_lora_is_the_tower_with_updated_matrices(
             a, b = (state[f'{name}.lora_{side}.default.weight'] for side in 'AB')
             getattr(layer.attention.self, part).weight += 2 * b @ a
     for side, inputs in (('vision', images), ('language', texts)):
-        value = getattr(backbone, f'extract_{side}')(*inputs)
-        wanted = getattr(bare, f'extract_{side}')(*inputs)
+        value = backbone.towers[side].encode(*inputs)
+        wanted = bare.towers[side].encode(*inputs)
         kept = ~wanted.mask
         torch.testing.assert_close(
             value.tokens[kept], wanted.tokens[kept], rtol=0, atol=1e-5
@@ -197,11 +199,11 @@ def test_lora_is_the_tower_with_updated_matrices(
 
 def test_lora_updates_any_target_by_pattern(tuned_config, images, texts):
     config = tuned_config(dict(type='LoRATuner', rank=2, targets=('hidden', 'key')))
-    config.backbone.vision_sites.update(
+    config.backbone.vision.sites = dict(
         hidden='encoder.layers.{i}.ffn.layers.0.0',
         key='encoder.layers.{i}.self_attn.attn',
     )
-    config.backbone.language_sites.update(
+    config.backbone.language.sites = dict(
         hidden='model.encoder.layer.{i}.intermediate.dense',
         key='model.encoder.layer.{i}.attention.self.key',
     )
@@ -225,8 +227,10 @@ def test_lora_updates_any_target_by_pattern(tuned_config, images, texts):
 
 def test_lora_target_in_packed_attention_must_say_which_part(tuned_config):
     config = tuned_config(dict(type='LoRATuner', targets=('attn',)))
-    config.backbone.vision_sites.attn = 'encoder.layers.{i}.self_attn.attn'
-    config.backbone.language_sites.attn = 'model.encoder.layer.{i}.intermediate.dense'
+    config.backbone.vision.sites = dict(attn='encoder.layers.{i}.self_attn.attn')
+    config.backbone.language.sites = dict(
+        attn='model.encoder.layer.{i}.intermediate.dense'
+    )
     with pytest.raises(ValueError, match=r"\['attn'\] of the vision tower.* one of"):
         MODELS.build(config)
 
@@ -235,12 +239,11 @@ def test_lora_target_in_packed_attention_must_say_which_part(tuned_config):
 def test_prompts_stand_before_the_text_and_are_taken_away(
     make_model, tuned_config, texts
 ):
-    config = tuned_config(
-        dict(type='PromptTuner', num_tokens=3), language_layers=[0, 2]
-    )
+    config = tuned_config(dict(type='PromptTuner', num_tokens=3))
     backbone = make_model(config).eval().backbone
+    backbone.language.tap(dict(ffn=[0, 2]))
     ids, mask = texts
-    features = backbone.extract_language(ids, mask)
+    features = backbone.language.encode(ids, mask)
     model = backbone.language.model
     words = model.embeddings.word_embeddings(ids)
     prompts = backbone.tuner.prompts
@@ -267,5 +270,5 @@ def test_prompts_start_as_embeddings_of_the_vocabulary(tuned_config):
 @torch.no_grad()
 def test_prompts_leave_the_vision_tower_alone(make_model, tuned_config, images):
     backbone = make_model(tuned_config(dict(type='PromptTuner'))).eval().backbone
-    value = backbone.extract_vision(*images)
+    value = backbone.vision.encode(*images)
     assert torch.equal(value.tokens, backbone.vision(*images).tokens)

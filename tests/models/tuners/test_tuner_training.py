@@ -10,19 +10,7 @@ import torch
 NANO = Path(__file__).parents[2] / 'nano_config.py'
 CONFIG = """
 _base_ = './nano.py'
-model = dict(
-    backbone=dict(
-        tuner=dict(type='{tuner}'),
-        vision_layers=[],
-        language_layers=[],
-        vision_sites=dict(
-            query='encoder.layers.{{i}}.self_attn.attn',
-            value='encoder.layers.{{i}}.self_attn.attn'),
-        language_sites=dict(
-            query='model.encoder.layer.{{i}}.attention.self.query',
-            value='model.encoder.layer.{{i}}.attention.self.value')),
-    neck=None,
-)
+model = dict(backbone=dict(tuner=dict(type='{tuner}')), neck=None)
 train_cfg = dict(max_epochs=1)
 """
 

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from mmdet.registry import MODELS
+from mmengine import ConfigDict
 
 from m2ist_mm.checkpoints import save_state_file, state_sha256
 from m2ist_mm.checkpoints.tuned_state import fit_checkpoint
@@ -49,13 +50,19 @@ def loss_of(model, inputs):
 
 def bare_state(backbone, name):
     """State of a tower by the names that it has without a tuner."""
-    state = backbone.towers[name].state_dict()
-    return {old: state[key] for key, old in backbone._weight_names[name].items()}
+    tower = backbone.towers[name]
+    originals = {new: old for old, new in tower.renamed_state_keys().items()}
+    own = {n for n, _ in tower.own_parameters()} | {n for n, _ in tower.named_buffers()}
+    return {
+        originals.get(key, key): value
+        for key, value in tower.state_dict().items()
+        if key in own
+    }
 
 
 def tokens(model, inputs):
     features = model.extract_feat(inputs)
-    return features[0], features[2]
+    return features.vision.tokens, features.language.tokens
 
 
 def is_added(name, method):
@@ -241,9 +248,17 @@ def with_weights(tuned_config, tmp_path):
 
 def checkpoint_of(model):
     """What ``TunedCheckpointHook`` writes."""
-    frozen = {f'backbone.{name}' for name in model.backbone.frozen_state_keys()}
+    frozen = {
+        f'backbone.{name}.{key}'
+        for name, tower in model.backbone.towers.items()
+        for key in tower.frozen_state_keys()
+    }
     state = {n: v.clone() for n, v in model.state_dict().items() if n not in frozen}
-    return dict(state_dict=state, meta=dict(towers=model.backbone.tower_identity()))
+    return dict(state_dict=state, meta=dict(towers=identities(model.backbone)))
+
+
+def identities(backbone):
+    return {name: tower.identity() for name, tower in backbone.towers.items()}
 
 
 @each_tuner
@@ -269,12 +284,12 @@ def test_checkpoint_holds_what_is_tuned_and_restores_it(
     other.load_state_dict(checkpoint['state_dict'])
     assert torch.equal(other._forward(inputs), boxes)
     # what is tuned does not change what the towers are
-    assert other.backbone.tower_identity() == checkpoint['meta']['towers']
+    assert identities(other.backbone) == checkpoint['meta']['towers']
 
     checkpoint = checkpoint_of(model)
     with torch.no_grad():
         other.backbone.vision.input_proj.weight[0, 0] += 1
-        other.backbone._tower_identity = None
+        other.backbone.vision._identity = None
     with pytest.raises(ValueError, match='vision tower: made on'):
         fit_checkpoint(other, checkpoint)
 
@@ -283,15 +298,16 @@ def test_checkpoint_holds_what_is_tuned_and_restores_it(
 def test_tuner_does_not_change_the_identity_of_the_towers(with_weights, method):
     bare = MODELS.build(with_weights(None)).backbone
     tuned = MODELS.build(with_weights(TUNERS[method])).backbone
-    assert tuned.tower_identity() == bare.tower_identity()
-    identity = bare.tower_identity()['vision']['sha256']
+    assert identities(tuned) == identities(bare)
+    identity = bare.vision.identity()['sha256']
     assert identity == state_sha256(bare.vision)
 
 
 def test_random_towers_are_kept_in_checkpoints(tuned_config):
     backbone = MODELS.build(tuned_config(TUNERS['lora'])).backbone
-    assert backbone.frozen_state_keys() == set()
-    assert backbone.tower_identity() == {}
+    for tower in backbone.towers.values():
+        assert tower.frozen_state_keys() == set()
+        assert tower.identity() is None
 
 
 def test_weights_of_bare_towers_load_beside_updates(tuned_config, inputs):
@@ -314,22 +330,24 @@ def test_weights_of_bare_towers_load_beside_updates(tuned_config, inputs):
 
 def test_site_that_is_not_named_is_an_error(tuned_config):
     config = tuned_config(TUNERS['adapter'])
-    del config.backbone.language_sites['ffn']
-    with pytest.raises(
-        ValueError, match=r"needs the site 'ffn' of the language.*language_sites\.ffn="
-    ):
+    config.backbone.vision = ConfigDict(
+        type='BackboneTower', embed_dims=64, backbone=config.backbone.vision.backbone
+    )
+    with pytest.raises(ValueError) as error:
         MODELS.build(config)
+    assert str(error.value) == (
+        "BackboneTower (ResNet) has no sites 'attention', only []: name its modules in "
+        "the tower's config, sites=dict(attention='NAME.{i}.NAME')"
+    )
 
 
 def test_site_that_is_not_there_is_an_error(tuned_config):
     config = tuned_config(TUNERS['adapter'])
-    config.backbone.vision_sites.ffn = 'blocks.{i}.mlp'
+    config.backbone.vision.sites = dict(ffn='blocks.{i}.mlp')
     with pytest.raises(ValueError, match=r"no module 'blocks\.0\.mlp'"):
         MODELS.build(config)
 
 
-def test_tuner_needs_frozen_towers_and_no_cache(tuned_config):
+def test_tuner_needs_frozen_towers(tuned_config):
     with pytest.raises(ValueError, match='a tuner needs frozen towers'):
         MODELS.build(tuned_config(TUNERS['bitfit'], freeze=False))
-    with pytest.raises(ValueError, match='language_cache needs frozen towers'):
-        MODELS.build(tuned_config(TUNERS['bitfit'], freeze=True, language_cache={}))

