@@ -85,7 +85,7 @@ HEAD = dict(
     feedforward_channels=64,
 )
 
-LOAD_IMAGE = dict(type='LoadImageFromFile', imdecode_backend='pillow')
+LOAD_IMAGE = dict(type='LoadRECImage')
 LOAD_BOXES = dict(type='LoadAnnotations', with_bbox=True)
 SIZE = CANVAS[::-1]
 TRAIN_PIPELINE = [

@@ -86,6 +86,7 @@ def code_blocks():
 # -- another head ----------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_documented_head_trains_on_the_tokens_and_is_tested(nano, tmp_path):
     source, usage = code_blocks()
     if 'OneLookHead' not in MODELS:
@@ -127,6 +128,7 @@ def test_documented_head_trains_on_the_tokens_and_is_tested(nano, tmp_path):
 # -- hooks -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_saved_tested_and_resumed(nano, tmp_path, run_tool):
     average = dict(custom_hooks=[dict(type='EMAHook', momentum=0.3, strict_load=True)])
     whole = make_runner(nano, tmp_path / 'whole', 'ema', **average)
@@ -232,6 +234,7 @@ def test_class_balance_changes_nothing(nano):
 # -- test-time augmentation ------------------------------------------------
 
 
+@pytest.mark.slow
 def test_tta_averages_each_image_s_box_with_its_mirror_image_s(
     nano, tmp_path, run_tool
 ):
@@ -300,6 +303,7 @@ def test_tta_needs_to_know_where_to_mirror(nano):
 # -- strategies ------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_processes_with_shards_train_and_resume_like_one_without(nano, tmp_path):
     sharded = nano.with_name('fsdp.py')
     sharded.write_text(FSDP)

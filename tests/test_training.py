@@ -15,6 +15,8 @@ from mmengine.runner import Runner
 from m2ist_mm.config import load_config_file, use_mixed_precision
 
 ROOT = Path(__file__).resolve().parents[1]
+
+pytestmark = pytest.mark.slow
 TOWERS = 'backbone.'
 
 TEST_HOOKS = """

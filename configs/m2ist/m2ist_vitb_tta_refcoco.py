@@ -3,7 +3,7 @@ _base_ = './m2ist_vitb_refcoco.py'
 tta_model = dict(type='RECTTAModel')
 canvas = _base_.canvas
 tta_pipeline = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadRECImage'),
     dict(
         type='TestTimeAug',
         transforms=[

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import mmengine
 import numpy as np
-from mmdet.apis.det_inferencer import IMG_EXTENSIONS
-from mmdet.datasets.transforms import InferencerLoader
-from mmdet.registry import MODELS
+from mmcv.transforms import LoadAnnotations, LoadImageFromFile
+from mmdet.registry import MODELS, TRANSFORMS
 from mmdet.structures import DetDataSample, SampleList
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import Compose
@@ -21,6 +20,8 @@ from torch import nn
 from ..checkpoints import load_checkpoint
 from ..checkpoints.tuned_state import fit_checkpoint
 from ..config import iter_dataset_configs, load_config_file
+from ..datasets import LoadRECImage
+from ..datasets.image_reader import IMAGE_SUFFIXES, read_image
 from ..structures import Expressions
 
 Image = str | Path | np.ndarray
@@ -212,10 +213,10 @@ class RECInferencer(BaseInferencer):
                 found = sorted(
                     str(path)
                     for path in Path(one).iterdir()
-                    if path.suffix.lower() in IMG_EXTENSIONS
+                    if path.suffix.lower() in IMAGE_SUFFIXES
                 )
                 if not found:
-                    endings = ', '.join(IMG_EXTENSIONS)
+                    endings = ', '.join(IMAGE_SUFFIXES)
                     raise ValueError(f'no image in the folder {one} ({endings})')
                 images += found
             else:
@@ -224,27 +225,22 @@ class RECInferencer(BaseInferencer):
 
     def _prepare(self, item: tuple[Image, list[str]]) -> tuple[np.ndarray, dict]:
         image, texts = item
+        path = None
         if isinstance(image, np.ndarray):
             if image.dtype != np.uint8 or image.shape[2:] != (3,):
                 raise ValueError(
                     'an image as an array must be (H, W, 3) uint8 BGR, got '
                     f'{image.shape} {image.dtype}'
                 )
-            results = dict(img=image)
         else:
-            results = dict(img_path=image)
-        try:
-            results = self._load(results)
-        except FileNotFoundError as error:
-            raise FileNotFoundError(f'there is no image {image}') from error
-        except Exception as error:
-            reason = f'{type(error).__name__}: {error}'
-            raise ValueError(
-                f'{image} cannot be read as an image ({reason})'
-            ) from error
+            path, image = image, read_image(image, self._backend_args)
         if self._lowercase:
             texts = [text.lower() for text in texts]
-        return results['img'], self.pipeline(dict(results, text=texts))
+        shape = image.shape[:2]
+        results = dict(
+            img=image, img_path=path, img_shape=shape, ori_shape=shape, text=texts
+        )
+        return image, self.pipeline(results)
 
     def _name(self, sample: DetDataSample, written: set[str]) -> str:
         """Name of an image's files, other than those ``written`` in this call."""
@@ -292,15 +288,17 @@ class RECInferencer(BaseInferencer):
         if not sets:
             raise ValueError('the config has no test_dataloader with a pipeline')
         self._lowercase = sets[0].get('lowercase', True)
-        load, *steps = sets[0].pipeline
-        if load.type != 'LoadImageFromFile':
+        # built here, so that a type may be a name, a name with scope, or a class
+        load, *steps = map(TRANSFORMS.build, sets[0].pipeline)
+        if not isinstance(load, LoadRECImage | LoadImageFromFile):
             raise ValueError(
-                'the test pipeline must begin with LoadImageFromFile, not with '
-                f'{load.type}'
+                'the test pipeline must begin with LoadRECImage, not with '
+                f'{type(load).__name__}'
             )
-        arguments = {key: value for key, value in load.items() if key != 'type'}
-        self._load = InferencerLoader(**arguments)
-        return Compose([step for step in steps if step.type != 'LoadAnnotations'])
+        self._backend_args = load.backend_args
+        return Compose(
+            [step for step in steps if not isinstance(step, LoadAnnotations)]
+        )
 
     def _init_visualizer(self, cfg: Config) -> Visualizer:
         """Build the visualizer without the backends of a training's log."""

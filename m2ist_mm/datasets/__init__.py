@@ -10,6 +10,7 @@ from .refer_pickle import load_refs
 from .transforms import (
     ApplyUnlessDirection,
     ColorJitter,
+    LoadRECImage,
     PackRECInputs,
     PadToCanvas,
     RECRandomFlip,
@@ -22,6 +23,7 @@ __all__ = [
     'ColorJitter',
     'DatasetError',
     'DatasetReport',
+    'LoadRECImage',
     'PackRECInputs',
     'PadToCanvas',
     'RECDataset',

@@ -1,31 +1,58 @@
 """An image's size without its pixels."""
 
+import os
+from pathlib import Path
+from typing import BinaryIO
+
 from mmengine.fileio import get_local_path
-from PIL import Image
+from PIL import ExifTags, Image
 
-_ORIENTATION = 0x0112
+from .image_reader import naming, open_image
+
 _TURNED = (5, 6, 7, 8)  # by 90 degrees, mirrored or not
+_TIFF_SIZE = (256, 257)  # tags of width and height as they are stored
 
 
-def read_image_size(path: str, backend_args: dict | None = None) -> tuple[int, int]:
+def read_image_size(
+    path: str | Path, backend_args: dict | None = None
+) -> tuple[int, int]:
     """Read an image's size from its header.
 
     Args:
-        path (str): The image.
-        backend_args (dict, optional): Where mmengine reads it.
+        path: The image.
+        backend_args: Where mmengine reads it.
 
     Returns:
-        tuple[int, int]: Width and height in pixels as it is decoded: upright, as its
-        EXIF orientation says.
+        Width and height in pixels as :func:`.read_image` decodes it.
 
     Raises:
-        OSError: It is missing or no image.
+        FileNotFoundError: It is missing.
+        ValueError: It is no image. Names the file.
     """
     with (
-        get_local_path(path, backend_args=backend_args) as local_path,
-        Image.open(local_path) as image,
+        naming(path),
+        get_local_path(str(path), backend_args=backend_args) as local_path,
+        open(local_path, 'rb') as file,
     ):
+        image = open_image(file)
         width, height = image.size
-        # the base class's: that of PNG decodes all pixels to look behind them
-        turned = Image.Image.getexif(image).get(_ORIENTATION) in _TURNED
+        if image.format == 'TIFF':  # newer versions of Pillow have swapped them
+            width, height = (image.tag_v2[tag] for tag in _TIFF_SIZE)
+        if image.format == 'PNG' and _has_chunk(file, b'eXIf'):
+            exif = image.getexif()  # decodes the image: the chunk may stand behind
+        else:
+            exif = Image.Image.getexif(image)
+        turned = exif.get(ExifTags.Base.Orientation) in _TURNED
     return (height, width) if turned else (width, height)
+
+
+def _has_chunk(file: BinaryIO, name: bytes) -> bool:
+    """Whether a PNG file has a chunk; its other chunks are passed over unread."""
+    start = file.tell()
+    file.seek(8)
+    found = False
+    while not found and len(head := file.read(8)) == 8:
+        found = head[4:] == name
+        file.seek(int.from_bytes(head[:4], 'big') + 4, os.SEEK_CUR)
+    file.seek(start)
+    return found

@@ -95,7 +95,7 @@ def test_every_fault_is_reported_beside_the_counts_of_the_rest(refer_folder):
         'ref_id 1, sent_id 2: the expression is empty',
         'has 10 expressions, not the 12',
         f'{refer_folder.image_path(1)}: no such image',
-        f'{refer_folder.image_path(2)}: broken image',
+        f'{refer_folder.image_path(2)} cannot be read as an image',
     ):
         assert any(place in fault for fault in report.faults), place
     assert report.counts['expressions'] == 5

@@ -13,7 +13,7 @@ from m2ist_mm.datasets import DatasetError, RECDataset, ReferDataset
 from m2ist_mm.datasets.transforms import has_direction_word
 
 LOAD = [
-    dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+    dict(type='LoadRECImage'),
     dict(type='PackRECInputs'),
 ]
 
@@ -245,7 +245,7 @@ def test_check_decoding_finds_truncated_images(refer_folder, build_refer):
     broken = refer_folder.image_path(0)
     broken.write_bytes(broken.read_bytes()[:-100])
     (fault,) = build_refer(refer_folder.root).check_decoding()
-    assert fault.startswith(f'{broken}: broken image')
+    assert fault.startswith(f'{broken} cannot be read as an image')
 
 
 class Unboxed(RECDataset):

@@ -288,7 +288,7 @@ def test_empty_file_is_an_error(folder):
 def test_broken_image_is_one_line(folder):
     (folder.root / 'images' / 'b.jpg').write_bytes(b'no image')
     (fault,) = folder.faults()
-    assert fault.startswith(f'{folder.root}/images/b.jpg: broken image')
+    assert fault.startswith(f'{folder.root}/images/b.jpg cannot be read as an image')
 
 
 def test_wrong_count_is_refused(folder):

@@ -12,6 +12,8 @@ from mmengine import Config
 from m2ist_mm.checkpoints import convert_transvg, load_exactly
 from m2ist_mm.structures import Features
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / 'tests/data/reference'
 TOLERANCE = dict(rtol=0, atol=2e-4)

@@ -117,7 +117,7 @@ def test_types_may_be_classes_or_have_a_scope(nano, scope):
     tool['use_test_time_augmentation'](config)
     steps = config.test_dataloader.dataset.pipeline
     assert [step.type for step in steps] == [
-        'LoadImageFromFile',
+        'LoadRECImage',
         'ResizeToFit',
         'TestTimeAug',
     ]

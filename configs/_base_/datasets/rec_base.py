@@ -5,8 +5,7 @@
 # --cfg-options canvas="(448,448)", all lengths below are scaled with it.
 canvas = (640, 640)
 
-# Pillow refuses truncated files; OpenCV before 5.0 fills them up with grey.
-load_image = dict(type='LoadImageFromFile', imdecode_backend='pillow')
+load_image = dict(type='LoadRECImage')
 # arXiv 2407.01131 and 2104.08541
 train_pipeline = [
     load_image,

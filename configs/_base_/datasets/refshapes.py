@@ -5,7 +5,7 @@ _base_ = './rec_base.py'
 data_root = '{{$REFSHAPES_ROOT:data/refshapes/}}'
 canvas = (160, 160)
 
-load_image = dict(type='LoadImageFromFile', imdecode_backend='pillow')
+load_image = dict(type='LoadRECImage')
 # No crop and no resize: the expressions speak of places and sizes. All images are of
 # the canvas' size.
 train_pipeline = [

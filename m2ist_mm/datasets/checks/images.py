@@ -3,11 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 
-import mmcv
-from mmengine.fileio import exists, get
+from mmengine.fileio import exists
 from rich.progress import track
 
 from ..dataset_error import DatasetError
+from ..image_reader import read_image
 from ..image_size import read_image_size
 
 
@@ -95,8 +95,8 @@ def check_sizes(
         if path not in sizes:
             try:
                 sizes[path] = read_image_size(path, backend_args)
-            except Exception as error:
-                faults[path] = f'{path}: broken image: {error}'
+            except (OSError, ValueError) as error:
+                faults[path] = str(error)
                 continue
         width, height = sizes[path]
         annotated = (
@@ -133,12 +133,9 @@ def check_decoding(
     faults = []
     for path, annotated in track(sizes.items(), 'decoding the images'):
         try:
-            # Unlike some versions of OpenCV, Pillow refuses a truncated file.
-            image = mmcv.imfrombytes(
-                get(path, backend_args=backend_args), backend='pillow'
-            )
-        except Exception as error:
-            faults.append(f'{path}: broken image: {error}')
+            image = read_image(path, backend_args)
+        except (OSError, ValueError) as error:
+            faults.append(str(error))
         else:
             size = image.shape[1], image.shape[0]
             if annotated[0] is not None and size != annotated:

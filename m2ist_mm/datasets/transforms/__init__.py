@@ -4,6 +4,7 @@ from .apply_unless_direction import ApplyUnlessDirection
 from .color_jitter import ColorJitter
 from .direction_words import has_direction_word, swap_left_right
 from .fixed_views import fixed_views, is_deterministic
+from .load_rec_image import LoadRECImage
 from .pack_rec_inputs import PackRECInputs
 from .pad_to_canvas import PadToCanvas
 from .rec_random_flip import RECRandomFlip
@@ -13,6 +14,7 @@ from .resize_to_fit import ResizeToFit
 __all__ = [
     'ApplyUnlessDirection',
     'ColorJitter',
+    'LoadRECImage',
     'PackRECInputs',
     'PadToCanvas',
     'RECRandomFlip',

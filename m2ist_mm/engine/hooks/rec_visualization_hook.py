@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import mmcv
 from mmdet.registry import HOOKS
-from mmengine.fileio import get
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
+
+from ...datasets.image_reader import read_image
 
 
 @HOOKS.register_module()
@@ -60,7 +60,7 @@ class RECVisualizationHook(Hook):
     def _draw(self, runner: Runner, sample: BaseDataElement) -> None:
         ids = sample.sent_id if isinstance(sample.sent_id, tuple) else (sample.sent_id,)
         name = f'{Path(sample.img_path).stem}_{"-".join(map(str, ids))}.jpg'
-        image = mmcv.imfrombytes(get(sample.img_path), channel_order='rgb')
+        image = read_image(sample.img_path)[..., ::-1]
         runner.visualizer.add_datasample(
             name,
             image,

@@ -8,6 +8,8 @@ from mmengine import Config
 
 from m2ist_mm.datasets.refshapes import Recipe, make_refshapes
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = Path(__file__).parents[3] / 'configs' / 'm2ist'
 
 

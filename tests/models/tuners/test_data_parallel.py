@@ -18,6 +18,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 import m2ist_mm  # noqa: F401  registers everything
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = sorted(
     path

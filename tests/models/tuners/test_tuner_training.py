@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+pytestmark = pytest.mark.slow
+
 NANO = Path(__file__).parents[2] / 'nano_config.py'
 CONFIG = """
 _base_ = './nano.py'

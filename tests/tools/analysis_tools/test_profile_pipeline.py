@@ -17,11 +17,11 @@ def rows_of(output):
 def test_steps_add_up(run_tool, nano_path, mini_refcoco, capsys):
     assert run_tool(TOOL, nano_path, '--data-root', mini_refcoco, '-n', 20) == 0
     rows = rows_of(capsys.readouterr().out)
-    assert list(rows)[:2] == ['1 LoadImageFromFile', '2 LoadAnnotations']
+    assert list(rows)[:2] == ['1 LoadRECImage', '2 LoadAnnotations']
     assert list(rows)[-2:] == ['around the steps', 'all']
     (jitter,) = (row for name, row in rows.items() if name.endswith('/ 1 ColorJitter'))
     assert 0.4 < jitter[0] < 1
-    assert rows['1 LoadImageFromFile'][0] == 1
+    assert rows['1 LoadRECImage'][0] == 1
     *steps, whole = rows.values()
     assert whole[2] == 100
     for column in (1, 2):

@@ -40,7 +40,7 @@ def test_every_fault_is_printed_once_and_the_exit_code_is_1(
     assert 'ref_id 0, sent_id 0: the expression is empty' in faults
     assert 'ref_id 13: its annotation 999' in faults
     assert 'images id 0 occurs 2 times' in faults
-    assert f'{path}: broken image' in faults
+    assert f'{path} cannot be read as an image' in faults
 
 
 def test_missing_data_set_is_a_fault_without_counts(run_tool, tmp_path, capsys):
