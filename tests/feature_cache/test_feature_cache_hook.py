@@ -136,6 +136,16 @@ def test_validation_asks_the_caches(config, nano_path):
     assert asked['language'] == len(texts | {swap_left_right(text) for text in texts})
 
 
+def test_mirrored_expressions_are_encoded_too(config):
+    config.train_dataloader.dataset.indices = 1
+    runner = Runner.from_cfg(with_caches(config, language=dict(max_entries=50)))
+    runner.train_loop  # noqa: B018  (builds it)
+    (text,) = runner.train_dataloader.dataset.get_data_info(0)['text']
+    assert swap_left_right(text) != text
+    hook_of(runner).before_train(runner)
+    assert len(hook_of(runner).caches['language']) == 2
+
+
 def test_random_views_are_refused(config, tmp_path):
     config = on_disk(config, tmp_path / 'caches')
     jitter = dict(type='ColorJitter', strength=0.4)
