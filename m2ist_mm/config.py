@@ -21,7 +21,10 @@ _TABLE = (
     'an architecture of m2ist_mm.models.towers.ARCHITECTURES needs none; for another, '
     'write {new} = dict(KIND=PATTERN) in the config of the tower'
 )
-_CACHE = 'write default_hooks.feature_cache = dict(type="FeatureCacheHook", {name}=...)'
+_CACHE = (
+    'write default_hooks.feature_cache = dict(type="FeatureCacheHook", {name}=...) and '
+    'custom_imports = dict(imports=["m2ist_mm", "m2ist_mm.feature_cache"])'
+)
 # keys of earlier versions, and what says the same now
 OLD_KEYS = {
     **dict.fromkeys(

@@ -136,6 +136,16 @@ def test_validation_asks_the_caches(config, nano_path):
     assert asked['language'] == len(texts | {swap_left_right(text) for text in texts})
 
 
+def test_mirrored_expressions_are_encoded_too(config):
+    config.train_dataloader.dataset.indices = 1
+    runner = Runner.from_cfg(with_caches(config, language=dict(max_entries=50)))
+    runner.train_loop  # noqa: B018  (builds it)
+    (text,) = runner.train_dataloader.dataset.get_data_info(0)['text']
+    assert swap_left_right(text) != text
+    hook_of(runner).before_train(runner)
+    assert len(hook_of(runner).caches['language']) == 2
+
+
 def test_random_views_are_refused(config, tmp_path):
     config = on_disk(config, tmp_path / 'caches')
     jitter = dict(type='ColorJitter', strength=0.4)
@@ -185,6 +195,8 @@ def test_tower_that_is_not_there_is_named(backbone):
     ('settings', 'message'),
     [
         (dict(), 'caches nothing'),
+        (dict(vision=dict(dtype='int8', max_entries=1)), "not 'int8'"),
+        (dict(vision=dict(max_entries=1), batch_size=0), 'batch_size .* got 0'),
         (dict(vision=dict(size=3)), 'vision has size; a cache is given max_entries'),
     ],
 )
