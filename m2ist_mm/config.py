@@ -57,9 +57,13 @@ def load_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: There is no such config.
+        ValueError: It is no Python file.
     """
     if not Path(args.config).is_file():
         raise FileNotFoundError(f'there is no config file {args.config}')
+    if Path(args.config).suffix != '.py':
+        # YAML looks like data, and runs code by its Python tags
+        raise ValueError(f'{args.config}: a config is a Python file, *.py')
     config = Config.fromfile(args.config)
     if args.data_root is not None:
         set_data_root(config, args.data_root)

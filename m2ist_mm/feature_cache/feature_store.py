@@ -1,17 +1,17 @@
 """Features of frozen towers on disk, read through memory maps."""
 
-import fcntl
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ..atomic_file import write_atomically
+from ..atomic_file import remove_unfinished, write_atomically
 
 KEY_BYTES = 16
 
@@ -130,10 +130,8 @@ class FeatureStore:
         """Be the only writer; wait for the one there is, and see what it wrote."""
         self.folder.mkdir(parents=True, exist_ok=True)
         # the lock goes with the process, however it ends
-        with open(self.folder / 'lock', 'w') as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            for unfinished in self.folder.glob('.*.tmp'):
-                unfinished.unlink()
+        with FileLock(self.folder / 'lock'):
+            remove_unfinished(self.folder)
             for damaged in self.refresh():
                 damaged.unlink()
             yield
