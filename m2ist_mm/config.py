@@ -133,10 +133,13 @@ def load_config_file(
 
     Raises:
         FileNotFoundError: There is no such config.
-        ValueError: It has keys of an earlier version, or its canvas is none.
+        ValueError: It is no Python file, it has keys of an earlier version, or its canvas is none.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'there is no config file {path}')
+    if Path(path).suffix != '.py':
+        # YAML looks like data, and runs code by its Python tags
+        raise ValueError(f'{path}: a config is a Python file, *.py')
     config = Config.fromfile(path)
     _drop_own_scope(config)
     if data_root is not None:
