@@ -63,6 +63,15 @@ class TunedCheckpointHook(CheckpointHook):
                     "strategy.state_dict_cfg='full'"
                 )
         super().before_train(runner)
+        # of a work dir that was copied or moved, the files here count
+        for key, path in list(runner.message_hub.runtime_info.items()):
+            if self.save_best and key.startswith('best_ckpt') and path:
+                here = osp.join(self.out_dir, osp.basename(path))
+                runner.message_hub.update_info(key, here)
+                if key == 'best_ckpt':
+                    self.best_ckpt_path = here
+                else:
+                    self.best_ckpt_path_dict[key.removeprefix('best_ckpt_')] = here
 
     def after_train(self, runner: Runner) -> None:
         """Publish the checkpoint, if the config asks for it."""
@@ -92,6 +101,9 @@ class TunedCheckpointHook(CheckpointHook):
         }
         if self._resume_file is not None:
             resume_state['weights_crc32'] = weights_crc32(checkpoint['state_dict'])
+            resume_state['progress'] = {
+                key: checkpoint['meta'][key] for key in ('epoch', 'iter')
+            }
             content = io.BytesIO()
             torch.save(resume_state, content)
             write_atomically(self._resume_file, content.getvalue())
