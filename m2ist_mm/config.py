@@ -133,7 +133,8 @@ def load_config_file(
 
     Raises:
         FileNotFoundError: There is no such config.
-        ValueError: It is no Python file, it has keys of an earlier version, or its canvas is none.
+        ValueError: It is no Python file, has keys of an earlier version, or its canvas
+            is none.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'there is no config file {path}')

@@ -60,6 +60,7 @@ def run(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_package_trains_without_the_folder(run, nano_path):
     done = run(nano_path)
     assert done.returncode == 0, done.stderr
@@ -68,6 +69,7 @@ def test_package_trains_without_the_folder(run, nano_path):
     assert float(loss) > 0
 
 
+@pytest.mark.slow
 def test_config_that_names_the_cache_says_what_is_missing(run, nano_path, tmp_path):
     config = tmp_path / 'cached.py'
     config.write_text(

@@ -77,6 +77,7 @@ def kept(monkeypatch):
     return kept
 
 
+@pytest.mark.slow
 def test_training_reads_all_from_the_disk_and_ends_the_same(config, tmp_path):
     plain, asked = train(config, 'plain')
     assert asked['vision'] == 24  # 12 expressions, 2 epochs
@@ -163,6 +164,7 @@ def test_random_places_are_refused(config, tmp_path):
         train(config, 'places')
 
 
+@pytest.mark.slow
 def test_random_views_matter_to_images_alone(config):
     config.train_dataloader.dataset.pipeline[-2].position = 'random'
     _, asked = train(with_caches(config, language=dict(max_entries=50)), 'texts')
@@ -219,6 +221,7 @@ def test_attached_caches_may_be_others_than_the_configs(backbone, tmp_path):
     assert backbone.language.cache is None
 
 
+@pytest.mark.slow
 def test_random_numbers_are_not_touched(config, tmp_path):
     runner = Runner.from_cfg(on_disk(config, tmp_path / 'caches'))
     runner.train_loop  # noqa: B018  (builds it)

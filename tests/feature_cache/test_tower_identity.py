@@ -21,6 +21,7 @@ def config(nano_config):
     return nano_config.model.backbone
 
 
+@pytest.mark.slow
 def test_same_towers_have_the_same_in_every_process(config, nano_path):
     program = f"""
 import m2ist_mm
