@@ -16,6 +16,7 @@ from m2ist_mm.checkpoints import (
     convert_transvg,
     convert_yolox,
     load_exactly,
+    load_state_file,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -479,6 +480,15 @@ def test_megvii_names_of_yolox_land_in_their_places(tiny):
     assert 'backbone.backbone.dark5.1.conv2.bn.bias' in megvii
     assert ('backbone.bu_conv2.dconv.conv.weight' in megvii) != tiny
     megvii['head.cls_preds.0.weight'] = torch.ones(1)
+    converted = convert_yolox(megvii)
+    assert converted.keys() == state.keys()
+    assert all(torch.equal(converted[name], state[name]) for name in state)
+
+
+def test_shipped_yolox_nano_goes_to_megviis_names_and_back():
+    state = load_state_file(str(ROOT / 'weights/yolox_nano_tower.pth'))
+    megvii = as_megvii(state)
+    assert not megvii.keys() & state.keys()
     converted = convert_yolox(megvii)
     assert converted.keys() == state.keys()
     assert all(torch.equal(converted[name], state[name]) for name in state)
