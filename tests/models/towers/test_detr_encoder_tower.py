@@ -100,7 +100,7 @@ def test_missing_weights_say_how_to_make_them(vision_config):
         MODELS.build(vision_config)
     for part in (
         "'nowhere/tower.pth'",
-        'tools/model_converters/detr_to_m2ist.py',
+        'Take the checkpoint of a DETR',
         '--cfg-options model.backbone.vision.weights=None',
     ):
         assert part in str(error.value)
