@@ -24,6 +24,15 @@ ZOO = {
 }
 
 
+# parameters of both towers and of the side networks, as docs/towers.md has them
+SIZES = {
+    'm2ist_yolox-tiny_refcoco': (112_860_048, 3_272_448),
+    'm2ist_yolox-s_refcoco': (115_939_008, 3_668_736),
+    'm2ist_rtmdet-tiny_refcoco': (113_429_292, 2_975_232),
+    'm2ist_detr-r50_refcoco': (140_814_656, 2_975_232),
+}
+
+
 def tower_config(name):
     return load_config_file(CONFIGS / f'{name}.py').model.backbone.vision
 
@@ -34,6 +43,17 @@ def test_weights_are_those_of_mmdets_model_index(name):
     models = yaml.safe_load(metafile.read_text())['Models']
     (urls,) = (m['Weights'] for m in models if m['Config'] == f'configs/{ZOO[name]}')
     assert tower_config(name).weights == urls
+
+
+@pytest.mark.parametrize('name', ZOO)
+def test_sizes(name):
+    config = load_config_file(CONFIGS / f'{name}.py').model
+    config.backbone.vision.weights = config.backbone.language.weights = None
+    with torch.device('meta'):
+        backbone = MODELS.build(config.backbone)
+        neck = MODELS.build(config.neck, default_args=dict(towers=backbone.towers))
+    found = [sum(p.numel() for p in part.parameters()) for part in (backbone, neck)]
+    assert tuple(found) == SIZES[name]
 
 
 @pytest.mark.parametrize('name', ZOO)
