@@ -9,6 +9,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     epoch_seed=dict(type='EpochSeedHook'),
     data_check=dict(type='DataCheckHook'),
+    coco_leak=dict(type='COCOLeakHook'),
     tuning_summary=dict(type='TuningSummaryHook'),
     tuned_state=dict(type='TunedStateHook'),
     checkpoint=dict(

@@ -1,6 +1,7 @@
 """Hooks, optimisers and the start of programs."""
 
 from .hooks import (
+    COCOLeakHook,
     DataCheckHook,
     EpochSeedHook,
     RECVisualizationHook,
@@ -14,6 +15,7 @@ from .optimizers import (
 
 __all__ = [
     'AutocastOptimWrapper',
+    'COCOLeakHook',
     'DataCheckHook',
     'EpochSeedHook',
     'MuonAdamW',

@@ -1,6 +1,7 @@
 """Names of other projects' checkpoints. That values land right: test_reference.py."""
 
 import copy
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,15 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 from mmengine import Config, ConfigDict
+from transformers import DetrConfig, DetrForObjectDetection, ResNetConfig
 
-from m2ist_mm.checkpoints import convert_detr, convert_transvg, load_exactly
+from m2ist_mm.checkpoints import (
+    convert_detr,
+    convert_transvg,
+    convert_yolox,
+    load_exactly,
+    load_state_file,
+)
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / 'tests/data/reference'
@@ -292,3 +300,202 @@ def test_tower_of_another_size_is_refused_after_conversion(make_model, vision_co
         load_exactly(
             MODELS.build(tower), convert_detr(make_model(detector).state_dict()), 'x'
         )
+
+
+# -- transformers' DETR ----------------------------------------------------
+
+
+@pytest.fixture(scope='module')
+def hub_detr():
+    """A small DETR of transformers with drawn weights, and the config of its tower."""
+    torch.manual_seed(0)
+    resnet = ResNetConfig(
+        embedding_size=8,
+        hidden_sizes=[16, 16, 32, 32],
+        depths=[1, 1, 1, 2],
+        layer_type='bottleneck',
+        out_features=['stage4'],
+    )
+    model = DetrForObjectDetection(
+        DetrConfig(
+            use_timm_backbone=False,
+            backbone=None,
+            backbone_config=resnet,
+            encoder_layers=2,
+            decoder_layers=1,
+            d_model=32,
+            encoder_attention_heads=4,
+            encoder_ffn_dim=64,
+        )
+    ).eval()
+    for name, value in model.state_dict().items():
+        if 'backbone' in name and value.is_floating_point() and value.dim() == 1:
+            value.uniform_(0.5, 1.5)
+    return model
+
+
+def as_in_files(name):
+    """The name in the files of the hub, which transformers 4 wrote."""
+    name = name.replace('model.backbone.model.', 'model.backbone.conv_encoder.model.')
+    return name.replace('.o_proj.', '.out_proj.').replace('.mlp.fc', '.fc')
+
+
+def as_timm(name):
+    """The name where the file's backbone is timm's."""
+    name = as_in_files(name)
+    for pattern, new in (
+        (r'embedder\.embedder\.convolution', 'conv1'),
+        (r'embedder\.embedder\.normalization', 'bn1'),
+        (r'\.shortcut\.convolution', '.downsample.0'),
+        (r'\.shortcut\.normalization', '.downsample.1'),
+    ):
+        name = re.sub(pattern, new, name)
+    name = re.sub(
+        r'encoder\.stages\.(\d)\.layers\.',
+        lambda match: f'layer{int(match[1]) + 1}.',
+        name,
+    )
+    return re.sub(
+        r'\.layer\.(\d)\.(convolution|normalization)',
+        lambda match: f'.{dict(c="conv", n="bn")[match[2][0]]}{int(match[1]) + 1}',
+        name,
+    )
+
+
+@pytest.mark.parametrize('naming', [str, as_in_files, as_timm])
+def test_names_of_a_transformers_detr_land_in_their_places(hub_detr, naming):
+    state = {naming(name): value for name, value in hub_detr.state_dict().items()}
+    converted = convert_detr(state)
+    own = hub_detr.model
+    attention = own.encoder.layers[1].self_attn
+    stem = own.backbone.model.embedder.embedder
+    for name, value in {
+        'backbone.conv1.weight': stem.convolution.weight,
+        'encoder.layers.1.self_attn.attn.in_proj_weight': torch.cat(
+            [getattr(attention, f'{part}_proj').weight for part in 'qkv']
+        ),
+        'encoder.layers.1.ffn.layers.1.bias': own.encoder.layers[1].mlp.fc2.bias,
+        'encoder.layers.0.norms.1.weight': own.encoder.layers[
+            0
+        ].final_layer_norm.weight,
+        'input_proj.bias': own.input_projection.bias,
+    }.items():
+        assert torch.equal(converted[name], value), name
+    stage = own.backbone.model.encoder.stages[3].layers
+    assert torch.equal(
+        converted['backbone.layer4.1.conv3.weight'],
+        stage[1].layer[2].convolution.weight,
+    )
+    assert torch.equal(
+        converted['backbone.layer4.0.downsample.1.running_var'],
+        stage[0].shortcut.normalization.running_var,
+    )
+    assert not any('decoder' in name for name in converted)
+
+
+@torch.no_grad()
+def test_encoder_of_a_transformers_detr_computes_the_same(hub_detr):
+    config = ConfigDict(
+        type='DETREncoderTower',
+        size=(64, 96),
+        backbone=dict(type='ResNet', depth=50, out_indices=(3,)),
+        in_channels=2048,
+        encoder=dict(
+            num_layers=2,
+            layer_cfg=dict(
+                self_attn_cfg=dict(embed_dims=32, num_heads=4, batch_first=True),
+                ffn_cfg=dict(FFN, embed_dims=32, act_cfg=dict(type='ReLU')),
+            ),
+        ),
+        positional_encoding=dict(num_feats=16, normalize=True),
+    )
+    tower = MODELS.build(config).eval()
+    converted = convert_detr(hub_detr.state_dict())
+    encoder = {n: v for n, v in converted.items() if n.startswith('encoder.')}
+    load_exactly(tower.encoder, {n[8:]: v for n, v in encoder.items()}, 'converted')
+    tokens, position = torch.randn(2, 1, 6, 32)
+    mask = torch.tensor([[False, False, False, True, False, True]])
+    memory = tower.encoder(tokens, position, mask)
+    expected = hub_detr.model.encoder(
+        inputs_embeds=tokens,
+        attention_mask=(~mask).long(),
+        spatial_position_embeddings=position,
+    ).last_hidden_state
+    torch.testing.assert_close(memory[:, ~mask[0]], expected[:, ~mask[0]])
+
+
+def test_tower_s_own_file_stays_as_it_is(hub_detr):
+    tower = convert_detr(hub_detr.state_dict())
+    again = convert_detr(tower)
+    assert again.keys() == tower.keys()
+    assert all(torch.equal(again[name], tower[name]) for name in tower)
+
+
+# -- YOLOX -----------------------------------------------------------------
+
+YOLOX_NANO = 'mmdet::yolox/yolox_nano_8xb8-300e_coco.py'
+
+
+def as_megvii(state):
+    """An mmdet YOLOX' backbone and neck in the names of Megvii's code."""
+    renamed = {}
+    for name, value in state.items():
+        for pattern, new in (
+            (r'^backbone\.stem', 'backbone.backbone.stem'),
+            *(
+                (rf'^backbone\.stage{i}', f'backbone.backbone.dark{i + 1}')
+                for i in range(1, 5)
+            ),
+            (r'^neck\.reduce_layers\.0', 'backbone.lateral_conv0'),
+            (r'^neck\.reduce_layers\.1', 'backbone.reduce_conv1'),
+            (r'^neck\.top_down_blocks\.0', 'backbone.C3_p4'),
+            (r'^neck\.top_down_blocks\.1', 'backbone.C3_p3'),
+            (r'^neck\.downsamples\.0', 'backbone.bu_conv2'),
+            (r'^neck\.downsamples\.1', 'backbone.bu_conv1'),
+            (r'^neck\.bottom_up_blocks\.0', 'backbone.C3_n3'),
+            (r'^neck\.bottom_up_blocks\.1', 'backbone.C3_n4'),
+            (r'^neck\.out_convs', 'head.stems'),
+            (r'\.depthwise_conv\.', '.dconv.'),
+            (r'\.pointwise_conv\.', '.pconv.'),
+            (r'\.main_conv\.', '.conv1.'),
+            (r'\.short_conv\.', '.conv2.'),
+            (r'\.final_conv\.', '.conv3.'),
+            (r'\.blocks\.', '.m.'),
+        ):
+            name = re.sub(pattern, new, name)
+        renamed[name] = value
+    return renamed
+
+
+@pytest.mark.parametrize('tiny', [False, True], ids=['depthwise', 'plain'])
+def test_megvii_names_of_yolox_land_in_their_places(tiny):
+    name = YOLOX_NANO.replace('nano', 'tiny') if tiny else YOLOX_NANO
+    tower = MODELS.build(
+        dict(type='DetectorTower', detector=name, left_out=(), size=(64, 64))
+    )
+    state = tower.state_dict()
+    megvii = as_megvii(state)
+    # as they stand in Megvii's file
+    assert 'backbone.backbone.dark2.1.m.0.conv1.conv.weight' in megvii
+    assert 'backbone.backbone.dark5.1.conv2.bn.bias' in megvii
+    assert ('backbone.bu_conv2.dconv.conv.weight' in megvii) != tiny
+    megvii['head.cls_preds.0.weight'] = torch.ones(1)
+    converted = convert_yolox(megvii)
+    assert converted.keys() == state.keys()
+    assert all(torch.equal(converted[name], state[name]) for name in state)
+
+
+def test_shipped_yolox_nano_goes_to_megviis_names_and_back():
+    state = load_state_file(str(ROOT / 'weights/yolox_nano_tower.pth'))
+    megvii = as_megvii(state)
+    assert not megvii.keys() & state.keys()
+    converted = convert_yolox(megvii)
+    assert converted.keys() == state.keys()
+    assert all(torch.equal(converted[name], state[name]) for name in state)
+
+
+def test_names_of_no_yolox_are_refused():
+    with pytest.raises(
+        ValueError, match="1 of 1 names are not those of Megvii's YOLOX"
+    ):
+        convert_yolox({'backbone.backbone.dark6.0.conv.weight': torch.ones(1)})

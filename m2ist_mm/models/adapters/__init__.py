@@ -4,7 +4,7 @@ from .bottleneck_adapter import BottleneckAdapter
 from .gated_shared_adapter import GatedSharedAdapter
 from .init_adapters import init_adapters
 from .interaction_adapter import InteractionAdapter
-from .on_grid import on_grid
+from .on_grid import on_grid, on_map
 from .shared_down_adapter import SharedDownAdapter
 from .side_adapter import SideAdapter
 
@@ -16,4 +16,5 @@ __all__ = [
     'SideAdapter',
     'init_adapters',
     'on_grid',
+    'on_map',
 ]

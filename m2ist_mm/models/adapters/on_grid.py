@@ -1,9 +1,25 @@
-"""Bringing what an adapter computes to the grid of the tower's tokens."""
+"""Adapters on feature maps, which may differ in grid from the tower's tokens."""
 
 from collections.abc import Callable
 
 import torch.nn.functional as F
 from torch import Tensor
+
+
+def on_map(compute: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Compute on each position of a map: a linear layer is then a 1×1 convolution.
+
+    Args:
+        compute: Maps tokens (B, N, C) to (B, N, C').
+        x: Tokens (B, N, C), or a map (B, C, h, w).
+
+    Returns:
+        (B, N, C'), or (B, C', h, w).
+    """
+    if x.dim() != 4:
+        return compute(x)
+    tokens = compute(x.flatten(2).transpose(1, 2))
+    return tokens.transpose(1, 2).unflatten(2, x.shape[2:])
 
 
 def on_grid(
@@ -21,7 +37,6 @@ def on_grid(
     """
     if tap.dim() == 3:
         return compute(tap)
-    hidden = compute(tap.flatten(2).transpose(1, 2))
-    hidden = hidden.transpose(1, 2).unflatten(2, tap.shape[2:])
+    hidden = on_map(compute, tap)
     hidden = F.interpolate(hidden, grid, mode='bilinear', align_corners=False)
     return hidden.flatten(2).transpose(1, 2)

@@ -1,5 +1,6 @@
 """Backbone and neck of an mmdet detector as a vision tower."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -104,14 +105,18 @@ class DetectorTower(MapTower):
             )
         backbone = max(cell for _, cell in self.probe(self.backbone))
         self.stride = min(max(strides), backbone) if stride is None else stride
-        for one in {*strides, backbone, self.stride}:
-            if any(side % one for side in self.size):
-                raise ValueError(
-                    f'size={self.size} is not made of whole cells of {one} x {one} '
-                    f'pixels, as the levels {list(self.levels)} of {self.architecture} '
-                    f'need: set the canvas to multiples of {max(backbone, *strides)}, '
-                    'or choose other levels'
-                )
+        cell = math.lcm(backbone, *strides)
+        if any(side % cell for side in self.size):
+            raise ValueError(
+                f'size={self.size} is not made of whole cells of {cell} x {cell} '
+                f'pixels, as the levels {list(self.levels)} of {self.architecture} '
+                f'need: set the canvas to multiples of {cell}, or choose other levels'
+            )
+        if any(side % self.stride for side in self.size):
+            raise ValueError(
+                f'DetectorTower: stride={self.stride} does not divide the canvas, '
+                f'size={self.size}'
+            )
         self.embed_dims = sum(widths) if self.join == 'concat' else widths[0]
         if len(self.levels) < len(maps):
             self._freeze_unused()

@@ -89,3 +89,7 @@ class Tower(FrozenPart):
     def tap_channels(self, kind: str, layers: Sequence[int]) -> list[int]:
         """Width of the tap of each layer."""
         return [self.embed_dims] * len(layers)
+
+    def site_channels(self, kind: str) -> list[int]:
+        """Width of what each site of a kind gives."""
+        return [self.embed_dims] * len(self.find('sites', kind))

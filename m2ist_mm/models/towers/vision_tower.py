@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...structures import InputSpec, TowerFeatures
 from .taps import record_taps
@@ -89,16 +89,31 @@ class VisionTower(Tower):
             tap = F.adaptive_avg_pool2d(tap, output.grid)
         return tap.flatten(2).transpose(1, 2)
 
-    @torch.no_grad()
     def tap_channels(self, kind: str, layers: Sequence[int]) -> list[int]:
         """Width of the tap of each layer, read off a run on a small black image."""
+        output, taps = self._outputs_of(self.find('taps', kind, layers))
+        return _channels([self.align_tap(kind, tap, output) for tap in taps])
+
+    def site_channels(self, kind: str) -> list[int]:
+        """Width of what each site of a kind gives, read off the same way."""
+        return _channels(self._outputs_of(self.find('sites', kind))[1])
+
+    @torch.no_grad()
+    def _outputs_of(
+        self, modules: list[nn.Module]
+    ) -> tuple[TowerFeatures, list[Tensor]]:
+        """Outputs of the tower and of modules in it for a small black image."""
         training = self.training
         self.eval()
         image = torch.zeros(1, 3, 4 * self.stride, 4 * self.stride)
         image = image.to(next(self.parameters()).device)
         # forward itself: a call might compile it for this image
-        with record_taps({kind: self.find('taps', kind, layers)}) as taps:
+        with record_taps(dict(one=modules)) as recorded:
             output = self.forward(image, image.new_zeros(image[:, 0].shape).bool())
         self.train(training)
-        aligned = [self.align_tap(kind, tap, output) for tap in taps[kind]]
-        return [tap.shape[2 if tap.dim() == 3 else 1] for tap in aligned]
+        return output, recorded['one']
+
+
+def _channels(outputs: list[Tensor]) -> list[int]:
+    """Widths of tokens (B, N, C) or maps (B, C, h, w)."""
+    return [one.shape[2 if one.dim() == 3 else 1] for one in outputs]

@@ -4,7 +4,7 @@ from mmdet.registry import MODELS
 from mmengine.model import ModuleList
 
 from ..adapters import BottleneckAdapter
-from ..towers import FrozenPart
+from ..towers import Tower
 from .inserting_tuner import InsertingTuner, Insertion
 
 
@@ -23,15 +23,13 @@ class AdapterTuner(InsertingTuner):
 
     needs = dict(vision=('attention', 'ffn'), language=('attention', 'ffn'))
 
-    def __init__(
-        self, towers: dict[str, FrozenPart], hidden_channels: int = 64
-    ) -> None:
+    def __init__(self, towers: dict[str, Tower], hidden_channels: int = 64) -> None:
         super().__init__(towers)
-        for name, depth in self.layers_of(towers).items():
-            channels = towers[name].embed_dims
-            for kind in ('attention', 'ffn'):
+        for name, kinds in self.needs.items():
+            for kind in kinds:
                 adapters = ModuleList(
-                    BottleneckAdapter(channels, hidden_channels) for _ in range(depth)
+                    BottleneckAdapter(channels, hidden_channels)
+                    for channels in towers[name].site_channels(kind)
                 )
                 self.add_module(f'{name}_{kind}', adapters)
         self.init_weights()

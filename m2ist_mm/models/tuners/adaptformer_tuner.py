@@ -4,7 +4,7 @@ from mmdet.registry import MODELS
 from mmengine.model import ModuleList
 
 from ..adapters import BottleneckAdapter
-from ..towers import FrozenPart
+from ..towers import Tower
 from .inserting_tuner import InsertingTuner, Insertion
 
 
@@ -24,16 +24,15 @@ class AdaptFormerTuner(InsertingTuner):
 
     def __init__(
         self,
-        towers: dict[str, FrozenPart],
+        towers: dict[str, Tower],
         hidden_channels: int = 64,
         scale: float = 0.1,
     ) -> None:
         super().__init__(towers)
-        for name, depth in self.layers_of(towers).items():
-            channels = towers[name].embed_dims
+        for name, tower in towers.items():
             adapters = ModuleList(
                 BottleneckAdapter(channels, hidden_channels, scale)
-                for _ in range(depth)
+                for channels in tower.site_channels('ffn')
             )
             self.add_module(name, adapters)
         self.init_weights()

@@ -4,7 +4,7 @@ from mmdet.registry import MODELS
 from mmengine.model import ModuleList
 
 from ..adapters import InteractionAdapter
-from ..towers import FrozenPart
+from ..towers import Tower
 from .inserting_tuner import InsertingTuner, Insertion
 
 
@@ -27,15 +27,12 @@ class CMAdapterTuner(InsertingTuner):
 
     needs = dict(vision=('attention', 'ffn'), language=('attention', 'ffn'))
 
-    def __init__(
-        self, towers: dict[str, FrozenPart], hidden_channels: int = 64
-    ) -> None:
+    def __init__(self, towers: dict[str, Tower], hidden_channels: int = 64) -> None:
         super().__init__(towers)
-        widths = towers['vision'].embed_dims, towers['language'].embed_dims
         for kind in ('attention', 'ffn'):
             adapters = ModuleList(
                 InteractionAdapter(*widths, hidden_channels, share=True)
-                for _ in range(self.num_pairs(towers))
+                for widths in self.paired_widths(towers, kind)
             )
             self.add_module(kind, adapters)
         self.init_weights()

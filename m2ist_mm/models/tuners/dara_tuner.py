@@ -4,7 +4,7 @@ from mmdet.registry import MODELS
 from mmengine.model import ModuleList
 
 from ..adapters import InteractionAdapter, SideAdapter
-from ..towers import FrozenPart
+from ..towers import Tower
 from .inserting_tuner import InsertingTuner, Insertion
 
 
@@ -34,24 +34,21 @@ class DARATuner(InsertingTuner):
 
     def __init__(
         self,
-        towers: dict[str, FrozenPart],
+        towers: dict[str, Tower],
         domain_channels: int = 16,
         relation_channels: int = 128,
         scale: float = 0.1,
     ) -> None:
         super().__init__(towers)
-        num_pairs = self.num_pairs(towers)
-        widths = {name: tower.embed_dims for name, tower in towers.items()}
-        for name, channels in widths.items():
+        widths = zip(*self.paired_widths(towers, 'attention'), strict=True)
+        for name, own in zip(('vision', 'language'), widths, strict=True):
             adapters = ModuleList(
-                SideAdapter(channels, domain_channels, scale) for _ in range(num_pairs)
+                SideAdapter(channels, domain_channels, scale) for channels in own
             )
             self.add_module(f'{name}_domain', adapters)
         self.relation = ModuleList(
-            InteractionAdapter(
-                widths['vision'], widths['language'], relation_channels, share=True
-            )
-            for _ in range(num_pairs)
+            InteractionAdapter(*pair, relation_channels, share=True)
+            for pair in self.paired_widths(towers, 'ffn')
         )
         self.init_weights()
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ..adapters import init_adapters
-from ..towers import FrozenPart
+from ..adapters import init_adapters, on_map
+from ..towers import FrozenPart, Tower
 from .base_tuner import BaseTuner
 
 
@@ -17,7 +17,8 @@ class Insertion(NamedTuple):
     Attributes:
         layer: Number of the layer, from 0.
         sublayer: Whose output is changed, ``'attention'`` or ``'ffn'``.
-        adapter: Maps x (B, N, C) to what is added.
+        adapter: Maps x (B, N, C) to what is added. Where the sublayer gives a map
+            (B, C, h, w), it works on its positions, as 1×1 convolutions do.
         parallel: Whether x is the FFN sublayer's input (the adapter stands beside the
             sublayer); else it is the output (in series, with a residual).
     """
@@ -34,16 +35,15 @@ class InsertingTuner(BaseTuner):
     Every adapter starts at zero, so the first forward is that of the frozen towers.
     """
 
-    def layers_of(self, towers: dict[str, FrozenPart]) -> dict[str, int]:
-        """How many layers each tower has, by the sites that the method needs."""
-        return {
-            name: min(len(towers[name].find('sites', kind)) for kind in kinds)
-            for name, kinds in self.needs.items()
-        }
+    def paired_widths(
+        self, towers: dict[str, Tower], kind: str
+    ) -> list[tuple[int, int]]:
+        """Widths of one kind of site in pairs of layers, vision and language.
 
-    def num_pairs(self, towers: dict[str, FrozenPart]) -> int:
-        """How many layers both towers have: pair i is the i-th layer of either."""
-        return min(self.layers_of(towers).values())
+        Pair i is the i-th layer of either tower, as far as the shallower one goes.
+        """
+        widths = [towers[name].site_channels(kind) for name in ('vision', 'language')]
+        return list(zip(*widths, strict=False))
 
     def init_weights(self) -> None:
         """Draw the adapters anew; their outputs are zero."""
@@ -85,7 +85,7 @@ def _hooks(insertion: Insertion) -> tuple[Callable, Callable]:
     def add(module, args, output):
         first = output[0] if isinstance(output, tuple) else output
         x = inputs.pop() if insertion.parallel else first
-        changed = first + insertion.adapter(x)
+        changed = first + on_map(insertion.adapter, x)
         return (changed, *output[1:]) if isinstance(output, tuple) else changed
 
     return add, remember

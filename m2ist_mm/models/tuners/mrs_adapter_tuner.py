@@ -5,7 +5,7 @@ from mmengine.model import ModuleList
 from torch import nn
 
 from ..adapters import GatedSharedAdapter
-from ..towers import FrozenPart
+from ..towers import Tower
 from .inserting_tuner import InsertingTuner, Insertion
 
 
@@ -26,14 +26,11 @@ class MRSAdapterTuner(InsertingTuner):
 
     needs = dict(vision=('ffn',), language=('ffn',))
 
-    def __init__(
-        self, towers: dict[str, FrozenPart], hidden_channels: int = 64
-    ) -> None:
+    def __init__(self, towers: dict[str, Tower], hidden_channels: int = 64) -> None:
         super().__init__(towers)
-        widths = towers['vision'].embed_dims, towers['language'].embed_dims
         self.pairs = ModuleList(
             GatedSharedAdapter(*widths, hidden_channels)
-            for _ in range(self.num_pairs(towers))
+            for widths in self.paired_widths(towers, 'ffn')
         )
         self.init_weights()
 

@@ -4,7 +4,7 @@ from mmdet.registry import MODELS
 from mmengine.model import ModuleList
 
 from ..adapters import SharedDownAdapter
-from ..towers import FrozenPart
+from ..towers import Tower
 from .inserting_tuner import InsertingTuner, Insertion
 
 
@@ -25,14 +25,11 @@ class UniAdapterTuner(InsertingTuner):
 
     needs = dict(vision=('attention',), language=('attention',))
 
-    def __init__(
-        self, towers: dict[str, FrozenPart], hidden_channels: int = 128
-    ) -> None:
+    def __init__(self, towers: dict[str, Tower], hidden_channels: int = 128) -> None:
         super().__init__(towers)
-        widths = towers['vision'].embed_dims, towers['language'].embed_dims
         self.pairs = ModuleList(
             SharedDownAdapter(*widths, hidden_channels)
-            for _ in range(self.num_pairs(towers))
+            for widths in self.paired_widths(towers, 'attention')
         )
         self.init_weights()
 

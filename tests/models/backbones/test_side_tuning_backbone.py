@@ -405,6 +405,7 @@ def fresh_compiler():
     torch._dynamo.reset()
 
 
+@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize('option', [CHANNELS_LAST, COMPILED])
 def test_layout_and_compiler_change_nothing(
@@ -441,6 +442,7 @@ def test_layout_and_compiler_change_nothing(
         assert copy.deepcopy(changed).vision._compiled_call_impl is None
 
 
+@pytest.mark.slow
 def test_compiled_tower_is_trained_beside_as_the_plain_one(
     make_model, model_config, inputs, fresh_compiler
 ):
