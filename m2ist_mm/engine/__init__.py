@@ -2,6 +2,7 @@
 
 from .hooks import (
     EpochSeedHook,
+    FiniteLossHook,
     RECVisualizationHook,
     TuningSummaryHook,
 )
@@ -14,6 +15,7 @@ from .optimizers import (
 __all__ = [
     'AutocastOptimWrapper',
     'EpochSeedHook',
+    'FiniteLossHook',
     'MuonAdamW',
     'RECVisualizationHook',
     'TunedOptimWrapperConstructor',
