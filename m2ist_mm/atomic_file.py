@@ -1,6 +1,7 @@
 """Files that are there whole or not at all."""
 
 import os
+import uuid
 from pathlib import Path
 
 
@@ -15,14 +16,15 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     Raises:
         OSError: The file could not be written (disk full, no permission); names the
             file. Nothing half-written is left, and an older file stays as it was.
+
+    Several may write the same file: the last one's content is there, whole. What a
+    killed process leaves is removed by :func:`remove_unfinished`.
     """
     path = Path(path)
-    # one fixed name, so that a process killed here leaves at most one such file, which
-    # the next write reuses
-    temporary = path.with_name(f'.{path.name}.tmp')
+    temporary = path.with_name(f'.{path.name}.{uuid.uuid4().hex}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, 'wb') as file:
+        with open(temporary, 'xb') as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -37,3 +39,13 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_unfinished(folder: str | Path) -> None:
+    """Remove what killed processes left of files that they were writing.
+
+    Args:
+        folder: A folder that nobody else writes to at this time.
+    """
+    for path in Path(folder).glob('.*.tmp'):
+        path.unlink(missing_ok=True)

@@ -21,7 +21,10 @@ _TABLE = (
     'an architecture of m2ist_mm.models.towers.ARCHITECTURES needs none; for another, '
     'write {new} = dict(KIND=PATTERN) in the config of the tower'
 )
-_CACHE = 'write default_hooks.feature_cache = dict(type="FeatureCacheHook", {name}=...)'
+_CACHE = (
+    'write default_hooks.feature_cache = dict(type="FeatureCacheHook", {name}=...) and '
+    'custom_imports = dict(imports=["m2ist_mm", "m2ist_mm.feature_cache"])'
+)
 # keys of earlier versions, and what says the same now
 OLD_KEYS = {
     **dict.fromkeys(
@@ -130,10 +133,14 @@ def load_config_file(
 
     Raises:
         FileNotFoundError: There is no such config.
-        ValueError: It has keys of an earlier version, or its canvas is none.
+        ValueError: It is no Python file, has keys of an earlier version, or its canvas
+            is none.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'there is no config file {path}')
+    if Path(path).suffix != '.py':
+        # YAML looks like data, and runs code by its Python tags
+        raise ValueError(f'{path}: a config is a Python file, *.py')
     config = Config.fromfile(path)
     _drop_own_scope(config)
     if data_root is not None:

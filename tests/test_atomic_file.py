@@ -1,11 +1,12 @@
 import errno
 import os
+import threading
 
 import pytest
 from mmengine.fileio import get_file_backend
 
 import m2ist_mm  # noqa: F401
-from m2ist_mm.atomic_file import write_atomically
+from m2ist_mm.atomic_file import remove_unfinished, write_atomically
 
 
 def test_folder_is_made_and_file_replaced(tmp_path):
@@ -44,3 +45,32 @@ def test_backend_writes_atomically(tmp_path, monkeypatch):
     with pytest.raises(OSError, match='a.bin'):
         backend.put(b'three', tmp_path / 'a.bin')
     assert (tmp_path / 'a.bin').read_bytes() == b'one'
+
+
+def test_several_writers_never_give_a_torn_file(tmp_path):
+    path = tmp_path / 'a.bin'
+    contents = [bytes([i]) * 100_000 for i in range(3)]
+    write_atomically(path, contents[0])
+    writers = [
+        threading.Thread(
+            target=lambda c=c: [write_atomically(path, c) for _ in range(40)]
+        )
+        for c in contents
+    ]
+    for writer in writers:
+        writer.start()
+    while any(writer.is_alive() for writer in writers):
+        assert path.read_bytes() in contents
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_writer_left_is_removed(tmp_path, monkeypatch):
+    path = tmp_path / 'a.bin'
+    with monkeypatch.context() as patch:
+        patch.setattr(os, 'replace', lambda *_: None)  # killed before it
+        write_atomically(path, b'lost')
+    (left,) = tmp_path.iterdir()
+    write_atomically(path, b'kept')
+    assert left.exists()
+    remove_unfinished(tmp_path)
+    assert list(tmp_path.iterdir()) == [path]

@@ -166,6 +166,7 @@ def test_averaged_weights_are_saved_tested_and_resumed(nano, tmp_path, run_tool)
         assert torch.equal(value, whole.model.state_dict()[key]), key
 
 
+@pytest.mark.slow
 def test_hooks_of_mmdet_and_mmengine_run_on_ours(nano, tmp_path):
     config = load_config_file(nano)
     trace = tmp_path / 'trace.json'

@@ -1,27 +1,35 @@
 """Find in images what sentences name."""
 
 import argparse
+import os
 import sys
 
 from mmengine.config import DictAction
 
 from m2ist_mm.apis import RECInferencer, find_config
 from m2ist_mm.config import load_config
+from m2ist_mm.datasets.image_reader import IMAGE_SUFFIXES
 from m2ist_mm.engine.program import run_program
 
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        description='Find in an image what each sentence names. Prints a box for each '
-        '(x1 y1 x2 y2, in pixels of the image), and draws them.',
+        usage='%(prog)s IMAGE [IMAGE ...] SENTENCE [SENTENCE ...] --config CONFIG '
+        '--checkpoint FILE [options]',
+        description='Find in images what each sentence names. Prints a box for each '
+        '(x1 y1 x2 y2, in pixels of the image), and draws them. An image that cannot '
+        'be read is reported, and the exit code is then 1.',
         epilog='example: python tools/image_demo.py dogs.jpg "left dog" "brown dog" '
         '--config configs/m2ist/m2ist_r50_refcoco.py --checkpoint epoch_90.pth '
         '--out-dir outputs',
     )
-    parser.add_argument('inputs', help='image, or folder of images')
     parser.add_argument(
-        'texts', nargs='+', help='sentences; the image is encoded once for all'
+        'inputs',
+        nargs='+',
+        metavar='IMAGE ... SENTENCE',
+        help='first the images, files or folders, then the sentences, each asked of '
+        'every image; an image is encoded once for all sentences',
     )
     parser.add_argument(
         '--config',
@@ -64,21 +72,61 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
+def split_inputs(inputs: list[str]) -> tuple[list[str], list[str]]:
+    """Tell images from sentences.
+
+    Args:
+        inputs: Images, which come first, and sentences.
+
+    Returns:
+        Images and sentences.
+
+    Raises:
+        ValueError: An image follows a sentence, or there is no sentence.
+    """
+    number = 1
+    while number < len(inputs) and (
+        _is_image_name(inputs[number]) or os.path.isdir(inputs[number])
+    ):
+        number += 1
+    images, sentences = inputs[:number], inputs[number:]
+    if not sentences:
+        raise ValueError(
+            f'there is no sentence after {images[-1]}: say what to look for'
+        )
+    for sentence in sentences:
+        if _is_image_name(sentence):
+            raise ValueError(
+                f'{sentence} is an image after the sentence {sentences[0]!r}: images '
+                'come first'
+            )
+    return images, sentences
+
+
+def _is_image_name(text: str) -> bool:
+    """Whether it ends as an image file does, and is a file or a single word."""
+    return text.lower().endswith(IMAGE_SUFFIXES) and (
+        os.path.exists(text) or len(text.split()) == 1
+    )
+
+
+def main() -> int:
     """Build the inferencer, and print what it finds."""
     args = parse_args()
+    images, sentences = split_inputs(args.inputs)
     if args.batch_size < 1:
         raise ValueError(f'--batch-size {args.batch_size}: at least 1')
     args.config, args.data_root = find_config(args.config), None
     inferencer = RECInferencer(load_config(args), args.checkpoint, args.device)
     results = inferencer(
-        args.inputs,
-        args.texts,
+        images,
+        sentences,
         batch_size=args.batch_size,
         out_dir=args.out_dir,
         show=args.show,
         no_save_vis=args.no_save_vis,
         no_save_pred=args.no_save_pred,
+        skip_unreadable=True,
     )
     for result in results['predictions']:
         columns = result['text'], result['bboxes'], result['truncated']
@@ -86,6 +134,9 @@ def main() -> None:
             box = ' '.join(f'{number:.1f}' for number in bbox)
             note = ' (longer than the model reads: its end was left out)'
             print(f'{result["img_path"]}: {text}: {box}{note if truncated else ""}')
+    for error in results['errors']:
+        print(f'error: {error}', file=sys.stderr)
+    return 1 if results['errors'] else 0
 
 
 if __name__ == '__main__':

@@ -4,6 +4,9 @@
 #   bash tools/setup_env.sh    sets up
 #   . tools/setup_env.sh       sets up and puts the environment first in PATH
 #
+# Run on Debian 12 with Python 3.11. Python 3.10 and 3.13: the pinned versions of all
+# requirements can be installed (wheels but for mmcv, which was not compiled there).
+#
 # The active virtual environment is used if it has everything; otherwise .venv in the
 # repository is made or completed. Environment variables:
 #   PYTHON      interpreter that makes .venv (default: python3)

@@ -3,6 +3,11 @@
 import argparse
 import sys
 
+from mmengine.config import Config
+
+from m2ist_mm.checkpoints import load_checkpoint
+from m2ist_mm.checkpoints.resumable_checkpoint import newest_checkpoint
+from m2ist_mm.checkpoints.resume_settings import take_settings
 from m2ist_mm.config import load_config, use_mixed_precision
 from m2ist_mm.engine.program import (
     add_config_arguments,
@@ -35,6 +40,12 @@ def parse_args() -> argparse.Namespace:
         help='go on where a training stopped: from the newest checkpoint in the work '
         'dir, or from CKPT',
     )
+    parser.add_argument(
+        '--resume-settings',
+        choices=['checkpoint', 'config'],
+        help='whose settings of optimiser and schedule count where the checkpoint was '
+        'made with others than the config has; refused unless given',
+    )
     return parser.parse_args()
 
 
@@ -54,7 +65,41 @@ def main() -> None:
     if args.resume is not None:
         config.resume = True
         config.load_from = None if args.resume == 'auto' else args.resume
+    if config.get('resume') and config.get('load_from') is None:
+        config.load_from = newest_checkpoint(config.work_dir)
+    if args.resume_settings is not None:
+        use_resume_settings(config, args.resume_settings)
     run_config(config, 'train')
+
+
+def use_resume_settings(config: Config, source: str) -> None:
+    """Say which settings of optimiser and schedule a resume goes on with.
+
+    Args:
+        config: Config, changed in place.
+        source: 'checkpoint' puts the checkpoint's into the config; 'config' lets
+            ``TunedStateHook`` put the config's into the checkpoint.
+
+    Raises:
+        ValueError: The config resumes nothing, or has no such hook.
+    """
+    if not config.get('resume'):
+        raise ValueError('--resume-settings: nothing is resumed, add --resume')
+    if source == 'config':
+        if 'tuned_state' not in config.get('default_hooks', {}):
+            raise ValueError(
+                '--resume-settings config: the config has no TunedStateHook, '
+                'default_hooks.tuned_state'
+            )
+        config.default_hooks.tuned_state.resume_settings = 'config'
+    elif config.get('load_from') is not None:
+        checkpoint = load_checkpoint(config.load_from)
+        if 'meta' not in checkpoint:
+            raise ValueError(
+                f'{config.load_from} holds weights alone, training cannot resume'
+            )
+        for path, (value, _) in take_settings(checkpoint, config).items():
+            print(f'from the checkpoint: {".".join(path)} = {value}')
 
 
 if __name__ == '__main__':

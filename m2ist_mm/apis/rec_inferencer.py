@@ -1,10 +1,15 @@
 """Boxes of what sentences name in images, without a dataset."""
 
+import os
+import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import mmengine
 import numpy as np
+import PIL.Image
+import torch
 from mmcv.transforms import LoadAnnotations, LoadImageFromFile
 from mmdet.registry import MODELS, TRANSFORMS
 from mmdet.structures import DetDataSample, SampleList
@@ -21,17 +26,22 @@ from ..checkpoints import load_checkpoint
 from ..checkpoints.tuned_state import fit_checkpoint
 from ..config import iter_dataset_configs, load_config_file
 from ..datasets import LoadRECImage
-from ..datasets.image_reader import IMAGE_SUFFIXES, read_image
+from ..datasets.image_reader import IMAGE_SUFFIXES, image_to_array, read_image
 from ..structures import Expressions
 
-Image = str | Path | np.ndarray
+Image = str | Path | np.ndarray | PIL.Image.Image
+
+MAX_CHARACTERS = 1000  # of an expression
+MAX_EXPRESSIONS = 500  # of an image
+MAX_DRAWN_CHARACTERS = 10_000  # of all expressions of an image
 
 
 class RECInferencer(BaseInferencer):
     """Finds what expressions name in images.
 
     All expressions of an image make one sample: the vision side runs once an image,
-    and the boxes are those that each expression gets alone.
+    and the boxes are those that each expression gets alone. Several threads may share
+    an inferencer: they read images side by side, and take turns at model and drawing.
 
     Args:
         model: Config, its file, or its name in the model index
@@ -60,6 +70,8 @@ class RECInferencer(BaseInferencer):
         if isinstance(model, str | Path):
             model = load_config_file(find_config(str(model)))
         self._number = 0  # of the images without a name
+        # towers are tapped by hooks, and drawing has one canvas
+        self._lock = threading.Lock()
         super().__init__(model, weights, device, 'mmdet', show_progress)
 
     def __call__(
@@ -68,65 +80,94 @@ class RECInferencer(BaseInferencer):
         texts: str | Sequence[str] | Sequence[Sequence[str]],
         batch_size: int = 1,
         out_dir: str | Path = '',
+        skip_unreadable: bool = False,
         **kwargs,
     ) -> dict:
         """Find the referents.
 
         Args:
             inputs: An image, a folder of images, or several of both. An image is a
-                file or an array (H, W, 3), uint8, BGR.
+                file, a Pillow image or an array (H, W, 3), uint8, BGR.
             texts: The expressions: one, or several, asked of every image; or a list
                 of lists, one for each image.
             batch_size: Images that go through the model together.
             out_dir: Folder for ``vis/NAME.jpg`` and ``preds/NAME.json``; nothing is
                 written unless it is given.
+            skip_unreadable: Whether images that cannot be read are left out of the
+                results and told in ``errors``, instead of ending the run.
             **kwargs: ``return_vis``, ``show``, ``wait_time`` and ``no_save_vis`` of
                 :meth:`visualize`, ``return_datasamples`` and ``no_save_pred`` of
                 :meth:`postprocess`.
 
         Returns:
-            ``predictions``, for each image what :meth:`postprocess` says, and
-            ``visualization``, for each image what :meth:`visualize` says.
+            ``predictions``, for each image what :meth:`postprocess` says,
+            ``visualization``, for each image what :meth:`visualize` says, and
+            ``errors``, a line for each image that was left out.
 
         Raises:
             FileNotFoundError: An image is missing.
-            ValueError: An image is broken, an expression is empty, or there are not
-                as many lists of expressions as images.
+            ValueError: An image is broken, an expression is empty or too long, there
+                are too many or not as many lists of expressions as images, there is no
+                display to show images on, or the model gives boxes that are not finite.
         """
         *_, visualize_kwargs, postprocess_kwargs = self._dispatch_kwargs(**kwargs)
+        if visualize_kwargs.get('show') and not _has_display():
+            raise ValueError(
+                'show: there is no display; write the drawn images into out_dir instead'
+            )
         images = self._inputs_to_list(inputs)
         queries = _texts_by_image(texts, len(images))
-        batches = self.preprocess(list(zip(images, queries, strict=True)), batch_size)
-        if self.show_progress and len(images) > 1:
+        if _draws(out_dir, **visualize_kwargs):
+            _check_drawable(queries)
+        errors = [] if skip_unreadable else None
+        batches = self.preprocess(
+            list(zip(images, queries, strict=True)), batch_size, errors
+        )
+        # two bars at once are none
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if self.show_progress and in_main_thread and len(images) > 1:
             total = -(-len(images) // batch_size)
             batches = track(batches, description='Inference', total=total)
         results = dict(predictions=[], visualization=[])
         written = set()
         for images, batch in batches:
-            samples = self.forward(batch)
-            names = [self._name(sample, written) for sample in samples]
-            results['visualization'] += self.visualize(
-                images, samples, names, out_dir=out_dir, **visualize_kwargs
-            )
+            with self._lock:
+                samples = self.forward(batch)
+                _check_boxes(samples)
+                names = [self._name(sample, written) for sample in samples]
+                results['visualization'] += self.visualize(
+                    images, samples, names, out_dir=out_dir, **visualize_kwargs
+                )
             results['predictions'] += self.postprocess(
                 samples, names, out_dir=out_dir, **postprocess_kwargs
             )
-        return results
+        return dict(results, errors=errors or [])
+
+    @torch.no_grad()
+    def forward(self, inputs: dict) -> SampleList:
+        """Run the model on a batch."""
+        return self.model.test_step(inputs)
 
     def preprocess(
-        self, inputs: list[tuple[Image, list[str]]], batch_size: int = 1
+        self,
+        inputs: list[tuple[Image, list[str]]],
+        batch_size: int = 1,
+        errors: list[str] | None = None,
     ) -> Iterator[tuple[list[np.ndarray], dict]]:
         """Load images and run the test pipeline on them.
 
         Args:
             inputs: Images with their expressions.
             batch_size: Images of a batch.
+            errors: Gets a line for each image that cannot be read, which is left out;
+                without it such an image raises.
 
         Yields:
             The images of a batch (H, W, 3), uint8, BGR, and what the model's
             ``test_step`` takes.
         """
-        for chunk in self._get_chunk_data(map(self._prepare, inputs), batch_size):
+        prepared = self._prepare_all(inputs, errors)
+        for chunk in self._get_chunk_data(prepared, batch_size):
             images, packed = zip(*chunk, strict=True)
             yield list(images), self.collate_fn(packed)
 
@@ -158,7 +199,7 @@ class RECInferencer(BaseInferencer):
         """
         drawn = []
         saved = out_dir and not no_save_vis
-        if not (saved or show or return_vis):
+        if not _draws(out_dir, return_vis, show, no_save_vis=no_save_vis):
             return drawn
         for image, sample, name in zip(inputs, preds, names, strict=True):
             self.visualizer.add_datasample(
@@ -203,44 +244,71 @@ class RECInferencer(BaseInferencer):
                 mmengine.dump(result, str(Path(out_dir, 'preds', f'{name}.json')))
         return preds if return_datasamples else results
 
-    def _inputs_to_list(self, inputs: Image | Sequence[Image]) -> list:
+    def _inputs_to_list(self, inputs: Image | Sequence[Image]) -> list[Image]:
         """List the images; folders are replaced by the images in them."""
-        if isinstance(inputs, str | Path | np.ndarray):
+        if not isinstance(inputs, list | tuple):
             inputs = [inputs]
         images = []
         for one in inputs:
+            if not isinstance(one, Image):
+                raise ValueError(
+                    'an image is a file, a folder, a Pillow image or an array (H, W, '
+                    f'3) uint8 BGR, not {type(one).__name__}'
+                )
             if isinstance(one, str | Path) and Path(one).is_dir():
                 found = sorted(
                     str(path)
                     for path in Path(one).iterdir()
                     if path.suffix.lower() in IMAGE_SUFFIXES
+                    and not path.name.startswith('.')
                 )
                 if not found:
                     endings = ', '.join(IMAGE_SUFFIXES)
                     raise ValueError(f'no image in the folder {one} ({endings})')
                 images += found
             else:
-                images.append(one if isinstance(one, np.ndarray) else str(one))
+                images.append(str(one) if isinstance(one, Path) else one)
         return images
 
-    def _prepare(self, item: tuple[Image, list[str]]) -> tuple[np.ndarray, dict]:
-        image, texts = item
-        path = None
+    def _prepare_all(
+        self, inputs: list[tuple[Image, list[str]]], errors: list[str] | None
+    ) -> Iterator[tuple[np.ndarray, dict]]:
+        for image, texts in inputs:
+            try:
+                prepared = self._prepare(image, texts)
+            except (OSError, ValueError) as error:
+                if errors is None:
+                    raise
+                errors.append(str(error))
+            else:
+                yield prepared
+
+    def _prepare(self, image: Image, texts: list[str]) -> tuple[np.ndarray, dict]:
+        path, name = None, 'the image'
         if isinstance(image, np.ndarray):
-            if image.dtype != np.uint8 or image.shape[2:] != (3,):
+            if image.dtype != np.uint8 or image.shape[2:] != (3,) or not image.size:
                 raise ValueError(
                     'an image as an array must be (H, W, 3) uint8 BGR, got '
                     f'{image.shape} {image.dtype}'
                 )
+        elif isinstance(image, PIL.Image.Image):
+            image = image_to_array(image)
         else:
-            path, image = image, read_image(image, self._backend_args)
+            path = name = image
+            image = read_image(path, self._backend_args)
         if self._lowercase:
             texts = [text.lower() for text in texts]
         shape = image.shape[:2]
         results = dict(
             img=image, img_path=path, img_shape=shape, ori_shape=shape, text=texts
         )
-        return image, self.pipeline(results)
+        try:
+            return image, self.pipeline(results)
+        except Exception as error:
+            raise ValueError(
+                f'{name} ({shape[1]}x{shape[0]} pixels) cannot be prepared: '
+                f'{type(error).__name__}: {error}'
+            ) from error
 
     def _name(self, sample: DetDataSample, written: set[str]) -> str:
         """Name of an image's files, other than those ``written`` in this call."""
@@ -344,7 +412,54 @@ def _texts_by_image(
     for group in stripped:
         if not group or not all(group):
             raise ValueError('an expression is empty: say in words what to look for')
+        if len(group) > MAX_EXPRESSIONS:
+            raise ValueError(
+                f'{len(group)} expressions for one image; at most {MAX_EXPRESSIONS} go '
+                'together, ask for it again with the others'
+            )
+        longest = max(group, key=len)
+        if len(longest) > MAX_CHARACTERS:
+            raise ValueError(
+                f'an expression has {len(longest)} characters, and at most '
+                f'{MAX_CHARACTERS} are taken: {longest[:40]}...'
+            )
     return stripped
+
+
+def _draws(
+    out_dir: str | Path,
+    return_vis: bool = False,
+    show: bool = False,
+    wait_time: float = 0,
+    no_save_vis: bool = False,
+) -> bool:
+    """Whether images are drawn, by the arguments of ``visualize``."""
+    return bool(return_vis or show or (out_dir and not no_save_vis))
+
+
+def _check_drawable(queries: list[list[str]]) -> None:
+    longest = max((sum(map(len, group)) for group in queries), default=0)
+    if longest > MAX_DRAWN_CHARACTERS:
+        raise ValueError(
+            f'the expressions of an image have {longest} characters together, and at '
+            f'most {MAX_DRAWN_CHARACTERS} are drawn; ask fewer, or without drawing '
+            '(no_save_vis=True, --no-save-vis)'
+        )
+
+
+def _check_boxes(samples: SampleList) -> None:
+    for sample in samples:
+        if not sample.pred_instances.bboxes.isfinite().all():
+            raise ValueError(
+                f'{sample.img_path or "the image"}: the model gives a box that is not '
+                'finite; its weights are damaged, or it was trained until it diverged'
+            )
+
+
+def _has_display() -> bool:
+    """Whether a window can be opened; other systems than Linux always have one."""
+    variables = ('DISPLAY', 'WAYLAND_DISPLAY')
+    return not sys.platform.startswith('linux') or any(map(os.environ.get, variables))
 
 
 def _as_dict(sample: DetDataSample) -> dict:

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from .identity import is_identity
 from .resumable_checkpoint import ResumableCheckpoint
+from .state_checks import check_state
 from .torch_file import read_torch_file
 
 
@@ -43,33 +42,6 @@ def load_checkpoint(path: str | Path) -> dict:
     # MMEngine runs it as Python
     content['meta'].pop('config', None)
     return ResumableCheckpoint(content, str(path))
-
-
-def check_state(state: Any, source: str) -> None:
-    """Check that a state dict from a file holds finite dense tensors alone.
-
-    Args:
-        state: What should be names and tensors.
-        source: Where it comes from, for the message.
-
-    Raises:
-        ValueError: It holds something else, or values that are not finite.
-    """
-    if not isinstance(state, dict):
-        raise ValueError(f'{source} holds no state dict but a {type(state).__name__}')
-    for name, value in state.items():
-        if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise ValueError(
-                f'{source} holds no state dict: {str(name)[:100]!r} is a '
-                f'{type(value).__name__}, not a tensor'
-            )
-    wrong = [name for name, value in state.items() if not value.isfinite().all()]
-    if wrong:
-        shown = ', '.join(wrong[:3]) + (', …' if len(wrong) > 3 else '')
-        raise ValueError(
-            f'{source} has {len(wrong)} weights that are not finite ({shown}): the '
-            'training that wrote it diverged, or the file is damaged'
-        )
 
 
 def _check_meta(meta: Any, path: Path) -> None:

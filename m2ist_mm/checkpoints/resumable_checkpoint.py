@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .state_checks import check_state
 from .torch_file import read_torch_file
 
 RESUME_SUFFIX = '.resume.pth'
@@ -54,14 +55,51 @@ class ResumableCheckpoint(dict):
                 'start a new training with --cfg-options load_from=' + self.filename
             )
         content = read_torch_file(path)
-        if not isinstance(content, dict) or 'weights_crc32' not in content:
+        if (
+            not isinstance(content, dict)
+            or 'weights_crc32' not in content
+            # they would replace what was checked
+            or content.keys() & {'meta', 'state_dict'}
+        ):
             raise ValueError(f'{path} is no resume file of TunedCheckpointHook')
         if content.pop('weights_crc32') != weights_crc32(self._state_dict):
             raise ValueError(
                 f'{path} was written with other weights than those in {self.filename}: '
                 'copy both files of one save'
             )
+        if 'ema_state_dict' in content:
+            check_state(content['ema_state_dict'], f'{path} (ema_state_dict)')
         self.update(content)
+
+
+def newest_checkpoint(work_dir: str | Path) -> str | None:
+    """Newest checkpoint of a training, or ``None`` where there is none.
+
+    ``last_checkpoint`` in a work dir holds the path that the file had when it was
+    written. In a work dir that was copied or moved, the file of that name beside the
+    pointer counts.
+
+    Args:
+        work_dir: The training's work dir.
+
+    Raises:
+        FileNotFoundError: The pointer names a file that is not there.
+    """
+    pointer = Path(work_dir, 'last_checkpoint')
+    if not pointer.is_file():
+        return None
+    path = Path(pointer.read_text().strip())
+    beside = pointer.with_name(path.name)
+    if beside.is_file():
+        return str(beside)
+    # the hook's out_dir: a folder that bears the work dir's name and has no pointer
+    is_out_dir = path.parent.name == Path(work_dir).resolve().name
+    if path.is_file() and is_out_dir and not path.with_name(pointer.name).exists():
+        return str(path)
+    raise FileNotFoundError(
+        f'{pointer} names {path.name}, which is not beside it: copy the whole work '
+        'dir, or name a checkpoint with --resume FILE'
+    )
 
 
 def resume_file(filename: str) -> str:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..atomic_file import write_atomically
-from .checkpoint_file import check_state
+from .state_checks import check_state, names_of_other_kind
 from .torch_file import read_torch_file
 
 
@@ -66,22 +66,3 @@ def load_exactly(module: nn.Module, state: dict[str, Tensor], source: str) -> No
         )
         raise ValueError(f'{source} does not fit {type(module).__name__}: {text}')
     module.load_state_dict(state)
-
-
-def names_of_other_kind(own: dict[str, Tensor], state: dict[str, Tensor]) -> list[str]:
-    """Names of tensors that could be copied but would change their meaning.
-
-    A float may become another float; a float, integer, boolean or complex number none
-    of the others.
-    """
-    return sorted(
-        name
-        for name in own.keys() & state.keys()
-        if _kind(own[name].dtype) != _kind(state[name].dtype)
-    )
-
-
-def _kind(dtype: torch.dtype) -> str:
-    if dtype.is_floating_point or dtype.is_complex:
-        return 'float' if dtype.is_floating_point else 'complex'
-    return 'bool' if dtype is torch.bool else 'integer'

@@ -8,7 +8,7 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
 
 from .identity import frozen_parts, tower_identity
-from .state_file import names_of_other_kind
+from .state_checks import names_of_other_kind
 
 
 def unwrap(model: nn.Module) -> nn.Module:

@@ -21,8 +21,8 @@ class TrainingStep:
     """Model and optimiser of a config, as a training has them, without its files.
 
     The towers are random (but for a language tower whose architecture is known from
-    its weights alone), so neither weights nor data are needed. Features that would be
-    cached on disk are cached in memory.
+    its weights alone), so neither weights nor data are needed. Features are
+    cached as the config's ``FeatureCacheHook`` says, but in memory.
 
     Args:
         config: Config of a model with two towers and of its training.

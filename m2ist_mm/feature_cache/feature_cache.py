@@ -27,23 +27,41 @@ Entry = tuple[FeatureLayout, PackedFeatures]
 Run = Callable[[Tensor, Tensor], TowerFeatures]
 
 
+def check_settings(
+    max_entries: int = 0, dtype: str = 'float32', folder: str | None = None
+) -> None:
+    """Check the settings of a :class:`FeatureCache`.
+
+    Raises:
+        ValueError: One makes no sense, or the cache would keep nothing.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f'a cache has dtype {" or ".join(DTYPES)}, not {dtype!r}')
+    least = 1 if folder is None else 0
+    if type(max_entries) is not int or max_entries < least:
+        raise ValueError(
+            f'a cache {"without" if least else "with a"} folder needs max_entries of '
+            f'at least {least}, got {max_entries!r}'
+        )
+
+
 class FeatureCache:
     """Keeps a tower's features in memory, on disk, or in memory before the disk.
 
-    It is what stands at a tower's door, see :class:`Tower`. Inputs that are not there
-    yet are encoded together, once, in float32: what is kept depends on the input alone
-    and not on the batch that it first came in, but for rounding, which may differ with
-    the shape of what is encoded together. An image is known by the hash of what enters
-    the tower, an expression by its token ids, whose padding is not kept.
+    ``tower.cache = FeatureCache(tower, ...)`` makes :meth:`Tower.encode` ask it. The
+    inputs of a batch that are new are encoded together, in float32, and kept. Up to
+    rounding, which may differ with the size of the batch, features depend on the input
+    alone. An image is identified by the hash of its normalised pixels and its padding,
+    an expression by its token ids; padding of expressions is not kept.
 
-    When the tower's parameters change, all is forgotten. A copy of the tower gets a
-    cache of its own, which is empty.
+    When the tower's parameters or taps change, what is in memory is dropped. A copy of
+    the tower has an empty cache of its own.
 
     Under DDP each rank has its own memory, which :meth:`build` fills with what all have
     encoded, and all read the same files.
 
     Args:
-        tower: The tower that is asked; its cache is used where it builds no graph.
+        tower: The tower; frozen, as one that builds a graph never asks its cache.
         max_entries: Number of distinct inputs that are kept in memory, on the device of
             the tower; the least recently used leaves first.
         dtype: ``'float32'``, or ``'float16'``, which halves the size and rounds to 11
@@ -52,7 +70,7 @@ class FeatureCache:
             with other weights, another architecture or other taps has other files.
 
     Raises:
-        ValueError: The dtype is none of these, or the cache would keep nothing.
+        ValueError: See :func:`check_settings`.
     """
 
     def __init__(
@@ -62,13 +80,7 @@ class FeatureCache:
         dtype: str = 'float32',
         folder: str | None = None,
     ) -> None:
-        if dtype not in DTYPES:
-            raise ValueError(f'a cache has dtype {" or ".join(DTYPES)}, not {dtype!r}')
-        if folder is None and max_entries < 1:
-            raise ValueError(
-                'a cache without folder needs max_entries of at least 1, got '
-                f'{max_entries}'
-            )
+        check_settings(max_entries, dtype, folder)
         self.tower = tower
         self.max_entries = max_entries
         self.dtype = dtype

@@ -15,7 +15,7 @@ from ..datasets.transforms import RECRandomFlip, fixed_views, swap_left_right
 from ..engine.hooks.epoch_seed_hook import wrapped_datasets
 from ..models.towers import Tower
 from ..seeding import seeded_generators
-from .feature_cache import FeatureCache
+from .feature_cache import FeatureCache, check_settings
 
 
 @HOOKS.register_module()
@@ -51,7 +51,7 @@ class FeatureCacheHook(Hook):
         batch_size: Number of images or expressions that are encoded together.
 
     Raises:
-        ValueError: An argument is none of a cache's, or no tower is named.
+        ValueError: An argument makes no sense, or no tower is named.
     """
 
     def __init__(
@@ -77,6 +77,11 @@ class FeatureCacheHook(Hook):
                     f'FeatureCacheHook: {name} has {", ".join(unknown)}; a cache is '
                     f'given {", ".join(known)}'
                 )
+            check_settings(**settings)
+        if type(batch_size) is not int or batch_size < 1:
+            raise ValueError(
+                f'FeatureCacheHook: batch_size must be at least 1, got {batch_size!r}'
+            )
         self.batch_size = batch_size
         self.caches: dict[str, FeatureCache] = {}
 

@@ -13,7 +13,7 @@ from mmengine.logging import print_log
 from safetensors import safe_open
 from safetensors.torch import save
 
-from ..atomic_file import write_atomically
+from ..atomic_file import remove_unfinished, write_atomically
 from .feature_layout import FeatureLayout, PackedFeatures
 
 KEY_BYTES = 16
@@ -133,8 +133,7 @@ class FeatureStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         # the lock goes with the process, however it ends
         with FileLock(self.folder / 'lock'):
-            for unfinished in self.folder.glob('.*.tmp'):
-                unfinished.unlink()
+            remove_unfinished(self.folder)
             self.refresh()
             yield
             self.refresh()

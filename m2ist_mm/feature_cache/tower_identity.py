@@ -11,6 +11,7 @@ from ..models.towers import Tower
 
 # where weights come from, and what changes how a tower runs but not what it gives
 _IGNORED = {
+    'cache',
     'chunk',
     'frozen',
     'init_cfg',

@@ -1,13 +1,18 @@
 import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from mmdet.apis import inference_detector
 from mmengine.config import Config
 from mmengine.runner import Runner
+from PIL import Image
 
 from m2ist_mm.apis import RECInferencer, find_config
+from m2ist_mm.config import load_config_file
 
 EXPRESSIONS = ['left block', 'pink one', 'right block', 'yellow one']
 
@@ -113,7 +118,8 @@ def test_predictions_and_images_are_written(inferencer, images, tmp_path):
     stem = 'COCO_train2014_000000000003'
     (number,) = (path.stem for path in (out / 'preds').glob('0*.json'))
     names = [stem, f'{stem}_1', number]
-    for name, result, drawn in zip(names, *results.values(), strict=True):
+    columns = results['predictions'], results['visualization']
+    for name, result, drawn in zip(names, *columns, strict=True):
         assert json.loads((out / 'preds' / f'{name}.json').read_text()) == result
         image = cv2.imread(str(out / 'vis' / f'{name}.jpg'))
         assert image.shape == drawn.shape
@@ -202,3 +208,115 @@ def test_config_is_found_by_its_name():
     assert find_config(path) == path
     with pytest.raises(FileNotFoundError, match='model index has no such name'):
         find_config('m2ist_r51_refcoco')
+
+
+def test_pillow_images_are_taken(inferencer, images):
+    expected = boxes_of(inferencer(images[0], EXPRESSIONS))[0]
+    image = Image.open(images[0])
+    found = boxes_of(inferencer([image, image.convert('RGBA')], EXPRESSIONS))
+    assert torch.equal(found[0], expected)
+    assert torch.equal(found[1], expected)
+
+
+@pytest.mark.parametrize(
+    ('image', 'kind'),
+    [(b'JFIF', 'bytes'), (torch.zeros(3, 4, 4), 'Tensor'), ([[0]], 'list'), (5, 'int')],
+)
+def test_other_types_are_named(inferencer, image, kind):
+    with pytest.raises(ValueError, match=f'an image is a file, .* not {kind}$'):
+        inferencer([image], 'left one')
+
+
+def test_hidden_files_of_a_folder_are_passed_over(inferencer, images, tmp_path):
+    shutil.copy(images[0], tmp_path / 'a.jpg')
+    (tmp_path / '._a.jpg').write_bytes(b'what a Mac writes')
+    (result,) = inferencer(tmp_path, 'left one')['predictions']
+    assert result['img_path'] == str(tmp_path / 'a.jpg')
+
+
+def test_unreadable_images_are_left_out_on_demand(inferencer, images, tmp_path):
+    broken = tmp_path / 'broken.jpg'
+    broken.write_bytes(b'no image')
+    inputs = [broken, images[0], tmp_path / 'missing.jpg', images[1]]
+    results = inferencer(inputs, EXPRESSIONS, batch_size=2, skip_unreadable=True)
+    assert [one['img_path'] for one in results['predictions']] == images
+    first, second = results['errors']
+    assert first.startswith(f'{broken} cannot be read as an image')
+    assert second == f'there is no image {tmp_path}/missing.jpg'
+    assert inferencer(images[0], 'left one')['errors'] == []
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_box_that_is_not_finite_is_an_error(inferencer, images, tmp_path, value):
+    weight = inferencer.model.bbox_head.reg_token.weight
+    kept = weight.data.clone()
+    weight.data.fill_(value)
+    try:
+        with pytest.raises(ValueError, match=r'3\.jpg: the model gives a box that is'):
+            inferencer(images[0], 'left one', out_dir=tmp_path / 'out')
+    finally:
+        weight.data.copy_(kept)
+    assert not (tmp_path / 'out').exists()
+
+
+def test_threads_get_what_one_gets(inferencer, images):
+    queries = [
+        (image, EXPRESSIONS[: number % 4 + 1])
+        for number, image in enumerate(images * 6)
+    ]
+
+    def ask(query):
+        results = inferencer(*query, return_vis=True)
+        return results['predictions'][0]['bboxes'], results['visualization'][0]
+
+    expected = list(map(ask, queries))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(ask, queries))
+    for (boxes, drawn), (wanted, picture) in zip(found, expected, strict=True):
+        assert boxes == wanted
+        assert np.array_equal(drawn, picture)
+
+
+def test_expressions_have_bounds(inferencer, images, tmp_path):
+    with pytest.raises(ValueError, match='2000 characters, and at most 1000 .*: aaaa'):
+        inferencer(images[0], 'a' * 2000)
+    with pytest.raises(ValueError, match='3000 expressions for one image; at most 500'):
+        inferencer(images[0], ['one'] * 3000)
+    many = ['a' * 900] * 12
+    with pytest.raises(ValueError, match='10800 characters .* --no-save-vis'):
+        inferencer(images[0], many, out_dir=tmp_path)
+    results = inferencer(images[0], many, out_dir=tmp_path, no_save_vis=True)
+    assert len(results['predictions'][0]['bboxes']) == 12
+
+
+def test_the_largest_request_is_drawn(inferencer, images, tmp_path):
+    texts = [f'the block {number:04d} ..' for number in range(500)]
+    inferencer(images[0], texts, out_dir=tmp_path)
+    assert len(list((tmp_path / 'vis').iterdir())) == 1
+
+
+def test_window_needs_a_display(inferencer, images, monkeypatch):
+    monkeypatch.setattr('sys.platform', 'linux')
+    monkeypatch.delenv('DISPLAY', raising=False)
+    monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
+    with pytest.raises(ValueError, match='there is no display'):
+        inferencer(images[0], 'left one', show=True)
+
+
+def test_image_that_the_pipeline_cannot_take_is_named(inferencer, images, monkeypatch):
+    def refuse(results):
+        raise KeyError('scale')
+
+    monkeypatch.setattr(inferencer, 'pipeline', refuse)
+    with pytest.raises(ValueError, match=r'3\.jpg \(220x180 pixels\) cannot be prep'):
+        inferencer(images[0], 'left one')
+
+
+def test_mmdet_s_inference_gives_a_box_for_a_sentence(inferencer, nano, images):
+    model = inferencer.model
+    model.cfg = load_config_file(nano[0])
+    (expected,) = boxes_of(inferencer(images[0], EXPRESSIONS[0]))
+    for image in (images[0], cv2.imread(images[0])):
+        sample = inference_detector(model, image, text_prompt=EXPRESSIONS[0])
+        found = sample.pred_instances.bboxes
+        torch.testing.assert_close(found, expected, rtol=0, atol=0.5)

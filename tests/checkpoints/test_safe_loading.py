@@ -36,6 +36,7 @@ assert dict(CheckpointLoader._schemes) == before[0]
 """
 
 
+@pytest.mark.slow
 def test_after_the_import_others_load_as_before():
     done = subprocess.run(
         [sys.executable, '-c', IMPORT],

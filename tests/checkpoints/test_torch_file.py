@@ -388,6 +388,7 @@ for path in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_crafted_opcodes_do_no_harm(tmp_path):
     paths = [write_zip(tmp_path / name, OPCODES[name]) for name in OPCODES]
     done = subprocess.run(

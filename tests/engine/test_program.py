@@ -65,6 +65,16 @@ def test_missing_config_is_named(parse):
         load_config(parse(config='nope.py'))
 
 
+@pytest.mark.parametrize('name', ['a.yaml', 'a.yml', 'a.json', 'a'])
+def test_configs_that_are_no_python_files_are_refused(parse, tmp_path, name):
+    ran = tmp_path / 'ran'
+    path = tmp_path / name
+    path.write_text(f"x: !!python/object/apply:os.mkdir ['{ran}']\n")
+    with pytest.raises(ValueError, match=f'{name}: a config is a Python file'):
+        load_config(parse(config=path))
+    assert not ran.exists()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason='is about machines without GPU')
 @pytest.mark.parametrize('launcher', ['slurm', 'mpi'])
 def test_launchers_that_need_gpus_say_so(parse, launcher):

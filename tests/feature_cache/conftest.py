@@ -1,19 +1,13 @@
 """Towers whose features show what they were made of."""
 
-import runpy
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F
 from mmdet.registry import MODELS
 from torch import nn
 
-from m2ist_mm.config import load_config_file
 from m2ist_mm.models.towers import Tower, VisionTower
 from m2ist_mm.structures import TowerFeatures
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class Widen(nn.Module):
@@ -115,17 +109,6 @@ def images():
     mask = torch.zeros(3, 16, 24, dtype=torch.bool)
     mask[1, :, 8:] = True
     return torch.randn(3, 3, 16, 24, generator=generator), mask
-
-
-@pytest.fixture(scope='session')
-def nano_path(mini_refcoco, tmp_path_factory):
-    write = runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
-    return write(tmp_path_factory.mktemp('nano'), mini_refcoco)
-
-
-@pytest.fixture
-def nano_config(nano_path):
-    return load_config_file(nano_path)
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ def kept(monkeypatch):
     return kept
 
 
+@pytest.mark.slow
 def test_training_reads_all_from_the_disk_and_ends_the_same(config, tmp_path):
     plain, asked = train(config, 'plain')
     assert asked['vision'] == 24  # 12 expressions, 2 epochs
@@ -136,6 +137,16 @@ def test_validation_asks_the_caches(config, nano_path):
     assert asked['language'] == len(texts | {swap_left_right(text) for text in texts})
 
 
+def test_mirrored_expressions_are_encoded_too(config):
+    config.train_dataloader.dataset.indices = 1
+    runner = Runner.from_cfg(with_caches(config, language=dict(max_entries=50)))
+    runner.train_loop  # noqa: B018  (builds it)
+    (text,) = runner.train_dataloader.dataset.get_data_info(0)['text']
+    assert swap_left_right(text) != text
+    hook_of(runner).before_train(runner)
+    assert len(hook_of(runner).caches['language']) == 2
+
+
 def test_random_views_are_refused(config, tmp_path):
     config = on_disk(config, tmp_path / 'caches')
     jitter = dict(type='ColorJitter', strength=0.4)
@@ -153,6 +164,7 @@ def test_random_places_are_refused(config, tmp_path):
         train(config, 'places')
 
 
+@pytest.mark.slow
 def test_random_views_matter_to_images_alone(config):
     config.train_dataloader.dataset.pipeline[-2].position = 'random'
     _, asked = train(with_caches(config, language=dict(max_entries=50)), 'texts')
@@ -185,6 +197,8 @@ def test_tower_that_is_not_there_is_named(backbone):
     ('settings', 'message'),
     [
         (dict(), 'caches nothing'),
+        (dict(vision=dict(dtype='int8', max_entries=1)), "not 'int8'"),
+        (dict(vision=dict(max_entries=1), batch_size=0), 'batch_size .* got 0'),
         (dict(vision=dict(size=3)), 'vision has size; a cache is given max_entries'),
     ],
 )
@@ -207,6 +221,7 @@ def test_attached_caches_may_be_others_than_the_configs(backbone, tmp_path):
     assert backbone.language.cache is None
 
 
+@pytest.mark.slow
 def test_random_numbers_are_not_touched(config, tmp_path):
     runner = Runner.from_cfg(on_disk(config, tmp_path / 'caches'))
     runner.train_loop  # noqa: B018  (builds it)

@@ -84,3 +84,10 @@ def test_layout_is_written_and_read(features):
     features.grid = None
     text = FeatureLayout.of(features)
     assert FeatureLayout.from_json(text.to_json()) == text != layout
+
+
+def test_what_is_packed_does_not_keep_the_batch_alive(features):
+    layout = FeatureLayout.of(features)
+    for one in layout.pack(features, [6, 3], torch.float32):
+        for part in one:
+            assert part.untyped_storage().nbytes() == part.nbytes

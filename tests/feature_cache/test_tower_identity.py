@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmdet.registry import MODELS
 
-from m2ist_mm.feature_cache import tower_identity
+from m2ist_mm.feature_cache import FeatureCache, tower_identity
 
 
 def identities(config):
@@ -21,6 +21,7 @@ def config(nano_config):
     return nano_config.model.backbone
 
 
+@pytest.mark.slow
 def test_same_towers_have_the_same_in_every_process(config, nano_path):
     program = f"""
 import m2ist_mm
@@ -48,6 +49,13 @@ def test_name_of_the_weights_does_not_matter(config, tmp_path):
     assert identities(config) == before
 
 
+def test_cache_does_not_matter(backbone):
+    tower = backbone.language
+    before = tower_identity(tower)
+    tower.cache = FeatureCache(tower, max_entries=1)
+    assert tower_identity(tower) == before
+
+
 def test_random_towers_have_one_each(config):
     config.vision.weights = None
     assert identities(config)['vision'] != identities(config)['vision']
@@ -56,9 +64,9 @@ def test_random_towers_have_one_each(config):
 @pytest.mark.parametrize(
     'change',
     [
-        lambda vision: vision.encoder.layer_cfg.self_attn_cfg.update(num_heads=4),
-        lambda vision: vision.encoder.layer_cfg.ffn_cfg.update(
-            act_cfg=dict(type='GELU')
+        lambda vision: vision.encoder.layer_cfg.self_attn_cfg.update(num_heads=2),
+        lambda vision: vision.encoder.layer_cfg.ffn_cfg.act_cfg.update(
+            type='LeakyReLU'
         ),
         lambda vision: vision.positional_encoding.update(temperature=20),
         lambda vision: vision.update(taps=dict(ffn='encoder.layers.{i}.norms.0')),

@@ -1,5 +1,8 @@
 import json
 import re
+import runpy
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,6 +10,7 @@ from mmdet.registry import MODELS
 
 from m2ist_mm.config import load_config_file
 
+ROOT = Path(__file__).resolve().parents[2]
 TOOL = 'tools/image_demo.py'
 
 
@@ -65,3 +69,56 @@ def test_wrong_input_is_one_line(run_tool, nano, image, tmp_path, capsys):
         ]
         assert len(lines) == 1
         assert message in lines[0]
+
+
+def test_leading_files_and_folders_are_images(
+    run_tool, nano, image, tmp_path, capsys, monkeypatch
+):
+    folder = tmp_path / 'folder'
+    folder.mkdir()
+    shutil.copy(image, folder / 'b.jpg')
+    arguments = (image, folder, 'left block', 'dog', *nano, '--no-save-vis')
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'dog').mkdir()  # a folder may be called as a sentence
+    assert run_tool(TOOL, *arguments, '--out-dir', tmp_path / 'out') == 0
+    lines = [one for one in capsys.readouterr().out.splitlines() if '.jpg: ' in one]
+    asked = [tuple(line.split(': ')[:2]) for line in lines]
+    names = (str(image), str(folder / 'b.jpg'))
+    assert asked == [(name, text) for name in names for text in ('left block', 'dog')]
+
+
+def test_unreadable_image_is_reported_and_the_others_are_asked(
+    run_tool, nano, image, tmp_path, capsys
+):
+    (tmp_path / 'a.jpg').write_bytes(b'no image')
+    shutil.copy(image, tmp_path / 'b.jpg')
+    (tmp_path / '._b.jpg').write_bytes(b'what a Mac writes')
+    arguments = (tmp_path, 'one', *nano, '--out-dir', tmp_path / 'out')
+    assert run_tool(TOOL, *arguments) == 1
+    output = capsys.readouterr()
+    errors = [line for line in output.err.splitlines() if line.startswith('error: ')]
+    assert len(errors) == 1
+    assert f'{tmp_path}/a.jpg cannot be read as an image' in errors[0]
+    assert f'{tmp_path}/b.jpg: one: ' in output.out
+    assert [path.name for path in (tmp_path / 'out' / 'preds').iterdir()] == ['b.json']
+
+
+@pytest.mark.parametrize(
+    ('inputs', 'message'),
+    [
+        (['a.jpg', 'the bowl', 'b.jpg'], "b.jpg is an image after the sentence 'the"),
+        (['a.jpg', 'b.jpg'], 'there is no sentence after b.jpg'),
+        (['a.jpg'], 'there is no sentence after a.jpg'),
+        (['a.jpg', 'one', 'two words.jpg'], 'two words.jpg is an image after'),
+    ],
+)
+def test_order_of_images_and_sentences_is_checked(
+    inputs, message, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'two words.jpg').touch()
+    split = runpy.run_path(str(ROOT / TOOL))['split_inputs']
+    with pytest.raises(ValueError, match=message):
+        split(inputs)
+    assert split(['a.jpg', 'c.PNG', 'a bowl']) == (['a.jpg', 'c.PNG'], ['a bowl'])
+    assert split(['pipe', 'what.is it']) == (['pipe'], ['what.is it'])

@@ -1,6 +1,8 @@
 from pathlib import Path
 
 import pytest
+import torch
+from mmengine.config import Config
 from mmengine.runner import Runner
 
 from m2ist_mm.config import load_config_file
@@ -88,3 +90,37 @@ def test_faulty_data_stop_the_training_with_one_line(
     (error,) = (line for line in lines if line.startswith('error: '))
     assert str(refer_folder.image_path(1)) in error
     assert not any('Traceback' in line for line in lines)
+
+
+@pytest.fixture
+def resumable(tmp_path):
+    """A config, and a checkpoint that was made with another learning rate."""
+    config = tmp_path / 'changed.py'
+    config.write_text(
+        "optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.2))\n"
+        "default_hooks = dict(tuned_state=dict(type='TunedStateHook'))\n"
+        f"work_dir = '{tmp_path}'\n"
+    )
+    old = Config.fromfile(config)
+    old.optim_wrapper.optimizer.lr = 0.1
+    torch.save(dict(meta=dict(cfg=old.pretty_text)), tmp_path / 'epoch_1.pth')
+    (tmp_path / 'last_checkpoint').write_text('/elsewhere/epoch_1.pth')
+    return config
+
+
+def test_resume_takes_the_settings_that_count(run_tool, resumable, trained, capsys):
+    tool = ('tools/train.py', resumable, '--resume', '--resume-settings')
+    assert run_tool(*tool, 'checkpoint') == 0
+    assert trained[0].load_from == str(resumable.parent / 'epoch_1.pth')
+    assert trained[0].optim_wrapper.optimizer.lr == 0.1
+    assert 'resume_settings' not in trained[0].default_hooks.tuned_state
+    assert 'optim_wrapper.optimizer.lr = 0.1' in capsys.readouterr().out
+
+    assert run_tool(*tool, 'config') == 0
+    assert trained[1].optim_wrapper.optimizer.lr == 0.2
+    assert trained[1].default_hooks.tuned_state.resume_settings == 'config'
+
+
+def test_settings_to_resume_with_need_a_resume(run_tool, resumable, trained, capsys):
+    assert run_tool('tools/train.py', resumable, '--resume-settings', 'config') == 1
+    assert 'nothing is resumed, add --resume' in capsys.readouterr().err

@@ -80,6 +80,13 @@ def parse_args() -> argparse.Namespace:
         '--seeds', type=int, default=3, help='seeds of the four main methods'
     )
     parser.add_argument(
+        '--short-images',
+        type=int,
+        default=2200,
+        help='groups of the short runs by which learning rates are chosen; a third of '
+        'the data unless given',
+    )
+    parser.add_argument(
         '--page', metavar='FILE', help='write page and plots and train nothing'
     )
     return parser.parse_args()
@@ -100,10 +107,9 @@ def derive(args: argparse.Namespace, method: str, rate: float | None, seed: int)
     return config
 
 
-def shorten(config: Config) -> None:
-    """Make a run one epoch on a third of the data."""
-    dataset = config.train_dataloader.dataset
-    dataset.indices = dataset.get('short_indices', 2200)
+def shorten(config: Config, images: int) -> None:
+    """Make a run one epoch on a part of the images."""
+    config.train_dataloader.dataset.indices = images
     config.train_cfg.update(max_epochs=1, val_interval=1)
     for scheduler in config.param_scheduler:
         if 'T_max' in scheduler:
@@ -140,7 +146,7 @@ def dev_precision(rows: list[dict]) -> list[float]:
 
 def make_choice(args, method: str, rate: float, folder: Path) -> dict:
     config = derive(args, method, rate, seed=0)
-    shorten(config)
+    shorten(config, args.short_images)
     return dict(rate=rate, dev=dev_precision(train(config, folder))[-1])
 
 

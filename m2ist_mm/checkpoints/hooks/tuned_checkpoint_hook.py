@@ -19,6 +19,7 @@ from ..identity import tower_identity
 from ..resumable_checkpoint import RESUME_SUFFIX, resume_file, weights_crc32
 from ..safe_loading import safe_loading
 from ..tuned_state import frozen_state_keys, unwrap
+from ..work_dir_lock import lock_work_dir
 from .gathered_state import gathered_state
 
 
@@ -46,11 +47,13 @@ class TunedCheckpointHook(CheckpointHook):
         self.backend_args = dict(backend='atomic_local')
         self._resume_file = None
         self._progress = {}
+        self._lock = None
 
     def before_train(self, runner: Runner) -> None:
-        """Set up the output folder.
+        """Lock the work dir and set up the output folder.
 
         Raises:
+            BlockingIOError: Another training runs in the work dir.
             ValueError: ``out_dir`` is not a local folder, or FSDP would save in shards.
         """
         if '://' in str(self.out_dir or ''):
@@ -62,12 +65,25 @@ class TunedCheckpointHook(CheckpointHook):
                     'TunedCheckpointHook writes whole checkpoints and no shards: set '
                     "strategy.state_dict_cfg='full'"
                 )
+        if is_main_process():
+            self._lock = lock_work_dir(runner.work_dir)
         super().before_train(runner)
+        # of a work dir that was copied or moved, the files here count
+        for key, path in list(runner.message_hub.runtime_info.items()):
+            if self.save_best and key.startswith('best_ckpt') and path:
+                here = osp.join(self.out_dir, osp.basename(path))
+                runner.message_hub.update_info(key, here)
+                if key == 'best_ckpt':
+                    self.best_ckpt_path = here
+                else:
+                    self.best_ckpt_path_dict[key.removeprefix('best_ckpt_')] = here
 
     def after_train(self, runner: Runner) -> None:
-        """Publish the checkpoint, if the config asks for it."""
+        """Publish the checkpoint, if the config asks for it; unlock the work dir."""
         with safe_loading():
             super().after_train(runner)
+        if self._lock is not None:
+            self._lock.release()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Take the towers out of the checkpoint, and write the resume file.
@@ -92,6 +108,9 @@ class TunedCheckpointHook(CheckpointHook):
         }
         if self._resume_file is not None:
             resume_state['weights_crc32'] = weights_crc32(checkpoint['state_dict'])
+            resume_state['progress'] = {
+                key: checkpoint['meta'][key] for key in ('epoch', 'iter')
+            }
             content = io.BytesIO()
             torch.save(resume_state, content)
             write_atomically(self._resume_file, content.getvalue())

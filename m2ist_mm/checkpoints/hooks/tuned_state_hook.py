@@ -9,7 +9,9 @@ from mmengine.optim import BaseOptimWrapper
 from mmengine.runner import Runner
 from torch.distributed.fsdp import FullyShardedDataParallel
 
-from ..resumable_checkpoint import ResumableCheckpoint
+from ..resumable_checkpoint import ResumableCheckpoint, newest_checkpoint
+from ..resume_settings import refuse_changed_settings
+from ..resume_state import check_resume_state, use_own_settings
 from ..safe_loading import safe_loading
 from ..tuned_state import fit_checkpoint, frozen_state_keys, unwrap
 from .gathered_state import gathered_state
@@ -22,12 +24,31 @@ class TunedStateHook(Hook):
     The other half of ``TunedCheckpointHook``, apart from it because it must run before
     ``EMAHook`` reads the checkpoint, and the other after ``EMAHook`` wrote to it. It
     works the same in training, resuming and testing.
+
+    Args:
+        resume_settings: ``None`` refuses to resume a training whose config has other
+            settings of optimiser and schedule than the checkpoint's; ``'config'`` goes
+            on with those of the config.
     """
 
     priority = 'VERY_HIGH'
 
+    def __init__(self, resume_settings: str | None = None) -> None:
+        if resume_settings not in (None, 'config'):
+            raise ValueError(
+                f"TunedStateHook: resume_settings={resume_settings!r}, not 'config'; "
+                "for the checkpoint's use tools/train.py --resume-settings checkpoint"
+            )
+        self.resume_settings = resume_settings
+
     def before_run(self, runner: Runner) -> None:
-        """Let the runner load by this package's loader, whatever MMEngine's does."""
+        """Let the runner load by this package's loader, whatever MMEngine's does.
+
+        Raises:
+            FileNotFoundError: The newest checkpoint of the work dir is not there.
+        """
+        if runner._resume and runner._load_from is None:
+            runner._load_from = newest_checkpoint(runner.work_dir)
         load = type(runner).load_checkpoint
 
         def load_checkpoint(*args, **kwargs) -> Any:
@@ -45,7 +66,8 @@ class TunedStateHook(Hook):
 
         Raises:
             FileNotFoundError: A resume was asked for and the resume file is missing.
-            ValueError: The checkpoint was made on other towers, or does not fit.
+            ValueError: The checkpoint was made on other towers or with other settings,
+                does not fit, or a training cannot resume from it.
         """
         if runner._resume:
             if 'meta' not in checkpoint:
@@ -53,12 +75,25 @@ class TunedStateHook(Hook):
                     'the checkpoint holds weights alone, training cannot resume from '
                     'it; start a new one from them with --cfg-options load_from=FILE'
                 )
-            if isinstance(checkpoint, ResumableCheckpoint):
-                checkpoint.add_resume_state()
+            if not isinstance(checkpoint, ResumableCheckpoint):
+                raise ValueError(
+                    "a checkpoint is resumed by MMEngine's loader, which may run code "
+                    'from it: resume by tools/train.py, or '
+                    'with m2ist_mm.checkpoints.safe_loading():'
+                )
+            checkpoint.add_resume_state()
         trains = isinstance(runner.optim_wrapper, BaseOptimWrapper)
         model = unwrap(runner.model)
         with gathered_state(runner.model):
             fit_checkpoint(model, checkpoint, partial=trains and not runner._resume)
+        if runner._resume and trains:
+            own_settings = self.resume_settings == 'config'
+            refuse_changed_settings(
+                checkpoint, runner.cfg, optimizer_alone=own_settings
+            )
+            check_resume_state(runner, checkpoint)
+            if own_settings:
+                use_own_settings(runner, checkpoint)
         if runner._resume and isinstance(runner.model, FullyShardedDataParallel):
             runner.strategy.load_optim_state_dict = partial(
                 _load_sharded_optimizer, runner

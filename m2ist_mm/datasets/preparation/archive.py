@@ -28,7 +28,9 @@ class Archive:
     """A zip or tar file.
 
     Only files are taken out of it: links and devices are refused, and so is an archive
-    with a path that leads out of the folder.
+    with a path that leads out of the folder. The filters of ``tarfile`` and ``zipfile``
+    make some of these harmless in silence (a leading slash is dropped), and tell
+    nobody that the archive is not the original.
 
     Args:
         path (Path): The archive.

@@ -17,6 +17,7 @@ _DETERMINISTIC = {
         'FixShapeResize',
         'LoadAnnotations',
         'LoadImageFromFile',
+        'LoadImageFromNDArray',
         'Normalize',
         'PackDetInputs',
         'Pad',

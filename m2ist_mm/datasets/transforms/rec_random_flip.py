@@ -42,6 +42,8 @@ class RECRandomFlip(RandomFlip):
         Returns:
             dict: The same dict, flipped or not.
         """
+        if isinstance(results['text'], str):  # as mmdet's inference_detector passes it
+            results['text'] = [results['text']]
         results = super().transform(results)
         if results['flip']:
             results['text'] = [swap_left_right(text) for text in results['text']]

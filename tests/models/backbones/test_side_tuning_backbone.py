@@ -278,9 +278,9 @@ def test_tuned_towers_have_dropout_in_training_only(
     frozen = copy.deepcopy(backbone)
     for tower in frozen.towers.values():
         tower.freeze()
-    with torch.no_grad():
-        tuned = run(backbone, inputs)[0].tokens
-    assert torch.equal(tuned, run(frozen, inputs)[0].tokens)
+    # torch multiplies weights that need a gradient in another order
+    backbone.requires_grad_(False)
+    assert torch.equal(run(backbone, inputs)[0].tokens, run(frozen, inputs)[0].tokens)
 
 
 # what checkpoints leave out -----------------------------------------------------------
@@ -405,6 +405,7 @@ def fresh_compiler():
     torch._dynamo.reset()
 
 
+@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize('option', [CHANNELS_LAST, COMPILED])
 def test_layout_and_compiler_change_nothing(
@@ -441,6 +442,7 @@ def test_layout_and_compiler_change_nothing(
         assert copy.deepcopy(changed).vision._compiled_call_impl is None
 
 
+@pytest.mark.slow
 def test_compiled_tower_is_trained_beside_as_the_plain_one(
     make_model, model_config, inputs, fresh_compiler
 ):

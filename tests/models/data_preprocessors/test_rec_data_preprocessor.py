@@ -278,9 +278,7 @@ def test_image_of_another_size_than_the_towers_is_one_line(spec, make_sample, co
 
 @pytest.mark.parametrize('name', ['mean', 'std', 'channel_order', 'max_tokens'])
 def test_what_nobody_states_is_named(spec, name):
-    with pytest.raises(
-        ValueError, match=f'neither the towers nor the config say {name}'
-    ):
+    with pytest.raises(ValueError, match=f'towers nor the config say {name}; state it'):
         RECDataPreprocessor(replace(spec, **{name: None}))
 
 

@@ -147,9 +147,7 @@ def test_missing_taps_are_named(ladder_config):
     )
     with pytest.raises(ValueError) as error:
         MODELS.build(ladder_config)
-    assert "BackboneTower (MobileNetV2) has no taps 'layer', only []" in str(
-        error.value
-    )
+    assert "(MobileNetV2) has no taps 'layer', only []" in str(error.value)
 
 
 def test_tower_without_transformer_layers_needs_their_form(

@@ -94,7 +94,7 @@ def test_weights_file_gives_the_tower_it_was_made_from(
     assert torch.equal(tower(*images).tokens, source(*images).tokens)
 
 
-def test_missing_weights_say_how_to_make_them(vision_config):
+def test_missing_weights_say_what_to_take(vision_config):
     vision_config.weights = 'nowhere/tower.pth'
     with pytest.raises(FileNotFoundError) as error:
         MODELS.build(vision_config)

@@ -19,6 +19,7 @@ def nano_paths(nano_path):
     return tuned, nano_path
 
 
+@pytest.mark.slow
 def test_report_compares_configs_and_becomes_a_page(
     run_tool, nano_paths, tmp_path, capsys
 ):
@@ -84,6 +85,7 @@ def test_inference_alone_is_timed_for_one_config_given_twice(
     assert 'training' not in output
 
 
+@pytest.mark.slow
 def test_reference_is_timed_beside_full_fine_tuning(
     run_tool, nano_paths, tmp_path, capsys
 ):

@@ -2,6 +2,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[3]
 TOOL = 'tools/analysis_tools/tuning_report.py'
 # channels, layers and FFN width of the two towers
@@ -124,6 +126,7 @@ def test_model_without_towers_is_refused(run_tool, tmp_path, capsys):
     assert 'other.py: the model has no pair of towers' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_table_of_all_methods_is_that_of_the_formulas(run_tool, tmp_path, capsys):
     out = tmp_path / 'all.json'
     assert run_tool(TOOL, '--all', '--json', out) == 0
@@ -156,6 +159,7 @@ def test_table_of_all_methods_is_that_of_the_formulas(run_tool, tmp_path, capsys
     ]
 
 
+@pytest.mark.slow
 def test_page_has_the_table_that_is_printed(run_tool, capsys):
     assert run_tool(TOOL, '--all') == 0
     _, *lines = capsys.readouterr().out.splitlines()
