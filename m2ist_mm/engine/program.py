@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..checkpoints import safe_loading
+from .config_options import ConfigOptions
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         metavar='KEY=VALUE',
         help='change settings of the config: optim_wrapper.optimizer.lr=2e-4 '
         'model.backbone.language.weights=FOLDER; lists as key="[a,b]", without blanks',
