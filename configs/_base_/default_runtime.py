@@ -7,8 +7,10 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    finite_loss=dict(type='FiniteLossHook'),
     epoch_seed=dict(type='EpochSeedHook'),
     data_check=dict(type='DataCheckHook'),
+    coco_leak=dict(type='COCOLeakHook'),
     tuning_summary=dict(type='TuningSummaryHook'),
     tuned_state=dict(type='TunedStateHook'),
     checkpoint=dict(

@@ -1,8 +1,10 @@
 """Hooks, optimisers and the start of programs."""
 
 from .hooks import (
+    COCOLeakHook,
     DataCheckHook,
     EpochSeedHook,
+    FiniteLossHook,
     RECVisualizationHook,
     TuningSummaryHook,
 )
@@ -14,8 +16,10 @@ from .optimizers import (
 
 __all__ = [
     'AutocastOptimWrapper',
+    'COCOLeakHook',
     'DataCheckHook',
     'EpochSeedHook',
+    'FiniteLossHook',
     'MuonAdamW',
     'RECVisualizationHook',
     'TunedOptimWrapperConstructor',

@@ -11,7 +11,8 @@ def fold_frozen_norms(module: nn.Module) -> None:
     ``BN(W x) = (s W) x + (b - s m)`` with ``s = γ / √(v + ε)``: the same but for
     rounding, without the norm's pass over the map and, in tuned towers, its copy of it.
     Weights keep their names and values, and are scaled anew at every forward, so that
-    they can be loaded and tuned as ever.
+    they can be loaded and tuned as ever. (mmengine's ``efficient_conv_bn_eval`` runs a
+    traced ``forward``, in which hooks on the stages, that is taps, do not fire.)
 
     Args:
         module: A module, or a module of modules, whose children follow each other as

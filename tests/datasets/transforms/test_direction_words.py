@@ -27,6 +27,14 @@ COMPOUNDS = [
     ('Left dog', 'Right dog'),
     ('second from left, right of bed', 'second from right, left of bed'),
     ('leftright', 'rightleft'),
+    ('tree on rt', 'tree on lt'),
+    ('top rt corner, RT side', 'top lt corner, LT side'),
+    ('slice at 4 oclock', 'slice at 8 oclock'),
+    ("1 o'clock", "11 o'clock"),
+    ('2 o clock slice', '10 o clock slice'),
+    ('at 9 O’CLOCK', 'at 3 O’CLOCK'),
+    ('6 oclock', '6 oclock'),
+    ('slice at 12oclock', 'slice at 12oclock'),
 ]
 ORDINARY = [
     'bright',
@@ -51,6 +59,14 @@ ORDINARY = [
     'leftover pizza',
     'leftovers',
     'typewriter',
+    'lt blue shirt',
+    'rt. green',
+    'art',
+    'alt rock shirt',
+    '4 clocks',
+    '13 oclock',
+    '4:30 o clock',
+    '4 oclockwork',
     'lift',
     'rig',
     '',
@@ -121,7 +137,25 @@ def test_words_that_contain_a_direction_are_none(text):
 PIECES = st.sampled_from(
     [word for word in ORDINARY if word]
     + [text for pair in COMPOUNDS for text in pair]
-    + ['b', 'f', 'w', 'c', 'up', 'over', 'eous', 'ful', 'spr', ' ', '-', 'dog', 'RIGHT']
+    + [
+        'rt',
+        'lt',
+        '4 oclock',
+        '12',
+        'b',
+        'f',
+        'w',
+        'c',
+        'up',
+        'over',
+        'eous',
+        'ful',
+        'spr',
+        ' ',
+        '-',
+        'dog',
+        'RIGHT',
+    ]
 )
 
 

@@ -240,6 +240,64 @@ def test_every_output_is_zero_at_the_start(paper_neck):
         assert torch.equal(total, features.tokens + features.inputs)
 
 
+def test_first_tokens_are_outputs_plus_inputs_of_the_towers(model_config, inputs):
+    model = MODELS.build(model_config).train()
+    backbone, neck = model.backbone, model.neck
+    features = backbone(
+        *(inputs[k] for k in ('images', 'padding_mask', 'input_ids', 'attention_mask'))
+    )
+    for total, tower in zip(neck(*features), features, strict=True):
+        assert len(tower.taps['ffn']) == len(tower.taps['attention']) == 2
+        assert torch.equal(total, tower.tokens + tower.inputs)
+
+
+def test_taps_of_own_width_and_grid(stand_in):
+    """A coarser map for the IEA, another width for the VEA and the LEA."""
+    towers = dict(
+        vision=stand_in(6, grid=(4, 3), tap_widths=dict(attention=5, ffn=7)),
+        language=stand_in(9, tap_widths=dict(ffn=4)),
+    )
+    neck = MODELS.build(
+        dict(
+            type='M3ISA',
+            towers=towers,
+            vision_layers=[0],
+            language_layers=[0],
+            hidden_channels=3,
+        )
+    ).double()
+    for parameter in neck.parameters():
+        nn.init.normal_(parameter)
+    vision = make_features(6, 12, 1, samples=2).replace(grid=(4, 3))
+    language = make_features(9, 3, 1, samples=4)
+    coarse = torch.randn(2, 5, 2, 2, dtype=torch.float64)
+    wide = torch.randn(2, 12, 7, dtype=torch.float64)
+    narrow = torch.randn(4, 3, 4, dtype=torch.float64)
+    vision.taps = dict(attention=[coarse], ffn=[wide])
+    language.taps['ffn'] = [narrow]
+    w = neck.state_dict()
+
+    def linear(name, x):
+        return x @ w[f'{name}.weight'].T + w[f'{name}.bias']
+
+    def side_adapter(name, tap):
+        norm = w[f'{name}.norm.weight'], w[f'{name}.norm.bias']
+        x = F.layer_norm(tap, tap.shape[-1:], *norm)
+        return 0.1 * linear(f'{name}.up', linear(f'{name}.down', x).relu())
+
+    # the hidden map of the coarser tap is resampled, and no other
+    hidden = linear('iea.0.vision_down', coarse.permute(0, 2, 3, 1)).relu()
+    hidden = F.interpolate(hidden.permute(0, 3, 1, 2), (4, 3), mode='bilinear')
+    hidden = hidden.flatten(2).transpose(1, 2)
+    total = vision.tokens + vision.inputs + linear('iea.0.shared_up', hidden)
+    torch.testing.assert_close(neck.vision(vision), total + side_adapter('vea.0', wide))
+
+    z = linear('iea.0.language_down', language.taps['attention'][0]).relu()
+    z = torch.cat([linear('iea.0.language_up', z), linear('iea.0.shared_up', z)], -1)
+    total = language.tokens + language.inputs + z + side_adapter('lea.0', narrow)
+    torch.testing.assert_close(neck.language(language), total)
+
+
 @pytest.mark.parametrize('init', ['zero', 'uniform'])
 def test_initial_draw(paper_neck, init):
     neck = paper_neck(256, 768, init=init)

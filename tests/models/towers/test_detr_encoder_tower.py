@@ -94,13 +94,13 @@ def test_weights_file_gives_the_tower_it_was_made_from(
     assert torch.equal(tower(*images).tokens, source(*images).tokens)
 
 
-def test_missing_weights_say_how_to_make_them(vision_config):
+def test_missing_weights_say_what_to_take(vision_config):
     vision_config.weights = 'nowhere/tower.pth'
     with pytest.raises(FileNotFoundError) as error:
         MODELS.build(vision_config)
     for part in (
         "'nowhere/tower.pth'",
-        'tools/model_converters/detr_to_m2ist.py',
+        'Take the checkpoint of a DETR',
         '--cfg-options model.backbone.vision.weights=None',
     ):
         assert part in str(error.value)
@@ -111,7 +111,7 @@ def test_weights_of_another_tower_are_refused(vision_config, tmp_path):
     path = str(tmp_path / 'tower.pth')
     save_state_file(state, path)
     vision_config.weights = path
-    vision_config.encoder.num_layers = 3
+    vision_config.num_layers = 3
     with pytest.raises(ValueError, match=r'tower\.pth.*12 missing \(encoder.layers.2'):
         MODELS.build(vision_config)
 

@@ -97,6 +97,55 @@ def test_first_forward_is_that_of_the_frozen_towers(tuned_config, inputs, method
 
 
 @pytest.mark.parametrize('vit', [False, True], ids=['detr', 'vit'])
+def test_full_fine_tuning_starts_from_the_frozen_towers(tuned_config, inputs, vit):
+    outputs = []
+    for freeze in (True, False):
+        torch.manual_seed(4)
+        config = tuned_config(None, vit, freeze=freeze)
+        config.backbone.language.arch.attention_probs_dropout_prob = 0.0
+        model = MODELS.build(config)
+        assert model.backbone.builds_graph is not freeze
+        model.train()
+        # dropout aside, which only tuned towers have in training
+        for module in model.modules():
+            if isinstance(module, (torch.nn.Dropout, torch.nn.MultiheadAttention)):
+                module.eval()
+        outputs.append(tokens(model, inputs))
+    for value, wanted in zip(*outputs, strict=True):
+        torch.testing.assert_close(value, wanted, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize('method', [*TUNERS, 'full', 'side'])
+def test_no_statistic_of_batchnorm_moves_in_training(
+    make_model, tuned_config, neck_config, inputs, method
+):
+    config = tuned_config(TUNERS.get(method), freeze=method != 'full')
+    # a detector's norms as they are tuned with it
+    config.backbone.vision.backbone.update(
+        norm_cfg=dict(type='BN', requires_grad=True), norm_eval=False
+    )
+    if method == 'side':
+        config.neck = neck_config
+    model = make_model(config).train()
+    before = clone_state(model)
+    statistics = {
+        name for name in before if 'running_' in name or 'num_batches' in name
+    }
+    assert len(statistics) == 3 * 20
+    tuned = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.SGD(tuned, lr=0.01)
+    for _ in range(2):
+        optimiser.zero_grad()
+        loss_of(model, inputs).backward()
+        optimiser.step()
+    state = model.state_dict()
+    for name in statistics:
+        assert torch.equal(state[name], before[name]), name
+    weights = 'backbone.vision.backbone.bn1.weight'
+    assert torch.equal(state[weights], before[weights]) == (method != 'full')
+
+
+@pytest.mark.parametrize('vit', [False, True], ids=['detr', 'vit'])
 @each_tuner
 def test_every_tuned_weight_gets_a_gradient(
     make_model, tuned_config, inputs, method, vit

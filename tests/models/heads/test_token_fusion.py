@@ -1,0 +1,42 @@
+"""Several target tokens; RECHead's tests have the one of REC."""
+
+import torch
+
+from m2ist_mm.models.heads import TokenFusion
+from m2ist_mm.structures import Features, TowerFeatures
+
+
+@torch.no_grad()
+def test_each_target_token_looks_at_both_modalities(stand_in):
+    fusion = TokenFusion(
+        dict(vision=stand_in(6, grid=(2, 3)), language=stand_in(9, max_tokens=5)),
+        num_targets=3,
+        embed_dims=16,
+        num_layers=2,
+        num_heads=2,
+        feedforward_channels=32,
+    )
+    fusion.init_weights()
+    fusion.eval()
+    assert fusion.reg_token.weight.shape == (3, 16)
+    assert fusion.position_embedding.weight.shape == (3 + 5 + 6, 16)
+    vision_mask = torch.tensor([[False] * 5 + [True], [False, True] * 3])
+    features = Features(
+        TowerFeatures(torch.randn(2, 6, 6), vision_mask, grid=(2, 3)),
+        TowerFeatures(torch.randn(3, 4, 9), torch.zeros(3, 4, dtype=torch.bool)),
+        torch.tensor([0, 1, 1]),
+    )
+    targets, attention = fusion.fuse(features, with_attention=True)
+    assert targets.shape == (3, 3, 16)
+    assert attention.shape == (3, 3, 6)
+    assert (attention > 0).equal(
+        ~vision_mask[features.image_index][:, None].repeat(1, 3, 1)
+    )
+    # padding of all images dropped: the same, at the same places of the grid
+    cut = fusion.fuse(features.without_padding(), with_attention=True)
+    torch.testing.assert_close(cut[0], targets)
+    torch.testing.assert_close(cut[1], attention)
+    # targets differ, and so does each where a sentence or an image does
+    table = targets.flatten(0, 1)
+    distances = torch.cdist(table, table) + torch.eye(9)
+    assert distances.min() > 1e-3
