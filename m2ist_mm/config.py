@@ -60,8 +60,14 @@ OLD_KEYS = {
             'model.bbox_head.vision_channels',
             'model.bbox_head.language_channels',
             'model.bbox_head.num_vision_tokens',
+            'model.backbone.vision.in_channels',
+            'model.backbone.vision.positional_encoding',
         ),
         _FOLLOWS,
+    ),
+    'model.backbone.vision.encoder': (
+        'write embed_dims, num_layers, num_heads, feedforward_channels and dropout in '
+        'model.backbone.vision'
     ),
     **dict.fromkeys(
         ('model.bbox_head.num_text_tokens', 'model.data_preprocessor.max_tokens'),

@@ -108,7 +108,8 @@ def test_model_takes_a_step_and_predicts(path):
     [
         'canvas = (96, 128)',
         'model = dict(backbone=dict(vision=dict(backbone=dict(depth=34))))',
-        'model = dict(backbone=dict(vision=dict(encoder=dict(num_layers=4))))',
+        'model = dict(backbone=dict(vision=dict(num_layers=4)))',
+        'model = dict(backbone=dict(vision=dict(embed_dims=64)))',
         'model = dict(backbone=dict(language=dict(weights=None, arch=dict('
         "model_type='roberta', hidden_size=48, num_attention_heads=4))))",
         'model = dict(backbone=dict(language=dict(max_tokens=12)))',

@@ -30,12 +30,13 @@ from mmengine.hooks import Hook
 
 @HOOKS.register_module()
 class KillHook(Hook):
-    def __init__(self, iteration):
+    def __init__(self, iteration, number=signal.SIGKILL):
         self.iteration = iteration
+        self.number = number
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         if runner.iter == self.iteration:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.number)
 
 
 @HOOKS.register_module()
@@ -72,6 +73,8 @@ def nano(write_nano_config, tmp_path_factory, mini_refcoco):
     (folder / 'nano_test_hooks.py').write_text(TEST_HOOKS)
     hooks = dict(
         kill="dict(type='KillHook', iteration=4)",
+        int=f"dict(type='KillHook', iteration=4, number={int(signal.SIGINT)})",
+        term=f"dict(type='KillHook', iteration=4, number={int(signal.SIGTERM)})",
         loss="dict(type='LossHook')",
         drawn="dict(type='DrawnHook')",
     )
@@ -163,6 +166,22 @@ def test_killed_and_resumed_training_ends_with_the_same_weights(
     )
 
 
+@pytest.mark.parametrize(('name', 'code'), [('int', 130), ('term', 143)])
+def test_a_signal_ends_a_training_after_its_step_in_one_line(
+    nano, tmp_path, name, code
+):
+    config = nano.with_name(f'nano_{name}.py')
+    done = start(['tools/train.py'], config, tmp_path, **settings(name, workers=2))
+    assert done.returncode == code, done.stderr[-2000:]
+    (line,) = [x for x in done.stderr.splitlines() if 'stopped' in x]
+    assert line == (
+        f'stopped by SIG{name.upper()}; to go on from the newest checkpoint in '
+        f'{tmp_path}, run the same command with --resume'
+    )
+    assert 'Traceback' not in done.stderr
+    assert (tmp_path / 'last_checkpoint').read_text().endswith('epoch_1.pth')
+
+
 def assert_saved(path, model):
     """What another number of processes has saved is what this model is."""
     saved = torch.load(path, weights_only=True)['state_dict']
@@ -208,6 +227,7 @@ def test_two_processes_train_like_one(
         **settings('two', **exact | {'train_dataloader.batch_size': batch_size // 2}),
     )
     assert done.returncode == 0, done.stderr
+    assert not Path('.dist_test').exists()  # of MMEngine's metrics
     assert_saved(tmp_path / 'two/epoch_3.pth', one.model)
 
     single, *ranks = (

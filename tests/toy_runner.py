@@ -136,6 +136,7 @@ def make_runner(tmp_path):
             randomness=dict(seed=3),
             experiment_name=f'{tmp_path.name}_{next(NUMBERS)}',
             log_level='WARNING',
+            default_scope='mmdet',
         )
         config['optim_wrapper']['constructor'] = 'mmdet.TunedOptimWrapperConstructor'
         config.update(changes)

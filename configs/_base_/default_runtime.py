@@ -7,6 +7,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    finite_loss=dict(type='FiniteLossHook'),
     epoch_seed=dict(type='EpochSeedHook'),
     data_check=dict(type='DataCheckHook'),
     coco_leak=dict(type='COCOLeakHook'),

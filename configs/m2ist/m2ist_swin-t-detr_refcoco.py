@@ -17,7 +17,6 @@ model = dict(
                 out_indices=(3,),
                 drop_path_rate=0.2,
             ),
-            in_channels=768,
         )
     )
 )

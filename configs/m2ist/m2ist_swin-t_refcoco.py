@@ -8,7 +8,6 @@ model = dict(
             type='BackboneTower',
             # of a detector trained without RefCOCO's val and test images
             weights='checkpoints/mask-rcnn_swin-t.pth',
-            embed_dims=768,
             backbone=dict(
                 type='SwinTransformer',
                 embed_dims=96,

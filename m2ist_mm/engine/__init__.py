@@ -4,6 +4,7 @@ from .hooks import (
     COCOLeakHook,
     DataCheckHook,
     EpochSeedHook,
+    FiniteLossHook,
     RECVisualizationHook,
     TuningSummaryHook,
 )
@@ -18,6 +19,7 @@ __all__ = [
     'COCOLeakHook',
     'DataCheckHook',
     'EpochSeedHook',
+    'FiniteLossHook',
     'MuonAdamW',
     'RECVisualizationHook',
     'TunedOptimWrapperConstructor',

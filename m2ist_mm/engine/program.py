@@ -5,6 +5,7 @@ import gc
 import logging
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from mmengine.config import Config, DictAction
@@ -13,6 +14,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from ..checkpoints import safe_loading
+from .interruption import Interruption, Stopped
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,10 +61,27 @@ def run_config(config: Config, stage: str) -> None:
         config: A whole config.
         stage: What the runner shall do, 'train' or 'test'.
     """
-    with safe_loading():
+    interruption = Interruption()
+    with safe_loading(), interruption.handling():
         # a runner of another type: MMEngine's FlexibleRunner, for its strategies
         build = RUNNERS.build if 'runner_type' in config else Runner.from_cfg
-        getattr(build(config), stage)()
+        try:
+            runner = build(config)
+            runner.register_hook(interruption)
+            getattr(runner, stage)()
+        except Stopped as stopped:
+            if stage == 'train':
+                stopped.notes.append(_how_to_resume(config))
+            raise
+
+
+def _how_to_resume(config: Config) -> str:
+    if not Path(config.work_dir, 'last_checkpoint').is_file():
+        return 'no checkpoint was saved yet'
+    return (
+        f'to go on from the newest checkpoint in {config.work_dir}, run the same '
+        'command with --resume'
+    )
 
 
 def run_program(main: Callable[[], int | None]) -> int:
@@ -72,12 +91,20 @@ def run_program(main: Callable[[], int | None]) -> int:
         main: The program, which returns its exit code or ``None`` for 0.
 
     Returns:
-        The exit code: 1 after an error of file, data, config or installation. Its
-        traceback goes to the log file, where the program has opened one. Other errors
-        are the program's own and pass.
+        The exit code: 130 after SIGINT (Ctrl-C) and 143 after SIGTERM, which end the
+        program after the running step of a training, in at most ten seconds; 1 after
+        an error of file, data, config or installation. Its traceback goes to the log
+        file, where the program has opened one. Other errors are the program's own and
+        pass.
     """
+    deadline = None
     try:
-        return main() or 0
+        with Interruption().handling():
+            return main() or 0
+    except Stopped as stopped:
+        deadline = stopped.deadline
+        print('; '.join((f'stopped by {stopped}', *stopped.notes)), file=sys.stderr)
+        return stopped.exit_code
     except (OSError, ValueError, ImportError) as error:
         print(f'error: {str(error) or type(error).__name__}', file=sys.stderr)
         for log in _log_traceback():
@@ -89,6 +116,8 @@ def run_program(main: Callable[[], int | None]) -> int:
             # must go first, or gloo's threads abort the process when it exits
             gc.collect()
             torch.distributed.destroy_process_group()
+        if deadline is not None:
+            deadline.cancel()
 
 
 def _log_traceback() -> list[str]:

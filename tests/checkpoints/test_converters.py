@@ -262,9 +262,8 @@ def detector_config(kind, vision_config):
     tower = dict(
         type='DETREncoderTower',
         backbone=vision_config.backbone,
-        in_channels=64,
-        encoder=encoder,
-        positional_encoding=positions,
+        num_layers=2,
+        feedforward_channels=FFN['feedforward_channels'],
     )
     return copy.deepcopy((ConfigDict(detector), ConfigDict(tower)))
 
@@ -295,7 +294,7 @@ def test_mmdet_detector_gives_a_tower_with_its_memory(
 
 def test_tower_of_another_size_is_refused_after_conversion(make_model, vision_config):
     detector, tower = detector_config('DETR', vision_config)
-    tower.encoder.num_layers = 1
+    tower.num_layers = 1
     with pytest.raises(ValueError, match=r'not known to the model \(encoder.layers.1'):
         load_exactly(
             MODELS.build(tower), convert_detr(make_model(detector).state_dict()), 'x'
@@ -399,15 +398,10 @@ def test_encoder_of_a_transformers_detr_computes_the_same(hub_detr):
         type='DETREncoderTower',
         size=(64, 96),
         backbone=dict(type='ResNet', depth=50, out_indices=(3,)),
-        in_channels=2048,
-        encoder=dict(
-            num_layers=2,
-            layer_cfg=dict(
-                self_attn_cfg=dict(embed_dims=32, num_heads=4, batch_first=True),
-                ffn_cfg=dict(FFN, embed_dims=32, act_cfg=dict(type='ReLU')),
-            ),
-        ),
-        positional_encoding=dict(num_feats=16, normalize=True),
+        embed_dims=32,
+        num_layers=2,
+        num_heads=4,
+        feedforward_channels=FFN['feedforward_channels'],
     )
     tower = MODELS.build(config).eval()
     converted = convert_detr(hub_detr.state_dict())

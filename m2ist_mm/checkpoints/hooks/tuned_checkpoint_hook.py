@@ -16,8 +16,10 @@ from torch.distributed.fsdp import FullyShardedDataParallel, StateDictType
 from ...atomic_file import write_atomically
 from .. import atomic_local_backend  # noqa: F401  (registers 'atomic_local')
 from ..identity import tower_identity
+from ..pending_validation import is_validation_pending, mark_validated
 from ..resumable_checkpoint import RESUME_SUFFIX, resume_file, weights_crc32
 from ..safe_loading import safe_loading
+from ..state_checks import check_state
 from ..tuned_state import frozen_state_keys, unwrap
 from ..work_dir_lock import lock_work_dir
 from .gathered_state import gathered_state
@@ -68,15 +70,45 @@ class TunedCheckpointHook(CheckpointHook):
         if is_main_process():
             self._lock = lock_work_dir(runner.work_dir)
         super().before_train(runner)
-        # of a work dir that was copied or moved, the files here count
-        for key, path in list(runner.message_hub.runtime_info.items()):
-            if self.save_best and key.startswith('best_ckpt') and path:
-                here = osp.join(self.out_dir, osp.basename(path))
-                runner.message_hub.update_info(key, here)
-                if key == 'best_ckpt':
-                    self.best_ckpt_path = here
-                else:
-                    self.best_ckpt_path_dict[key.removeprefix('best_ckpt_')] = here
+        self._use_paths_of(runner)
+        if runner._resume and self.last_ckpt is not None:
+            if is_main_process():
+                self._remove_obsolete_best(runner)
+            if is_validation_pending(runner, self.last_ckpt):
+                runner.logger.info(f'{self.last_ckpt} was not validated: it is now.')
+                runner.val_loop.run()
+
+    def _use_paths_of(self, runner: Runner) -> None:
+        """Of a work dir that was copied or moved, take the files that are there."""
+        info = runner.message_hub.runtime_info
+        paths = {
+            key: osp.join(self.out_dir, osp.basename(info[key]))
+            for key in info
+            if key.startswith(('last_ckpt', 'best_ckpt')) and info[key]
+        }
+        for key, path in paths.items():
+            runner.message_hub.update_info(key, path)
+        self.last_ckpt = paths.get('last_ckpt')
+        if self.save_best and len(self.key_indicators) == 1:
+            self.best_ckpt_path = paths.get('best_ckpt')
+        elif self.save_best:
+            for key in self.key_indicators:
+                self.best_ckpt_path_dict[key] = paths.get(f'best_ckpt_{key}')
+
+    def _remove_obsolete_best(self, runner: Runner) -> None:
+        """Remove a best checkpoint that a killed training saved and did not record."""
+        info = runner.message_hub.runtime_info
+        recorded = {path for key, path in info.items() if key.startswith('best_ckpt')}
+        for key in self.save_best or ():
+            pattern = f'best_{key}_{self.filename_tmpl.format("*")}'.replace('/', '_')
+            for path in set(map(str, Path(self.out_dir).glob(pattern))) - recorded:
+                Path(path).unlink()
+
+    def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
+        """Save the best checkpoint, and write down that this one was validated."""
+        super().after_val_epoch(runner, metrics)
+        if self.last_ckpt is not None and is_main_process():
+            mark_validated(runner, self.last_ckpt)
 
     def after_train(self, runner: Runner) -> None:
         """Publish the checkpoint, if the config asks for it; unlock the work dir."""
@@ -91,9 +123,13 @@ class TunedCheckpointHook(CheckpointHook):
         Args:
             runner: The runner that saves.
             checkpoint: What is about to be written; changed in place.
+
+        Raises:
+            ValueError: A weight is not finite; nothing is written.
         """
         if not is_main_process():
             return  # FSDP's processes come here all, and the first alone writes
+        check_state(checkpoint['state_dict'], 'the model, which is not saved,')
         checkpoint['meta'].update(self._progress)
         model = unwrap(runner.model)
         frozen = frozen_state_keys(model)

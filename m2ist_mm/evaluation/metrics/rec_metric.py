@@ -48,8 +48,10 @@ class RECMetric(BaseMetric):
             its index in the sample, ``pred_bbox`` the prediction, ``gt_bbox`` the
             ground-truth box that ``iou`` is measured with, each ``null`` where
             there is none. Defaults to None.
-        **kwargs: ``collect_device``, ``prefix`` and ``collect_dir`` of
-            mmengine's BaseMetric.
+        collect_device (str): How the processes hand over their results: 'gpu' by
+            messages, which need no GPU and leave no ``.dist_test/`` where a process
+            dies; 'cpu' through files. Defaults to 'gpu'.
+        **kwargs: ``prefix`` and ``collect_dir`` of mmengine's BaseMetric.
     """
 
     default_prefix = 'rec'
@@ -58,9 +60,10 @@ class RECMetric(BaseMetric):
         self,
         thresholds: Sequence[float] = (0.5, 0.6, 0.7, 0.8, 0.9),
         outfile_prefix: str | None = None,
+        collect_device: str = 'gpu',
         **kwargs,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(collect_device, **kwargs)
         self.thresholds = tuple(thresholds)
         self.outfile_prefix = outfile_prefix
 

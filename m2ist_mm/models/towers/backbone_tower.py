@@ -14,7 +14,6 @@ class BackboneTower(MapTower):
 
     Args:
         backbone: Config of an mmdet backbone with one output map (``out_indices``).
-        embed_dims: Channels of that map.
         weights: Checkpoint of an mmdet detector with this backbone, or of the tower,
             by path or URL; weights of neck and head are left out. ``None`` leaves
             the tower random.
@@ -24,19 +23,16 @@ class BackboneTower(MapTower):
         FileNotFoundError, ValueError: ``weights`` is missing or does not fit.
     """
 
-    def __init__(
-        self, backbone: dict, embed_dims: int, weights: str | None = None, **kwargs
-    ) -> None:
+    def __init__(self, backbone: dict, weights: str | None = None, **kwargs) -> None:
         super().__init__(weights=weights, **kwargs)
         self.architecture = backbone['type']
         self.backbone = MODELS.build(backbone)
-        self.embed_dims = embed_dims
         own = self.state_dict().keys()
         self.load(
             'Take the checkpoint of an mmdet detector with this backbone',
             lambda state: {name: state[name] for name in own & state.keys()},
         )
-        *_, (_, self.stride) = self.probe(self.backbone)
+        *_, (self.embed_dims, self.stride) = self.probe(self.backbone)
 
     def init_random_weights(self) -> None:
         """Initialise the backbone as its config says."""

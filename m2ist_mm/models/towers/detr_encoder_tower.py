@@ -18,14 +18,16 @@ class DETREncoderTower(MapTower):
 
     Args:
         backbone: Config of an mmdet backbone with one output map.
-        in_channels: Channels of that map.
-        encoder: Config of mmdet's ``DetrTransformerEncoder``.
-        positional_encoding: Config of mmdet's ``SinePositionalEncoding``.
         weights: A DETR, whose decoder and heads are left out: of mmdet (DETR or
             Conditional DETR) by path or URL, the original's
             (``detr-r50-e632da11.pth``), or of transformers by hub name or folder
             (``'facebook/detr-resnet-50'``); or this tower alone. ``None`` leaves the
             tower random.
+        embed_dims: Width C of the encoder.
+        num_layers: Number of encoder layers.
+        num_heads: Number of attention heads.
+        feedforward_channels: Hidden width of their FFNs.
+        dropout: Dropout probability, where the tower is tuned.
         fold_norms: Whether convolutions compute the frozen BatchNorm behind them, see
             :func:`fold_frozen_norms`. Identical up to floating-point rounding.
         kwargs: See :class:`MapTower`.
@@ -39,10 +41,12 @@ class DETREncoderTower(MapTower):
     def __init__(
         self,
         backbone: dict,
-        in_channels: int,
-        encoder: dict,
-        positional_encoding: dict,
         weights: str | None = None,
+        embed_dims: int = 256,
+        num_layers: int = 6,
+        num_heads: int = 8,
+        feedforward_channels: int = 2048,
+        dropout: float = 0.1,
         fold_norms: bool = False,
         **kwargs,
     ) -> None:
@@ -50,12 +54,30 @@ class DETREncoderTower(MapTower):
         self.backbone = MODELS.build(backbone)
         if fold_norms:
             fold_frozen_norms(self.backbone)
-        self.encoder = DetrTransformerEncoder(**encoder)
-        self.embed_dims = self.encoder.embed_dims
-        self.input_proj = nn.Conv2d(in_channels, self.embed_dims, kernel_size=1)
-        self.positional_encoding = SinePositionalEncoding(**positional_encoding)
+        self.encoder = DetrTransformerEncoder(
+            num_layers=num_layers,
+            layer_cfg=dict(
+                self_attn_cfg=dict(
+                    embed_dims=embed_dims,
+                    num_heads=num_heads,
+                    attn_drop=dropout,
+                    dropout_layer=dict(type='Dropout', drop_prob=dropout),
+                    batch_first=True,
+                ),
+                ffn_cfg=dict(
+                    embed_dims=embed_dims,
+                    feedforward_channels=feedforward_channels,
+                    ffn_drop=dropout,
+                ),
+            ),
+        )
+        self.embed_dims = embed_dims
+        *_, (in_channels, self.stride) = self.probe(self.backbone)
+        self.input_proj = nn.Conv2d(in_channels, embed_dims, kernel_size=1)
+        self.positional_encoding = SinePositionalEncoding(
+            embed_dims // 2, normalize=True
+        )
         self.load('Take the checkpoint of a DETR', convert_detr)
-        *_, (_, self.stride) = self.probe(self.backbone)
 
     def init_random_weights(self) -> None:
         """Initialise the tower as DETR does before its training."""

@@ -180,3 +180,82 @@ def test_models_without_towers_are_saved_whole(make_runner, toy_model, tmp_path)
     checkpoint = load(tmp_path / 'run/epoch_1.pth')
     assert set(checkpoint['state_dict']) == set(model.state_dict())
     assert 'towers' not in checkpoint['meta']
+
+
+def test_weights_that_are_not_finite_are_not_saved(make_runner, tmp_path):
+    best = dict(save_best='score', rule='greater')
+    make_runner(max_epochs=1, checkpoint=best, val_cfg={}).train()
+    before = sorted((tmp_path / 'run').glob('*.pth'))
+    runner = make_runner(max_epochs=2, checkpoint=best, val_cfg={}, resume=True)
+    after_train_iter = runner.call_hook
+
+    def call_hook(name, **kwargs):
+        if name == 'after_train_epoch':
+            runner.model.neck.bias.data[0] = float('nan')
+        after_train_iter(name, **kwargs)
+
+    runner.call_hook = call_hook
+    with pytest.raises(ValueError, match=r'1 weights that are not finite \(neck.bias'):
+        runner.train()
+    assert sorted((tmp_path / 'run').glob('*.pth')) == before
+
+
+BEST = dict(checkpoint=dict(save_best='score', rule='greater'), val_cfg={})
+
+
+def kill_at(runner, name):
+    """Let a runner end where it calls the hooks of a point the second time."""
+    call_hook, calls = runner.call_hook, []
+
+    def killed(point, **kwargs):
+        if point == name:
+            calls.append(point)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        call_hook(point, **kwargs)
+
+    runner.call_hook = killed
+    with pytest.raises(KeyboardInterrupt):
+        runner.train()
+
+
+@pytest.mark.parametrize('max_epochs', [2, 3])
+def test_epoch_whose_validation_was_killed_is_validated_by_the_resume(
+    make_runner, tmp_path, max_epochs
+):
+    kill_at(make_runner(max_epochs=max_epochs, **BEST), 'before_val')
+    assert (tmp_path / 'run/last_validation').read_text() == 'epoch_1.pth'
+    assert (tmp_path / 'run/epoch_2.pth').exists()
+    resumed = make_runner(max_epochs=max_epochs, resume=True, **BEST)
+    resumed.train()
+    validations = resumed.val_loop.evaluator.metrics[0].count
+    assert validations == max_epochs - 1
+    last = (tmp_path / 'run/last_validation').read_text()
+    assert last == f'epoch_{max_epochs}.pth'
+
+    again = make_runner(max_epochs=max_epochs, resume=True, **BEST)
+    again.train()
+    assert not hasattr(again.val_loop.evaluator.metrics[0], 'count')
+
+
+def test_a_best_checkpoint_that_was_not_recorded_does_not_stay(
+    make_runner, tmp_path, monkeypatch
+):
+    runner = make_runner(max_epochs=2, **BEST)
+    replace = os.replace
+
+    def die(source, target):
+        replace(source, target)
+        if Path(target).name == 'best_score_epoch_2.pth':
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, 'replace', die)
+    with pytest.raises(KeyboardInterrupt):
+        runner.train()
+    monkeypatch.undo()
+    best = [n for n in names(tmp_path / 'run') if n.startswith('best')]
+    assert best == ['best_score_epoch_1.pth', 'best_score_epoch_2.pth']
+    # its first validation scores 0.5, as that of epoch 1 did: no better
+    make_runner(max_epochs=2, resume=True, **BEST).train()
+    best = [n for n in names(tmp_path / 'run') if n.startswith('best')]
+    assert best == ['best_score_epoch_1.pth']

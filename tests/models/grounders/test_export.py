@@ -32,6 +32,7 @@ def questions(lengths, images):
     return ids, (ids != 0).long(), index
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_exported_model_answers_as_the_model(
     make_model, model_config, images, tmp_path

@@ -11,7 +11,6 @@ def swin():
     return ConfigDict(
         type='BackboneTower',
         size=(128, 96),
-        embed_dims=32,
         backbone=dict(
             type='SwinTransformer',
             embed_dims=4,
@@ -28,19 +27,18 @@ def resnet(vision_config):
     return ConfigDict(
         type='BackboneTower',
         size=(128, 96),
-        embed_dims=64,
         backbone=vision_config.backbone,
     )
 
 
-@pytest.mark.parametrize('name', ['swin', 'resnet'])
+@pytest.mark.parametrize(('name', 'width'), [('swin', 32), ('resnet', 64)])
 @torch.no_grad()
-def test_tokens_are_the_map_row_by_row(request, images, name):
+def test_tokens_are_the_map_row_by_row(request, images, name, width):
     config = request.getfixturevalue(name)
     tower = MODELS.build(config).eval()
     features = tower(*images)
     feature_map = tower.backbone(images[0])[-1]
-    assert feature_map.shape == (2, config.embed_dims, 4, 3)
+    assert feature_map.shape == (2, width, 4, 3)
     for row, column in ((0, 0), (0, 2), (3, 1)):
         token = features.tokens[:, 3 * row + column]
         assert torch.equal(token, feature_map[:, :, row, column])
@@ -50,7 +48,7 @@ def test_tokens_are_the_map_row_by_row(request, images, name):
     # no tokens of this width and number enter it
     assert features.inputs is None
     assert features.grid == tower.grid == (4, 3)
-    assert tower.embed_dims == config.embed_dims
+    assert tower.embed_dims == width
 
 
 @torch.no_grad()
@@ -100,7 +98,6 @@ def test_finer_maps_are_averaged_to_the_towers_grid(resnet, images):
 def test_coarser_maps_stay_maps(resnet, images):
     # the output is the map of the stage before the last
     resnet.backbone.out_indices = (2,)
-    resnet.embed_dims = 32
     resnet.taps = dict(deep=[['backbone.coarse']])
     tower = MODELS.build(resnet).eval()
     tower.backbone.coarse = torch.nn.AvgPool2d(2)

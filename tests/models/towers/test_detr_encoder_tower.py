@@ -111,7 +111,7 @@ def test_weights_of_another_tower_are_refused(vision_config, tmp_path):
     path = str(tmp_path / 'tower.pth')
     save_state_file(state, path)
     vision_config.weights = path
-    vision_config.encoder.num_layers = 3
+    vision_config.num_layers = 3
     with pytest.raises(ValueError, match=r'tower\.pth.*12 missing \(encoder.layers.2'):
         MODELS.build(vision_config)
 

@@ -105,14 +105,8 @@ def shrink(model):
         vision.backbone.update(base_channels=2, stem_channels=2)
     else:
         vision.backbone.update(embed_dims=4, num_heads=[1, 1, 2, 4])
-    if 'encoder' in vision:
-        vision.in_channels = 64 if vision.backbone.type == 'ResNet' else 32
-        layer = vision.encoder.layer_cfg
-        layer.self_attn_cfg.update(embed_dims=32, num_heads=4)
-        layer.ffn_cfg.update(embed_dims=32, feedforward_channels=32)
-        vision.positional_encoding.num_feats = 16
-    elif 'embed_dims' in vision:
-        vision.embed_dims = 32
+    if vision.type == 'DETREncoderTower':
+        vision.update(embed_dims=32, num_heads=4, feedforward_channels=32)
     model.neck.update(hidden_channels=8)
     model.bbox_head.update(
         embed_dims=32,

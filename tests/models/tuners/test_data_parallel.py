@@ -84,15 +84,8 @@ def shrink(tuned_config):
         model.backbone.language.arch.update(
             hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
         )
-        layer = model.backbone.vision.get('encoder', {}).get('layer_cfg')
-        if layer:
-            # mmcv's default of dropout_layer is one dict for all that were ever built
-            layer.self_attn_cfg.update(
-                attn_drop=0.0,
-                proj_drop=0.0,
-                dropout_layer=dict(type='Dropout', drop_prob=0.0),
-            )
-            layer.ffn_cfg.ffn_drop = 0.0
+        if model.backbone.vision.type == 'DETREncoderTower':
+            model.backbone.vision.dropout = 0.0
         if neck is not None:
             neck.update(reduction=4, dropout=0.0)
             model.neck = ConfigDict(neck)

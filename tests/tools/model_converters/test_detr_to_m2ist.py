@@ -13,15 +13,10 @@ TOWER = dict(
     backbone=dict(
         type='ResNet', depth=18, base_channels=8, stem_channels=8, out_indices=(3,)
     ),
-    in_channels=64,
-    encoder=dict(
-        num_layers=1,
-        layer_cfg=dict(
-            self_attn_cfg=dict(embed_dims=32, num_heads=4, batch_first=True),
-            ffn_cfg=dict(embed_dims=32, feedforward_channels=64, num_fcs=2),
-        ),
-    ),
-    positional_encoding=dict(num_feats=16, normalize=True),
+    embed_dims=32,
+    num_layers=1,
+    num_heads=4,
+    feedforward_channels=64,
 )
 
 
