@@ -1,4 +1,4 @@
-"""The model on images and sentences of one's own."""
+"""Inference API: one box per expression."""
 
 from .rec_inferencer import RECInferencer, find_config
 

@@ -1,4 +1,4 @@
-"""Boxes of what sentences name in images, without a dataset."""
+"""Inference on images and sentences: one box per expression."""
 
 import os
 import sys
@@ -38,11 +38,11 @@ MAX_DRAWN_CHARACTERS = 10_000  # of all expressions of an image
 
 
 class RECInferencer(BaseInferencer):
-    """Finds what expressions name in images.
+    """Inference API: one box per expression.
 
-    All expressions of an image make one sample: the vision side runs once an image,
+    All expressions of an image form one sample: the vision side runs once per image,
     and the boxes are those that each expression gets alone. Several threads may share
-    an inferencer: they read images side by side, and take turns at model and drawing.
+    an inferencer: they read images in parallel, and take turns at model and drawing.
 
     Args:
         model: Config, its file, or its name in the model index

@@ -1,4 +1,4 @@
-"""Identity of weights: the name of where they come from, and their sha256."""
+"""Identity of weights: their name (file, URL or hub name) and their sha256."""
 
 import hashlib
 from pathlib import Path
@@ -24,8 +24,8 @@ def state_sha256(module: nn.Module) -> str:
 def tensors_sha256(state: dict[str, Tensor]) -> str:
     """Hash of the tensors of a state dict, names included.
 
-    The same for the same weights on every device; differs when one value, one name or
-    one type differs.
+    Equal for equal weights on every device; differs if a value, a name or a type
+    differs.
     """
     digest = hashlib.sha256()
     for name, value in sorted(state.items()):
@@ -38,7 +38,7 @@ def tensors_sha256(state: dict[str, Tensor]) -> str:
 def frozen_parts(model: nn.Module) -> dict[str, nn.Module]:
     """The parts of a model, by their names, that checkpoints may leave out.
 
-    They are its ``FrozenPart`` s, towers for instance, known by their methods.
+    They are its ``FrozenPart`` s, for instance towers, recognised by their methods.
     """
     return {
         # FSDP puts a wrapper around some modules, and its name into theirs
@@ -61,7 +61,7 @@ def tower_identity(model: nn.Module) -> dict[str, dict[str, str]]:
 
 
 def is_identity(value) -> bool:
-    """Whether a value from a file has the form of a tower's identity."""
+    """Whether a value from a file is a tower's identity."""
     return isinstance(value, dict) and all(
         isinstance(value.get(key), str) for key in ('name', 'sha256')
     )

@@ -14,7 +14,7 @@ class Name:
 
 @dataclass(eq=False)
 class Call:
-    """A call that a pickle asks for: written down and not made.
+    """A call that a pickle asks for: recorded, not executed.
 
     Args:
         path: What is to be called.
@@ -50,7 +50,7 @@ _KEYS = (str, bytes, int, float, bool, type(None))
 
 # Python's own and not the C one, which allocates as much as a file's memo index says
 class InertUnpickler(pickle._Unpickler):
-    """Unpickler that gives numbers, text, tuples, lists, dicts, names and calls.
+    """Unpickler that returns numbers, text, tuples, lists, dicts, names and calls.
 
     Names are not imported and calls are not made: :func:`allowed_objects.build` does
     that for those that it knows. A storage of torch becomes a call of ``'storage'``.

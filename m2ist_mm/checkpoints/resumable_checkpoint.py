@@ -13,11 +13,11 @@ RESUME_SUFFIX = '.resume.pth'
 
 
 class ResumableCheckpoint(dict):
-    """Content of a weights file; the resume file's is added when it is needed.
+    """Content of a weights file; that of the resume file is added on demand.
 
     ``TunedCheckpointHook`` writes two files: ``epoch_N.pth`` with the tuned weights and
-    ``epoch_N.resume.pth`` with what a resume needs besides (optimiser, schedulers,
-    message hub). A test reads the first alone. MMEngine's ``Runner.resume`` asks for
+    ``epoch_N.resume.pth`` with the rest of the state (optimiser, schedulers, message
+    hub). A test reads the first alone. MMEngine's ``Runner.resume`` asks for
     ``'message_hub'``, which a weights file lacks: then the second is read.
 
     Args:
@@ -77,7 +77,7 @@ def newest_checkpoint(work_dir: str | Path) -> str | None:
 
     ``last_checkpoint`` in a work dir holds the path that the file had when it was
     written. In a work dir that was copied or moved, the file of that name beside the
-    pointer counts.
+    pointer is used.
 
     Args:
         work_dir: The training's work dir.

@@ -1,7 +1,7 @@
-"""Settings of optimiser and schedule: the checkpoint's beside the config's.
+"""Compares settings of optimiser and schedule in a checkpoint with a config's.
 
-MMEngine resumes with the checkpoint's values, whatever the config says. Here a
-difference is found and named, and the user says which counts.
+MMEngine resumes with the checkpoint's values and ignores the config's. Here a
+difference is named, and the user says which value counts.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""What a checkpoint must hold so that a training can go on from it."""
+"""Checks the state that a training needs to resume from a checkpoint."""
 
 import warnings
 from typing import Any
@@ -116,10 +116,11 @@ def _fault_of_schedulers(schedulers: Any, checkpoint: dict) -> str | None:
 
 
 def use_own_settings(runner: Runner, checkpoint: dict) -> None:
-    """Let a resume go on with the config's settings of optimiser and schedule.
+    """Resume with the config's settings of optimiser and schedule.
 
-    The schedulers of the runner are stepped to the checkpoint's place, and their state
-    and the optimiser's settings put into the checkpoint, whose moments stay.
+    The runner's schedulers are stepped to the checkpoint's epoch and iteration; their
+    state and the optimiser's settings are put into the checkpoint, which keeps its
+    moments.
 
     Args:
         runner: The runner that resumes, with optimiser and schedulers built.

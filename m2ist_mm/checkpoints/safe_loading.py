@@ -1,4 +1,4 @@
-"""MMEngine's loading of checkpoints, made safe for a while."""
+"""Context in which MMEngine loads checkpoints without running code."""
 
 import functools
 import os
@@ -14,16 +14,16 @@ from .checkpoint_file import load_checkpoint
 
 @contextmanager
 def safe_loading() -> Iterator[None]:
-    """Let MMEngine load by :func:`load_checkpoint` while the context lasts.
+    """Make MMEngine load by :func:`load_checkpoint` inside the context.
 
-    MMEngine calls ``torch.load`` with its default; the OneDL fork unpickles anything
-    where the safe way fails; and files that are fetched by URL are always unpickled so.
-    Inside, local files are read by this package's loader, and fetched ones by torch's
-    ``weights_only`` alone. Outside, MMEngine loads as without this package.
+    MMEngine calls ``torch.load`` with its default; the OneDL fork unpickles anything if
+    the safe way fails, and always does so for files fetched by URL. Inside the context,
+    local files are read by this package's loader, and fetched ones by torch with
+    ``weights_only``. Outside, MMEngine loads as without this package.
 
-    The tools run inside. A runner that is built elsewhere loads by
-    ``TunedStateHook`` inside; call its ``resume`` or ``load_checkpoint`` yourself only
-    ``with safe_loading():``.
+    The tools run inside this context. A runner that is built elsewhere loads inside it
+    if its config has ``TunedStateHook``; otherwise call its ``resume`` or
+    ``load_checkpoint`` only ``with safe_loading():``.
     """
     schemes = {
         prefix: _weights_only(load) if prefix else load_from_local
@@ -55,7 +55,7 @@ def load_from_local(filename: str, map_location=None) -> dict:
 
 
 def _weights_only(load: Callable) -> Callable:
-    """Make a loader that fetches a file and calls ``torch.load`` a safe one."""
+    """Make a loader that fetches a file and calls ``torch.load`` safe."""
 
     @functools.wraps(load)
     def load_weights_only(filename: str, map_location=None):

@@ -1,4 +1,4 @@
-"""Reading of files that ``torch.save`` wrote, which may come from anyone."""
+"""Reads files of ``torch.save``, which may come from anyone, without running code."""
 
 import io
 import pickle
@@ -18,10 +18,10 @@ _LEGACY_PROTOCOL = 1001
 
 
 def read_torch_file(path: str | Path) -> Any:
-    """Read a file of ``torch.save``; nothing that it holds can run code.
+    """Read a file of ``torch.save``; nothing in it can run code.
 
-    torch's own unpickler is not used. What a file may hold is listed in
-    :mod:`allowed_objects`. In the zip format, the one of torch since 1.6, the checksum
+    torch's own unpickler is not used. :mod:`allowed_objects` lists what a file may
+    contain. In the zip format, the one of torch since 1.6, the checksum
     of every member is verified; the older format has none, which the log says.
 
     Args:

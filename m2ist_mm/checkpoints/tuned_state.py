@@ -19,7 +19,7 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 
 def frozen_state_keys(model: nn.Module) -> set[str]:
-    """Names in ``model.state_dict()`` of frozen towers, which checkpoints leave out."""
+    """Names of frozen weights in ``model.state_dict()``: checkpoints lack them."""
     return {
         _join(prefix, key)
         for prefix, part in frozen_parts(model).items()
@@ -28,7 +28,7 @@ def frozen_state_keys(model: nn.Module) -> set[str]:
 
 
 def renamed_state_keys(model: nn.Module) -> dict[str, str]:
-    """Names of tower weights without a tuner, to those in ``model.state_dict()``."""
+    """Map original tower weight names to those in ``model.state_dict()``."""
     return {
         _join(prefix, old): _join(prefix, new)
         for prefix, part in frozen_parts(model).items()
@@ -37,12 +37,12 @@ def renamed_state_keys(model: nn.Module) -> dict[str, str]:
 
 
 def fit_checkpoint(model: nn.Module, checkpoint: dict, partial: bool = False) -> None:
-    """Make a checkpoint's state complete for a model with towers, or say what is wrong.
+    """Complete a checkpoint's state for a model with towers, or say what is wrong.
 
-    The state of frozen towers that the checkpoint left out is filled in from the model,
-    if the model's towers are those that the checkpoint names. A checkpoint that holds
-    the towers' weights needs no names: it loads them. Models without towers are left
-    alone.
+    The weights of frozen towers that the checkpoint leaves out are filled in from the
+    model, if its towers are those that the checkpoint names. If a checkpoint contains
+    the weights of the towers, they are loaded, and no names are needed. Models without
+    towers are unchanged.
 
     Args:
         model: The model that the checkpoint is about to be loaded into.

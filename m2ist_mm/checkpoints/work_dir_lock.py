@@ -6,19 +6,19 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from ..atomic_file import remove_unfinished
 
-# the data loader's processes of a killed training live on for five seconds
+# the data loader's processes survive a killed training by five seconds
 PATIENCE = 12
 
 
 def lock_work_dir(work_dir: str | Path) -> BaseFileLock:
-    """Be the only process that trains in a work dir, and clean up what others left.
+    """Lock a work dir for one training, and remove unfinished files of killed ones.
 
     Args:
         work_dir: The folder; made if it is not there.
 
     Returns:
-        The lock, to be released at the end. It goes with the process, however that
-        ends. A process can hold it several times.
+        The lock, to be released at the end; it is also released when the process ends,
+        in whatever way. A process can hold it several times.
 
     Raises:
         BlockingIOError: Another process trains there.

@@ -1,4 +1,4 @@
-"""A split of one's own, taken out of another."""
+"""A new split, taken out of another."""
 
 import numpy as np
 

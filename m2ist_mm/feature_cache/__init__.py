@@ -1,6 +1,6 @@
 """Features of frozen towers, computed once per distinct input.
 
-Switched on by a config that imports this package and names its hook; see
+Enabled by a config that imports this package and names its hook, see
 :class:`FeatureCacheHook`. Nothing else imports it.
 """
 

@@ -48,26 +48,26 @@ def check_settings(
 class FeatureCache:
     """Keeps a tower's features in memory, on disk, or in memory before the disk.
 
-    ``tower.cache = FeatureCache(tower, ...)`` makes :meth:`Tower.encode` ask it. The
-    inputs of a batch that are new are encoded together, in float32, and kept. Up to
-    rounding, which may differ with the size of the batch, features depend on the input
-    alone. An image is identified by the hash of its normalised pixels and its padding,
-    an expression by its token ids; padding of expressions is not kept.
+    ``tower.cache = FeatureCache(tower, ...)`` makes :meth:`Tower.encode` use it. New
+    inputs of a batch are encoded together, in float32, and stored. Features depend on
+    the input alone, up to rounding, which may vary with the batch size. An image is
+    identified by the hash of its normalised pixels and its padding, an expression by
+    its token ids; padding of expressions is not stored.
 
-    When the tower's parameters or taps change, what is in memory is dropped. A copy of
-    the tower has an empty cache of its own.
+    When the tower's parameters or taps change, features in memory are dropped. A copy
+    of the tower has its own, empty cache.
 
-    Under DDP each rank has its own memory, which :meth:`build` fills with what all have
-    encoded, and all read the same files.
+    Under DDP each rank has its own memory, which :meth:`build` fills with the features
+    of all ranks, and all ranks read the same files.
 
     Args:
-        tower: The tower; frozen, as one that builds a graph never asks its cache.
-        max_entries: Number of distinct inputs that are kept in memory, on the device of
-            the tower; the least recently used leaves first.
+        tower: A frozen tower; one that builds a graph never uses its cache.
+        max_entries: Number of distinct inputs in memory, on the device of the tower;
+            the least recently used is dropped first.
         dtype: ``'float32'``, or ``'float16'``, which halves the size and rounds to 11
             bits.
-        folder: Where :meth:`build` keeps features on disk; ``None`` is nowhere. A tower
-            with other weights, another architecture or other taps has other files.
+        folder: Where :meth:`build` stores features on disk; ``None`` is nowhere. Other
+            weights, another architecture or other taps have other files.
 
     Raises:
         ValueError: See :func:`check_settings`.
@@ -119,7 +119,7 @@ class FeatureCache:
             mask: Their mask.
 
         Returns:
-            What ``run(x, mask)`` gives, float32, zero in the padding of texts.
+            The output of ``run(x, mask)``, float32, zero in the padding of texts.
         """
         with self._lock:
             store = self.store
@@ -148,21 +148,20 @@ class FeatureCache:
         num_tokens: int,
         name: str,
     ) -> None:
-        """Encode many inputs, those that are not there yet, with a progress bar.
+        """Encode many inputs, except those already stored, with a progress bar.
 
-        They go to the disk, or into the memory where there is no folder. For the memory
-        all ranks must call this: each encodes its share, all keep everything. A build
-        on disk that was interrupted goes on where it was; of several at once one works
-        and the others wait.
+        They are stored on disk, or in memory if there is no folder. For the memory, all
+        ranks must call this: each encodes its share, and all store everything. On disk,
+        an interrupted build continues; of several at once, one works, the others wait.
 
         Args:
             batches: For each batch its inputs and their mask, as of :meth:`__call__`.
             num_inputs: Number of all inputs.
             num_tokens: Tokens of all inputs together.
-            name: What the inputs are, for the messages.
+            name: What the inputs are called in messages.
 
         Raises:
-            OSError: The disk has no room for them.
+            OSError: The disk has too little space.
         """
         with self._lock:
             store = self.store
@@ -247,7 +246,7 @@ class FeatureCache:
             yield dict(zip(new, encoded, strict=True))
 
     def _announce(self, name: str, needed: int, seconds: float) -> None:
-        """Log size and time of a build; see that the disk has room for it."""
+        """Log size and time of a build; check that the disk has space for it."""
         there, store = 0, self._store
         if store is not None:
             there = store.num_bytes

@@ -1,4 +1,4 @@
-"""Gives towers a cache and fills it before the training."""
+"""Attaches caches to towers and fills them before the training."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,9 +20,9 @@ from .feature_cache import FeatureCache, check_settings
 
 @HOOKS.register_module()
 class FeatureCacheHook(Hook):
-    """Gives frozen towers a :class:`FeatureCache`, with all that a training asks for.
+    """Attaches a :class:`FeatureCache` to frozen towers and fills it for a training.
 
-    A config switches it on by ::
+    A config enables it by ::
 
         custom_imports = dict(imports=['m2ist_mm', 'm2ist_mm.feature_cache'])
         default_hooks = dict(
@@ -33,22 +33,22 @@ class FeatureCacheHook(Hook):
             )
         )
 
-    Of texts all distinct expressions of the training set are encoded and, if its
-    pipeline flips, their mirrored forms; of images the one or two views (plain and
-    flipped) that a pipeline without other random steps gives. Size and time are logged;
-    what is on the disk already is not encoded again. Under DDP the ranks share the work
-    for caches in memory; for those on disk one rank does it and the others wait. A
-    cache in memory that is too small for all fills as the training goes. Validation
-    during the training asks the caches too.
+    It encodes all distinct expressions of the training set and, if its pipeline flips,
+    their mirrored forms; of images the one or two views (plain and flipped) of a
+    pipeline without other random steps. Size and time are logged; features already on
+    disk are not encoded again. Under DDP the ranks share the work for caches in memory;
+    for those on disk one rank works and the others wait. A cache in memory that is too
+    small for all inputs is filled during the training. Validation during the training
+    uses the caches too.
 
-    After the training the caches are taken off, and their memory is freed: a trained
+    After the training the caches are detached and their memory is freed: a trained
     model is the same whether it was trained with caches or without.
 
     Args:
         language: Arguments of the language tower's :class:`FeatureCache`; ``None`` is
             no cache.
         vision: The same for the vision tower.
-        batch_size: Number of images or expressions that are encoded together.
+        batch_size: Number of images or expressions per batch of encoding.
 
     Raises:
         ValueError: An argument makes no sense, or no tower is named.
@@ -86,15 +86,15 @@ class FeatureCacheHook(Hook):
         self.caches: dict[str, FeatureCache] = {}
 
     def attach(self, model: nn.Module, **changes) -> None:
-        """Give the towers of a model empty caches.
+        """Attach empty caches to the towers of a model.
 
         Args:
             model: The model, without wrapper.
             changes: Arguments of the caches that replace the config's.
 
         Raises:
-            ValueError: A tower is not there, or cannot be cached, since it is tuned or
-                something inside it is.
+            ValueError: A tower is missing, or cannot be cached because it, or a module
+                inside it, is tuned.
         """
         towers = {m.modality: m for m in model.modules() if isinstance(m, Tower)}
         for name in self.settings:
@@ -114,7 +114,7 @@ class FeatureCacheHook(Hook):
             self.caches[name] = towers[name].cache = cache
 
     def detach(self) -> None:
-        """Take the caches off."""
+        """Detach the caches."""
         for cache in self.caches.values():
             cache.tower.cache = None
             cache.clear()
@@ -144,7 +144,7 @@ class FeatureCacheHook(Hook):
             cache.build(batches, count, batches.num_tokens(cache.tower), kind.name)
 
     def after_train(self, runner: Runner) -> None:
-        """Take the caches off."""
+        """Detach the caches."""
         self.detach()
 
 
@@ -238,7 +238,7 @@ def _views(dataset) -> list:
 
 
 def _expressions(datasets: list) -> list[str]:
-    """Distinct expressions in all forms in which they can come, sorted."""
+    """Distinct expressions in all forms that the pipeline may produce, sorted."""
     texts = set()
     for dataset in datasets:
         own = {

@@ -28,10 +28,10 @@ class PackedFeatures(NamedTuple):
 
 @dataclass(frozen=True)
 class FeatureLayout:
-    """What stands where in :class:`PackedFeatures`; equal for inputs of equal size.
+    """Layout of :class:`PackedFeatures`; equal for inputs of equal size.
 
     Attributes:
-        names: ``'tokens'``, ``'inputs'`` where the tower gives them, and
+        names: ``'tokens'``, ``'inputs'`` if the tower has them, and
             ``'KIND/NUMBER'`` of each tap.
         shapes: For each name (C,), a row per token, or (C, h, w), a map.
         grid: Rows and columns of an image's tokens; ``None`` for text.
@@ -62,7 +62,7 @@ class FeatureLayout:
         return json.dumps([self.names, self.shapes, self.grid])
 
     def num_values(self, num_inputs: int, num_tokens: int) -> int:
-        """Count the values of inputs that have so many tokens together."""
+        """Number of values of inputs with this total number of tokens."""
         return num_tokens * sum(self._widths) + num_inputs * sum(self._map_sizes)
 
     def pack(

@@ -1,4 +1,4 @@
-"""Counting what is tuned."""
+"""Counting trainable parameters."""
 
 from collections.abc import Iterable
 

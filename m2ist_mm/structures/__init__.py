@@ -1,4 +1,4 @@
-"""What flows between the rooms: expressions, placements and features."""
+"""Data passed between the parts: expressions, placements and features."""
 
 from .expressions import Expressions
 from .features import Features

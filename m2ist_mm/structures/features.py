@@ -1,4 +1,4 @@
-"""What a head takes: the tokens of both modalities."""
+"""Input of a head: the tokens of both modalities."""
 
 from dataclasses import dataclass
 
@@ -16,8 +16,8 @@ class Features:
         vision: Tokens of the images, (I, N, C_v).
         language: Tokens of the expressions, (E, L, C_l).
         image_index: (E,) int64, the image (0 … I - 1) of each expression.
-        positions: (I, N) int64, the place of each vision token on the tower's grid
-            (row by row); ``None`` where all places are there, in order.
+        positions: (I, N) int64, the position of each vision token on the tower's grid
+            (row by row); ``None`` if all positions are present, in order.
     """
 
     vision: TowerFeatures
@@ -28,9 +28,9 @@ class Features:
     def without_padding(self) -> 'Features':
         """Drop vision tokens that are padding in every image.
 
-        Padding is attended by none, so nothing else changes. Images with fewer tokens
-        than the fullest get places of padding behind theirs. The number of tokens left
-        depends on the data: an exported model goes without.
+        No token attends to padding, so the result is the same. Images with fewer tokens
+        than the fullest are padded behind theirs. The number of remaining tokens
+        depends on the data, so an exported model does not use this.
         """
         mask = self.vision.mask
         order = mask.to(torch.uint8).argsort(dim=1, stable=True)

@@ -1,21 +1,21 @@
-"""What a tower takes as its input."""
+"""Input contract of a tower."""
 
 from dataclasses import dataclass, fields, replace
 
 
 @dataclass(frozen=True)
 class InputSpec:
-    """Input contract of a tower; a field that does not concern it is ``None``.
+    """Input contract of a tower; fields that do not apply to it are ``None``.
 
     Attributes:
-        size: Canvas (h, w) in pixels; any rectangle that the tower can encode.
+        size: Canvas (h, w) in pixels; need not be square.
         mean: Mean of each channel in pixel units (0 to 255), in ``channel_order``.
         std: Standard deviation of each channel, likewise.
         channel_order: ``'rgb'`` or ``'bgr'``.
-        pad_value: What each channel of the padding is, in pixel units, as it was in
+        pad_value: Value of each channel in the padding, in pixel units, as in
             pre-training; ``None`` is the mean, which is 0 after normalisation.
         tokenizer: Hub name, folder or ``'package:MODULE/FOLDER'`` of the tokenizer.
-        max_tokens: Most tokens of an expression, special tokens included.
+        max_tokens: Maximum number of tokens per expression, special tokens included.
     """
 
     size: tuple[int, int] | None = None

@@ -13,7 +13,7 @@ WINDOW_KEY = 'image_window'
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the pixels of an image lie on the canvas that the model sees.
+    """Position of an image on the canvas that the model sees.
 
     Each axis has a scale and an offset, ``canvas = scale * image + offset``, into which
     any chain of resizes, flips, crops and paddings composes. mmdet's ``Resize``,
@@ -70,8 +70,8 @@ class Placement:
             results: Result dict of the pipeline, with ``img`` and ``ori_shape``.
 
         Raises:
-            ValueError: A step has moved the image in a way that is not recorded or
-                not along the axes.
+            ValueError: A step has transformed the image without a record, or by a
+                rotation or shear.
         """
         shape = tuple(results['img'].shape[:2])
         whole = cls.identity(tuple(results['ori_shape'][:2]))
@@ -118,7 +118,7 @@ class Placement:
         return self.pad(-left, -top, shape)._cut()
 
     def pad(self, left: int, top: int, canvas: tuple[int, int]) -> 'Placement':
-        """Lay this canvas on a larger one (height, width), at (left, top)."""
+        """Place this canvas on a larger one (height, width), at (left, top)."""
         x, y = self.offset
         return replace(self, canvas=tuple(canvas), offset=(x + left, y + top))
 
@@ -133,7 +133,7 @@ class Placement:
 
         Args:
             boxes: (..., 4) ``xyxy``.
-            clip: Whether what leaves the image is cut off.
+            clip: Whether boxes are clipped to the image.
         """
         boxes = _ordered(
             (boxes - boxes.new_tensor(self.offset * 2))
@@ -153,7 +153,7 @@ class Placement:
         return self.to_canvas(torch.tensor(self.window, dtype=torch.float64))
 
     def _cut(self) -> 'Placement':
-        """The placement with the window that the canvas has room for."""
+        """The placement with its window clipped to the canvas."""
         height, width = self.canvas
         seen = self.to_image(torch.tensor([0, 0, width, height], dtype=torch.float64))
         window = torch.tensor(self.window, dtype=torch.float64)
@@ -163,7 +163,7 @@ class Placement:
 
 
 def _ordered(boxes: Tensor) -> Tensor:
-    """Boxes whose corners a mirroring may have swapped, as ``xyxy``."""
+    """Reorder the corners of boxes that a flip may have swapped, as ``xyxy``."""
     first, second = boxes[..., :2], boxes[..., 2:]
     return torch.cat([first.minimum(second), first.maximum(second)], dim=-1)
 

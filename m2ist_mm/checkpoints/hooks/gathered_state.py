@@ -16,15 +16,15 @@ from torch.distributed.fsdp import (
 def gathered_state(
     model: nn.Module, state: dict[str, Tensor] | None = None
 ) -> Iterator[None]:
-    """Let modules inside an FSDP model give the state that they have without it.
+    """Make ``state_dict()`` of modules inside an FSDP model return the whole state.
 
-    Only the root gathers what it has sharded: ``state_dict()`` of a module inside it
-    gives this process's shards. Other models are left alone.
+    FSDP gathers shards at the root alone: ``state_dict()`` of a module inside it
+    returns the shards of this process. Other models are unchanged.
 
     Args:
         model: The runner's model.
-        state: The model's whole state, where it is at hand; else it is gathered, which
-            all processes must take part in.
+        state: The model's whole state, if known; otherwise it is gathered, in which all
+            processes must take part.
     """
     if not isinstance(model, FullyShardedDataParallel):
         yield

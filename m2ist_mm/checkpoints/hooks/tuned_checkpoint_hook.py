@@ -1,4 +1,4 @@
-"""Saving of tuned weights alone, with what a resume needs in a file beside them."""
+"""Saves tuned weights, and the state that a resume needs in a file beside them."""
 
 import io
 import os.path as osp
@@ -31,10 +31,10 @@ class TunedCheckpointHook(CheckpointHook):
 
     ``epoch_N.pth`` (``iter_N.pth``, ``best_*.pth``) holds ``state_dict`` without the
     frozen towers and ``meta`` with, besides MMEngine's entries, ``towers`` (name and
-    sha256 of each tower's weights). Optimiser, schedulers and message hub go into
-    ``epoch_N.resume.pth`` beside it, of which only the newest is kept.
-    ``TunedStateHook`` loads both. Every file appears whole or not at all, and an older
-    checkpoint is removed only when the newer one is complete.
+    sha256 of each tower's weights). Optimiser, schedulers and message hub are written
+    to ``epoch_N.resume.pth`` beside it, of which only the newest is kept.
+    ``TunedStateHook`` loads both. Files are written atomically, and an older checkpoint
+    is removed only when the newer one is complete.
 
     Args:
         kwargs: Arguments of MMEngine's ``CheckpointHook``; ``out_dir`` must be local.

@@ -21,14 +21,14 @@ from .gathered_state import gathered_state
 class TunedStateHook(Hook):
     """Checks a loaded checkpoint and adds the model's frozen towers to it.
 
-    The other half of ``TunedCheckpointHook``, apart from it because it must run before
-    ``EMAHook`` reads the checkpoint, and the other after ``EMAHook`` wrote to it. It
-    works the same in training, resuming and testing.
+    The counterpart of ``TunedCheckpointHook``. It is a separate hook because it must
+    run before ``EMAHook`` reads the checkpoint, and ``TunedCheckpointHook`` after
+    ``EMAHook`` wrote to it. It works the same in training, resuming and testing.
 
     Args:
-        resume_settings: ``None`` refuses to resume a training whose config has other
-            settings of optimiser and schedule than the checkpoint's; ``'config'`` goes
-            on with those of the config.
+        resume_settings: ``None`` refuses to resume if settings of optimiser or schedule
+            differ between config and checkpoint; ``'config'`` continues with those of
+            the config.
     """
 
     priority = 'VERY_HIGH'
@@ -42,7 +42,7 @@ class TunedStateHook(Hook):
         self.resume_settings = resume_settings
 
     def before_run(self, runner: Runner) -> None:
-        """Let the runner load by this package's loader, whatever MMEngine's does.
+        """Make the runner load by this package's loader.
 
         Raises:
             FileNotFoundError: The newest checkpoint of the work dir is not there.

@@ -1,4 +1,4 @@
-"""Bottlenecks that side networks and tuners are made of."""
+"""Bottleneck adapters, shared by side networks and tuners."""
 
 from .bottleneck_adapter import BottleneckAdapter
 from .gated_shared_adapter import GatedSharedAdapter

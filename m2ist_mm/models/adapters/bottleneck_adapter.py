@@ -1,4 +1,4 @@
-"""The bottleneck that most adapters are."""
+"""The bottleneck of most adapters."""
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class GatedSharedAdapter(BaseModule):
-    """Adapters of two modalities with an inner layer in common, and a gate for each.
+    """Adapters of two modalities with a shared inner layer, and a gate for each.
 
     For modality m: ``σ(g^m) · W^m_up ReLU(W ReLU(W^m_down y))``; W is shared and the
     gate g^m is a number that starts at 0.

@@ -6,11 +6,11 @@ from torch import nn
 
 
 def init_adapters(adapters: nn.Module, init: str = 'zero') -> None:
-    """Draw the weights of adapters.
+    """Initialise the weights of adapters.
 
     Args:
-        adapters: A module of adapters, whose up projections have names that end in
-            ``up``.
+        adapters: A module that contains adapters; the names of their up projections end
+            in ``up``.
         init: ``'zero'``: Kaiming-uniform matrices, but zero up projections and biases,
             so that every output starts at zero; ``'uniform'``: Kaiming-uniform matrices
             and biases from U(0, 1).

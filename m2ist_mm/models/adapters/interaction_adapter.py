@@ -11,8 +11,8 @@ class InteractionAdapter(BaseModule):
     """Interaction expert (IEA) of one pair of layers.
 
     For modality m with tap a: ``z = ReLU(D^m a)``, output ``concat[U^m z, S z]``. S is
-    one matrix for both modalities, of the narrower one's width; U^m gives the remaining
-    channels of the wider one and is absent where there are none.
+    one matrix for both modalities, of the narrower one's width; U^m computes the other
+    channels of the wider one and is absent if there are none.
 
     Args:
         vision_channels: Width C_v of the vision tower's output.

@@ -25,7 +25,7 @@ def on_map(compute: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 def on_grid(
     compute: Callable[[Tensor], Tensor], tap: Tensor, grid: tuple[int, int] | None
 ) -> Tensor:
-    """Compute on a tap, in its own resolution, and resample the result.
+    """Compute on a tap in its own resolution, and resample the result.
 
     Args:
         compute: Maps tokens (B, N', C') to (B, N', h).
@@ -33,7 +33,7 @@ def on_grid(
         grid: Rows and columns of the tower's tokens.
 
     Returns:
-        (B, N, h), bilinearly resampled where the tap is a map.
+        (B, N, h), bilinearly resampled if the tap is a map.
     """
     if tap.dim() == 3:
         return compute(tap)

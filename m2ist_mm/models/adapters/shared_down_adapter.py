@@ -5,9 +5,9 @@ from torch import Tensor, nn
 
 
 class SharedDownAdapter(BaseModule):
-    """Adapters of two modalities with the down projection in common.
+    """Adapters of two modalities with a shared down projection.
 
-    ``W^m_up ReLU(S y)``. Where the widths differ, S reads the last C_s channels, C_s
+    ``W^m_up ReLU(S y)``. If the widths differ, S reads the last C_s channels, C_s being
     the narrower width, and the wider modality adds ``D y`` of its other channels.
 
     Args:

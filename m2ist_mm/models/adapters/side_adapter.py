@@ -1,4 +1,4 @@
-"""The expert inside one modality."""
+"""The expert within one modality."""
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from .on_grid import on_grid
 
 
 class SideAdapter(BaseModule):
-    """Expert inside one modality (VEA, LEA): ``s · W_up ReLU(W_down LN(m))``.
+    """Expert within one modality (VEA, LEA): ``s · W_up ReLU(W_down LN(m))``.
 
     Args:
         channels: Width C of the tower's output.

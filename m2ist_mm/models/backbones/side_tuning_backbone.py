@@ -14,20 +14,20 @@ from ..towers import Tower
 class SideTuningBackbone(BaseModule):
     """A vision and a language tower, read by the side networks (arXiv 2407.01131 §3).
 
-    Frozen (the default), both give bit for bit what the bare towers give, see
-    :class:`FrozenPart`. With ``freeze=False`` the same towers are tuned in full
-    (TransVG, arXiv 2104.08541). A ``tuner`` tunes something inside frozen towers, which
+    Frozen (the default), their outputs are bit-identical to those of the bare towers,
+    see :class:`FrozenPart`. With ``freeze=False`` the same towers are fully fine-tuned
+    (TransVG, arXiv 2104.08541). A ``tuner`` trains weights inside frozen towers, which
     then run with a graph.
 
     Args:
         vision: Config of the vision tower, see :class:`VisionTower`.
         language: Config of the language tower, see :class:`TransformersTower`.
-        tuner: Config of what is tuned inside the frozen towers, for instance
-            ``dict(type='LoRATuner')``, see :class:`BaseTuner`; ``None`` is nothing.
+        tuner: Config of a tuning method inside the frozen towers, for instance
+            ``dict(type='LoRATuner')``, see :class:`BaseTuner`; ``None`` is none.
         freeze: Whether the towers are frozen.
 
     Raises:
-        ValueError: A tuner is asked for in towers that are tuned in full.
+        ValueError: A tuner is given together with ``freeze=False``.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class SideTuningBackbone(BaseModule):
 
     @property
     def input_spec(self) -> InputSpec:
-        """What both towers together take."""
+        """Input contract of both towers together."""
         return self.vision.input_spec.join(self.language.input_spec)
 
     @property
     def builds_graph(self) -> bool:
-        """Whether gradients pass the towers: they are tuned, or something inside is."""
+        """Whether gradients pass through a tower: it is tuned, or a part inside it."""
         return any(tower.builds_graph for tower in self.towers.values())
 
     def tower_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:

@@ -1,4 +1,4 @@
-"""From collated samples to what the towers take."""
+"""Turns collated samples into the inputs of the towers."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -21,12 +21,12 @@ class RECDataPreprocessor(DetDataPreprocessor):
     """Normalises images, fills their padding, and tokenises expressions.
 
     Everything follows from the towers' input contract. A field that the config states
-    all the same counts; a warning says where it contradicts what the tower asks for.
+    overrides it; a warning is logged if it contradicts the tower.
 
     Args:
         input_spec: Input contract of the towers; given by the grounder.
-        mean, std, channel_order, pad_value, tokenizer, max_tokens: Instead of the
-            contract's, see :class:`InputSpec`.
+        mean, std, channel_order, pad_value, tokenizer, max_tokens: Override fields of
+            the contract, see :class:`InputSpec`.
         kwargs: Other arguments of mmdet's ``DetDataPreprocessor``.
 
     Raises:
@@ -76,7 +76,7 @@ class RECDataPreprocessor(DetDataPreprocessor):
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The tokenizer, loaded when the first expression comes.
+        """The tokenizer, loaded with the first expression.
 
         Raises:
             FileNotFoundError, ValueError: See :func:`load_tokenizer`.
@@ -95,12 +95,13 @@ class RECDataPreprocessor(DetDataPreprocessor):
 
         Returns:
             ``data_samples``, and ``inputs`` with ``images`` (I, 3, H, W), normalised,
-            the towers' value in the padding, ``padding_mask`` (I, H, W) bool,
-            ``input_ids`` and ``attention_mask`` (E, L) int64 with L the longest of the
-            batch, and ``image_index`` (E,) int64, the image of each expression.
+            with the tower's pad value in the padding; ``padding_mask`` (I, H, W) bool;
+            ``input_ids`` and ``attention_mask`` (E, L) int64, L the length of the
+            longest expression; and ``image_index`` (E,) int64, the image of each
+            expression.
 
         Raises:
-            ValueError: An image is not of the vision tower's canvas; names it.
+            ValueError: An image does not have the size of the canvas; names it.
         """
         for image, sample in zip(data['inputs'], data['data_samples'], strict=True):
             self._check_size(tuple(image.shape[-2:]), sample.get('img_path'))

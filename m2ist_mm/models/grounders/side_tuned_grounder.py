@@ -12,14 +12,14 @@ from ...structures import Features, TowerFeatures
 class SideTunedGrounder(BaseDetector):
     """Referring expression comprehension by side-tuning (M²IST, arXiv 2407.01131).
 
-    An image is encoded once and asked many times: :meth:`encode_image`,
+    To ask many expressions of one image, encode it once: :meth:`encode_image`,
     :meth:`encode_text`, :meth:`ground`.
 
     Args:
         backbone: Config of the two towers, see ``SideTuningBackbone``.
         bbox_head: Config of the head, see ``RECHead``; it is given the towers.
         neck: Config of the side networks, see ``SideNetwork``; it is given the towers.
-            ``None`` hands the towers' outputs on as they are.
+            ``None`` passes the towers' outputs to the head unchanged.
         data_preprocessor: Config of the preprocessor; it is given the towers' input
             contract and needs no arguments, see ``RECDataPreprocessor``.
     """
@@ -78,11 +78,11 @@ class SideTunedGrounder(BaseDetector):
         """Run towers and side networks.
 
         Args:
-            batch_inputs: What the preprocessor gives: ``images``, ``padding_mask``,
+            batch_inputs: Output of the preprocessor: ``images``, ``padding_mask``,
                 ``input_ids``, ``attention_mask`` and ``image_index``.
 
         Returns:
-            Tokens of both modalities, without what is padding in every image.
+            Tokens of both modalities, without those that are padding in every image.
         """
         vision, language = self.backbone(
             batch_inputs['images'],

@@ -21,8 +21,8 @@ class RECHead(TokenFusion):
         towers: See :class:`TokenFusion`.
         loss_bbox: Config of the L1 loss on relative ``cxcywh``.
         loss_iou: Config of the IoU loss on relative ``xyxy``.
-        loss_attention: Weight of the attention loss, see :meth:`loss_by_feat`; 0, the
-            paper's, is without.
+        loss_attention: Weight of the attention loss, see :meth:`loss_by_feat`; 0, as in
+            the paper, is none.
         kwargs: See :class:`TokenFusion`.
     """
 
@@ -82,22 +82,22 @@ class RECHead(TokenFusion):
     ) -> dict[str, Tensor]:
         """L1 (summed over the four numbers) and GIoU, each a mean over expressions.
 
-        Under DDP it is the mean over all ranks' expressions, which may be of different
-        number where they are grouped by image.
+        Under DDP it is the mean over the expressions of all ranks, whose numbers may
+        differ if they are grouped by image.
 
-        The attention loss is -log of the share of the REG token's attention that lies
-        on the tokens whose cells meet the ground-truth box (an attention mask trained
-        by the box's rectangle, as in AttnGrounder, ECCV Workshops 2020). It needs no
-        further parameter and nothing of it is left in the prediction. It gets a small
-        head going whose towers were not trained to hold boxes.
+        The attention loss is -log of the share of the REG token's attention on the
+        tokens whose cells overlap the ground-truth box (an attention mask supervised by
+        the box, as in AttnGrounder, ECCV Workshops 2020). It adds no parameter and does
+        not affect prediction. It helps a small head to start learning on towers that
+        were not trained to localise.
 
         Args:
             boxes: Boxes of :meth:`forward`, (E, 4).
             attention: Attention of :meth:`TokenFusion.fuse`, (E, 1, N); needed by the
                 attention loss.
-            batch_data_samples: Of the I images, with ``batch_input_shape`` and
-                ``gt_instances``: ``bboxes`` in canvas pixels, whose ``labels`` are the
-                indices of their expressions, one box per expression; together E.
+            batch_data_samples: Samples of the I images, with ``batch_input_shape`` and
+                ``gt_instances``: ``bboxes`` in canvas pixels and their ``labels``, the
+                indices of the expressions; one box per expression, E in total.
 
         Returns:
             ``loss_bbox``, ``loss_iou`` and, with ``loss_attention``, the loss of that
@@ -131,7 +131,7 @@ class RECHead(TokenFusion):
         return losses
 
     def _meets(self, boxes: Tensor) -> Tensor:
-        """Which tokens' cells meet each box (E, 4), ``xyxy`` in [0, 1]: (E, N)."""
+        """Which tokens' cells overlap each box (E, 4), ``xyxy`` in [0, 1]: (E, N)."""
         left, top, right, bottom = (edge[:, None] for edge in boxes.unbind(1))
         height, width = self.grid
         x = torch.linspace(0, 1, width + 1, device=boxes.device)
@@ -145,16 +145,16 @@ class RECHead(TokenFusion):
     ) -> InstanceList:
         """Turn relative boxes into boxes in pixels of the original images.
 
-        REC has one answer and the model defines no score for it, so none is given.
+        The model predicts one box per expression and no score.
 
         Args:
             boxes: Output of :meth:`forward`, (E, 4).
-            batch_data_samples: Of the I images, in the order of the expressions, with
-                ``placement``.
+            batch_data_samples: Samples of the I images, in the order of the
+                expressions, with ``placement``.
 
         Returns:
             For each image ``bboxes`` (k, 4) ``xyxy``, clipped to the image, and
-            ``labels`` (k,), the index of each one's expression.
+            ``labels`` (k,), the index of the expression of each box.
         """
         counts = [len(Expressions.of(sample)) for sample in batch_data_samples]
         results = []

@@ -14,7 +14,8 @@ from ..towers import Tower
 class TokenFusion(BaseModule):
     """Projections and V-L encoder with K target tokens (TransVG, arXiv 2104.08541 §3).
 
-    Tokens ``[targets; text; vision]`` pass a transformer encoder; the targets leave it.
+    Tokens ``[targets; text; vision]`` enter a transformer encoder, which returns the
+    target tokens.
 
     Args:
         towers: The towers by name, ``'vision'`` and ``'language'``; given by the
@@ -23,15 +24,15 @@ class TokenFusion(BaseModule):
         embed_dims: Width C of the V-L encoder.
         num_layers: Number of V-L encoder layers.
         num_heads: Number of attention heads.
-        feedforward_channels: Hidden width of their FFNs.
-        dropout: Their dropout probability.
+        feedforward_channels: Hidden width of the FFNs.
+        dropout: Dropout probability of the V-L encoder.
         recompute: Whether backward recomputes the V-L layers, to save memory.
         projection_norm: Whether a LayerNorm follows each projection (the paper: no).
-        position_in_values: Whether the position embedding is added to the tokens as
-            well (the paper: to queries and keys alone), its vision part starting as a
-            2-D sine encoding of the grid. For towers whose tokens do not carry their
-            absolute position: a target can decode only what the attention's values
-            hold.
+        position_in_values: Whether the position embedding is also added to the tokens
+            (the paper: to queries and keys alone). Its vision part is initialised with
+            a 2-D sine encoding of the grid. Needed for towers whose tokens do not
+            encode their absolute position, since a target can decode only what the
+            attention's values contain.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class TokenFusion(BaseModule):
         )
 
     def init_weights(self) -> None:
-        """Initialise the V-L encoder and, of ``position_in_values``, the positions."""
+        """Initialise the V-L encoder and, if in the values, the positions."""
         self.encoder.init_weights()
         if self.position_in_values:
             table = self.position_embedding.weight
@@ -85,20 +86,20 @@ class TokenFusion(BaseModule):
     def fuse(
         self, features: Features, with_attention: bool = False
     ) -> tuple[Tensor, Tensor | None]:
-        """Let the target tokens look at an image and an expression.
+        """Compute the target tokens of each expression and its image.
 
         Args:
-            features: Tokens of I images and E expressions; of an expression at most
-                ``max_tokens``, of an image those of the whole grid, or those at
+            features: Tokens of I images and E expressions: at most ``max_tokens`` per
+                expression; per image those of the whole grid, or those at
                 ``features.positions``.
             with_attention: Whether the attention is returned.
 
         Returns:
-            Target tokens (E, K, C) and, if asked for, their attention to the places of
-            the grid in the last layer, a mean over heads, (E, K, N).
+            Target tokens (E, K, C) and, if asked for, their attention to the positions
+            of the grid in the last layer, averaged over heads, (E, K, N).
 
         Raises:
-            ValueError: The number of tokens is not what the towers said.
+            ValueError: The number of tokens does not match the towers.
         """
         index, places = features.image_index, features.positions
         vision = self.vision_proj(features.vision.tokens)[index]

@@ -13,9 +13,9 @@ from .cpu_kernels import BitDropout, ReLUDropout, dropped_attention
 class VLEncoderLayer(BaseModule):
     """Post-norm encoder layer of DETR (arXiv 2005.12872) for a part of its queries.
 
-    mmdet's layer computes an output for every token and its attention maps are kept;
-    here the queries may be fewer than the tokens, the attention is fused, and of
-    the FFN's hidden activations one tensor is kept instead of three.
+    mmdet's layer computes an output for every token and saves its attention maps. Here
+    the queries may be fewer than the tokens, the attention is fused, and the FFN saves
+    one tensor of hidden activations instead of three.
 
     Args:
         embed_dims: Channels C of the tokens.
@@ -117,14 +117,14 @@ class VLEncoderLayer(BaseModule):
 class VLEncoder(BaseModule):
     """Stack of :class:`VLEncoderLayer`; the last computes the target tokens alone.
 
-    Nothing but the first K (target) tokens leaves the encoder, so this is exact.
+    Only the first K (target) tokens leave the encoder, so the result is the same.
 
     Args:
         num_layers: Number of layers.
         layer: Arguments of :class:`VLEncoderLayer`.
         num_targets: Number K of target tokens.
-        recompute: Whether backward computes a layer anew instead of keeping what is
-            inside it: one more forward for a fraction of the memory, same gradients.
+        recompute: Whether backward recomputes a layer instead of saving its
+            activations: one more forward, a fraction of the memory, same gradients.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class VLEncoder(BaseModule):
         self.layers = ModuleList(VLEncoderLayer(**layer) for _ in range(num_layers))
 
     def init_weights(self) -> None:
-        """Xavier-uniform matrices, as DETR and TransVG have them."""
+        """Initialise matrices Xavier-uniformly, as DETR and TransVG do."""
         for parameter in self.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)

@@ -32,7 +32,7 @@ class Ladder(BaseModule):
         dropout: Dropout probability in the ladder.
 
     Raises:
-        ValueError: The ladder's width is no whole multiple of its heads.
+        ValueError: The ladder's width is not a multiple of its heads.
     """
 
     def __init__(
@@ -105,9 +105,9 @@ class LadderSideNetwork(SideNetwork):
     """Ladder Side-Tuning (Sung et al. 2022, arXiv 2206.06522).
 
     A ladder beside each tower reads the tower's layers through the taps of kind
-    ``'layer'`` and adds its top to the tower's output, see :class:`Ladder`. No
-    gradient passes the towers. The paper starts the ladder from pruned weights of the
-    tower; here it starts random, and its top at zero.
+    ``'layer'`` and adds its output to the tower's, see :class:`Ladder`. No gradient
+    passes through the towers. The paper initialises the ladder with pruned weights of
+    the tower; here it starts random, with an output of zero.
 
     Args:
         towers: See :class:`SideNetwork`.
@@ -116,13 +116,13 @@ class LadderSideNetwork(SideNetwork):
             ``(N+1)·(C·c + c) + N·(1 + 4·c² + 9·c + 2·c·f + f) + c·C + C`` parameters.
         dropout: Dropout probability in the ladders.
         vision: Any of ``num_heads``, ``feedforward_channels`` and ``activation`` of the
-            vision ladder; those of the tower unless given. A tower that is no
-            transformer has none: give all.
-        language: The same of the language ladder.
+            vision ladder; those of the tower unless given. For a tower that is not a
+            transformer, give all.
+        language: The same for the language ladder.
 
     Raises:
-        ValueError: A ladder's width is no whole multiple of its heads, or a tower's
-            layers have no form that could be copied.
+        ValueError: A ladder's width is not a multiple of its heads, or a tower has no
+            transformer layers to copy the shape from.
     """
 
     def __init__(

@@ -18,9 +18,9 @@ EXPERTS = ('vea', 'lea', 'iea')
 class M3ISA(SideNetwork):
     """Mixture of multi-modal interactive side-adapters (arXiv 2407.01131 §3.3).
 
-    Beside each pair of tower layers stand a vision expert (VEA), a language expert
-    (LEA) and an interaction expert (IEA). The outputs of all pairs are summed and added
-    to the towers' outputs and, by default, input tokens (convolutional towers have
+    Each pair of tower layers has a vision expert (VEA), a language expert (LEA) and an
+    interaction expert (IEA). The outputs of all pairs are summed and added to the
+    towers' outputs and, by default, to their input tokens (convolutional towers have
     none).
 
     Args:
@@ -29,20 +29,20 @@ class M3ISA(SideNetwork):
         language_layers: Language layer of each pair.
         hidden_channels: Bottleneck width h.
         scale: Factor s of VEA and LEA.
-        experts: Which experts there are, of ``'vea'``, ``'lea'``, ``'iea'``.
-        taps: Which kind of tap each expert reads; experts that are not named keep the
+        experts: Which experts are used, of ``'vea'``, ``'lea'``, ``'iea'``.
+        taps: Kind of tap that each expert reads; experts that are not named keep the
             paper's choice: ``'attention'`` for the IEA, ``'ffn'`` for the others.
         share: Whether the IEA's matrix S is shared between the modalities.
         side_norm: ``None`` for the plain formulas; ``'tower'`` passes the language
             outputs through the tower's LayerNorms, as the reference code does.
-        init: ``'zero'``: every output starts at 0; ``'uniform'``: the reference code's
-            draw (Kaiming-uniform matrices, biases from U(0, 1)).
+        init: ``'zero'``: every output starts at 0; ``'uniform'``: as in the reference
+            code (Kaiming-uniform matrices, biases from U(0, 1)).
         add_inputs: Whether the towers' input tokens are added.
 
     Raises:
         ValueError: A choice is unknown, the layers are not paired, a tower has no such
-            layer, or ``side_norm='tower'`` is to start from zero: a LayerNorm at a zero
-            vector answers with its bias and has a gradient of about 1e6.
+            layer, or ``side_norm='tower'`` is combined with ``init='zero'``: at a zero
+            vector, a LayerNorm returns its bias and has a gradient of about 1e6.
     """
 
     def __init__(

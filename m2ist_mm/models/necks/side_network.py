@@ -1,4 +1,4 @@
-"""Networks beside the towers."""
+"""Base of the side networks."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +12,7 @@ from ..towers import Tower
 class SideNetwork(BaseModule):
     """Base of the networks that run beside frozen towers and read their taps.
 
-    Either side can run alone: an image is encoded once, its expressions later.
+    Each side can run alone: an image is encoded once, its expressions later.
 
     Attributes:
         vision: Method or module: features of the vision tower, with its taps, to the
@@ -22,8 +22,8 @@ class SideNetwork(BaseModule):
     Args:
         towers: The towers by name, ``'vision'`` and ``'language'``; given by the
             grounder. Widths, grids and layers follow from them.
-        needs: Name of the tower to kinds of tap to layer numbers: what the network
-            reads. The towers are told.
+        needs: Taps that the network reads: name of the tower to kinds of tap to layer
+            numbers. The towers then record them.
 
     Raises:
         ValueError: A tower has no such taps.

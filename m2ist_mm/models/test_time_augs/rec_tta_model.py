@@ -11,10 +11,10 @@ from mmengine.structures import InstanceData
 class RECTTAModel(BaseTTAModel):
     """Test-time augmentation of a grounder: the mean of the views' boxes.
 
-    mmdet's ``DetTTAModel`` pools the views' boxes and lets those of high score suppress
-    others. REC has one box per expression and no score, so every view counts alike. The
-    boxes of all views are in pixels of the original image, those of mirrored views
-    (``RECRandomFlip``, which swaps left and right in the expressions too) as well.
+    mmdet's ``DetTTAModel`` pools the views' boxes and suppresses boxes by score. REC
+    has one box per expression and no score, so all views have equal weight. The boxes
+    of all views are in pixels of the original image, including those of mirrored views
+    (``RECRandomFlip``, which also swaps left and right in the expressions).
 
     Args:
         kwargs: Arguments of MMEngine's ``BaseTTAModel``: ``module``, the grounder.

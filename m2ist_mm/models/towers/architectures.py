@@ -1,10 +1,10 @@
-"""Where each architecture is tapped and tuned: the one table of module names.
+"""Taps and sites of each architecture: the one table of module names.
 
 A *tap* is a module whose output a side network reads, a *site* one whose input or
-output a tuner changes, a *norm* the LayerNorm that follows a tap. Each kind has a name
-pattern with ``{i}`` in the place of the layer number; a list of patterns, of which the
-first that the tower has is taken (libraries rename their modules); or, in such a list,
-a list of the names of all layers.
+output a tuner changes, a *norm* the LayerNorm that follows a tap. Each kind is given by
+a name pattern with ``{i}`` in the place of the layer number, or by a list of patterns,
+of which the first that exists in the tower is used (libraries rename their modules). An
+entry of such a list may itself be a list with the names of all layers.
 """
 
 from dataclasses import dataclass, field
@@ -23,8 +23,8 @@ class Architecture:
         norms: The tower's LayerNorm behind the tap of that kind.
         mean: Pixel mean of pre-training, RGB in 0 to 255; ImageNet's unless given.
         std: Its standard deviation.
-        left_out: Modules that belong to what follows the tower; ``DetectorTower`` puts
-            an identity in their place.
+        left_out: Modules that belong to the head; ``DetectorTower`` replaces them by an
+            identity.
     """
 
     taps: dict[str, Pattern] = field(default_factory=dict)
@@ -110,8 +110,8 @@ def _stages(
 ) -> dict[str, dict[str, Pattern]]:
     """Taps and sites of a convolutional detector.
 
-    Its stages have no two sublayers: every kind of tap is the output of a whole stage,
-    in order of depth.
+    Its stages have no attention and FFN sublayers: every kind of tap is the output of a
+    whole stage, in order of depth.
     """
     return dict(taps=dict.fromkeys(('attention', 'ffn', 'layer'), [taps]), sites=sites)
 

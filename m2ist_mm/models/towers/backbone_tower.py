@@ -1,4 +1,4 @@
-"""An mmdet backbone as a vision tower, with nothing behind it."""
+"""An mmdet backbone alone as a vision tower."""
 
 from mmdet.registry import MODELS
 from torch import Tensor
@@ -10,12 +10,12 @@ from .padding import map_padding
 
 @MODELS.register_module()
 class BackboneTower(MapTower):
-    """mmdet backbone whose one output map is the tower's tokens.
+    """mmdet backbone whose one output map gives the tokens.
 
     Args:
         backbone: Config of an mmdet backbone with one output map (``out_indices``).
         weights: Checkpoint of an mmdet detector with this backbone, or of the tower,
-            by path or URL; what belongs to neck and head is left out. ``None`` leaves
+            by path or URL; weights of neck and head are left out. ``None`` leaves
             the tower random.
         kwargs: See :class:`MapTower`.
 

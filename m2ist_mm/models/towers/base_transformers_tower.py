@@ -1,4 +1,4 @@
-"""What the towers of the transformers library share: making and loading the model."""
+"""Base of the towers of the transformers library: builds and loads the model."""
 
 import inspect
 from pathlib import Path

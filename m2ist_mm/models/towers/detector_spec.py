@@ -1,4 +1,4 @@
-"""What a vision tower needs to know of an mmdet detector."""
+"""What a vision tower needs to know about an mmdet detector."""
 
 import difflib
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ class DetectorSpec:
         mean: Pixel mean in 0 to 255, in ``channel_order``.
         std: Its standard deviation.
         channel_order: ``'rgb'`` or ``'bgr'``.
-        pad_value: Of the padding, in pixel units; ``None`` is the mean.
+        pad_value: Value of the padding, in pixel units; ``None`` is the mean.
     """
 
     backbone: dict
@@ -94,7 +94,7 @@ def _read(name: str) -> Config:
 
 
 def _find_in_index(name: str) -> str:
-    """Path of the config that has a name, in the model index or of its file."""
+    """Find a config by its name in the model index or its file name."""
     configs = {path.stem: path for path in (_MIM / 'configs').rglob('*.py')}
     if name in configs:
         return str(configs[name])
@@ -127,7 +127,7 @@ def _without_pretraining(part: dict | list) -> dict | list:
 
 
 def _pad_value(config: Config | dict) -> tuple[float, ...] | None:
-    """What the test pipeline pads images with, in pixel units, if it does."""
+    """Pad value of the test pipeline in pixel units, if it pads."""
     loader = config.get('test_dataloader') or {}
     pipeline = (loader.get('dataset') or {}).get('pipeline')
     for step in _steps(pipeline or config.get('test_pipeline') or []):

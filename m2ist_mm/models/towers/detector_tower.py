@@ -22,9 +22,9 @@ _PARTS = ('backbone.', 'neck.')
 class DetectorTower(MapTower):
     """Backbone and neck of any mmdet detector, whose levels are joined to tokens.
 
-    Every chosen level is brought to one grid, finer ones by average pooling, coarser
-    ones bilinearly, and the levels' channels are joined. The input contract (mean,
-    standard deviation, channel order, padding) is the detector's.
+    Every chosen level is resampled to one grid, finer ones by average pooling,
+    coarser ones bilinearly, and the channels of the levels are joined. The input
+    contract (mean, standard deviation, channel order, padding) is the detector's.
 
     Args:
         detector: Config of the detector, see :meth:`DetectorSpec.of`.
@@ -36,9 +36,10 @@ class DetectorTower(MapTower):
             level that comes from a map of the backbone (FPN's P6 and P7 are coarser).
         join: ``'concat'`` of all channels, or ``'sum'`` of levels that are equally
             wide.
-        left_out: Modules that an identity stands for; ``None`` is what the table says:
-            of YOLOX the last 1×1 convolutions of mmdet's neck, which are the head's in
-            YOLOX itself and would make 192 of YOLOX-nano's 448 channels.
+        left_out: Names of modules that are replaced by an identity; ``None`` takes them
+            from :data:`ARCHITECTURES`: for YOLOX the last 1×1 convolutions of mmdet's
+            neck, which belong to the head in YOLOX itself and would reduce
+            YOLOX-nano's 448 channels to 192.
         kwargs: See :class:`MapTower`.
 
     Raises:
@@ -89,7 +90,7 @@ class DetectorTower(MapTower):
         return {n: v for n, v in own.items() if not n.startswith(prefixes)}
 
     def _measure(self, levels: Sequence[int] | None, stride: int | None) -> None:
-        """Learn widths and strides, and check that all fits."""
+        """Measure widths and strides, and check that they fit the canvas."""
         maps = self.probe(lambda images: self.neck(self.backbone(images)))
         self.levels = tuple(range(len(maps)) if levels is None else levels)
         if not self.levels or not set(self.levels) <= set(range(len(maps))):
@@ -122,7 +123,7 @@ class DetectorTower(MapTower):
             self._freeze_unused()
 
     def _freeze_unused(self) -> None:
-        """Freeze what has no part in the tokens: it would never get a gradient."""
+        """Freeze weights that do not affect the tokens: they would get no gradient."""
         training = self.training
         self.eval()
         parameters = [p for p in self.parameters() if p.requires_grad]
@@ -179,7 +180,7 @@ class DetectorTower(MapTower):
 
 
 def _resample(level: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Bring a map to a grid: average a finer one, interpolate a coarser one."""
+    """Resample a map to a grid: average a finer one, interpolate a coarser one."""
     if tuple(level.shape[-2:]) == grid:
         return level
     if level.shape[-2] > grid[0]:

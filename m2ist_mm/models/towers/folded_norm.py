@@ -8,19 +8,20 @@ from torch import Tensor, nn
 def fold_frozen_norms(module: nn.Module) -> None:
     """Let convolutions compute the frozen BatchNorm that follows them, in place.
 
-    ``BN(W x) = (s W) x + (b - s m)`` with ``s = γ / √(v + ε)``: the same but for
-    rounding, without the norm's pass over the map and, in tuned towers, its copy of it.
-    Weights keep their names and values, and are scaled anew at every forward, so that
-    they can be loaded and tuned as ever. (mmengine's ``efficient_conv_bn_eval`` runs a
-    traced ``forward``, in which hooks on the stages, that is taps, do not fire.)
+    ``BN(W x) = (s W) x + (b - s m)`` with ``s = γ / √(v + ε)``: identical up to
+    floating-point rounding, without the norm's pass over the map and, in tuned towers,
+    its copy of it. Weights keep their names and values and are scaled in every forward,
+    so that they can be loaded and tuned as usual. (mmengine's
+    ``efficient_conv_bn_eval`` runs a traced ``forward``, in which hooks on the stages,
+    that is taps, do not fire.)
 
     Args:
-        module: A module, or a module of modules, whose children follow each other as
-            they are listed, as those of mmdet's ResNets do.
+        module: A module, possibly nested, whose children run in the order in which they
+            are registered, as in mmdet's ResNets.
 
     Raises:
-        ValueError: A BatchNorm's parameters are tuned. That it computes statistics of
-            the batch is found out when it runs.
+        ValueError: A BatchNorm's parameters are tuned. If it computes statistics of the
+            batch, the forward raises.
     """
     for parent in module.modules():
         for (_, conv), (name, norm) in pairwise(parent.named_children()):

@@ -1,4 +1,4 @@
-"""A pre-trained module that stays frozen while something beside or inside is tuned."""
+"""A pre-trained module, frozen while modules beside or inside it are tuned."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -22,18 +22,18 @@ class FrozenPart(BaseModule):
     """Base of pre-trained modules that side networks tap and tuners tune.
 
     Frozen (:meth:`freeze`), it stays in evaluation mode, gets no gradient, saves
-    nothing for backward, and gives bit for bit what the bare module gives. Its
-    pre-trained weights are left out of checkpoints, which name them instead
-    (:meth:`identity`). BatchNorm is in evaluation mode whatever is tuned.
+    nothing for backward, and its output is bit-identical to that of the bare module.
+    Checkpoints leave out its pre-trained weights and name them instead
+    (:meth:`identity`). BatchNorm is in evaluation mode with every tuning method.
 
-    A subclass computes in :meth:`forward`; who wants its taps calls :meth:`encode`.
+    A subclass implements :meth:`forward`; callers that want taps call :meth:`encode`.
 
     Args:
-        weights: Name of the pre-trained weights; ``None`` where they are random. Random
-            weights cannot be had again, so checkpoints keep them.
+        weights: Name of the pre-trained weights; ``None`` if they are random. Random
+            weights cannot be loaded again, so checkpoints contain them.
         taps: Kind of tap to module names, for an architecture that is not in
-            :data:`ARCHITECTURES`, or instead of what stands there.
-        sites: The same for the places where a tuner works.
+            :data:`ARCHITECTURES`, or to override its row.
+        sites: The same for the modules that a tuner changes.
         norms: The same for the LayerNorms behind taps.
     """
 
@@ -62,7 +62,7 @@ class FrozenPart(BaseModule):
 
     @property
     def known(self) -> Architecture:
-        """What the table says of this architecture; empty if nothing."""
+        """Row of this architecture in the table; empty if there is none."""
         return ARCHITECTURES.get(self.architecture, Architecture())
 
     def find(
@@ -73,10 +73,10 @@ class FrozenPart(BaseModule):
         Args:
             table: ``'taps'``, ``'sites'`` or ``'norms'``.
             kind: Kind of tap, site or norm.
-            layers: Numbers of the layers, from 0; ``None`` is all that there are.
+            layers: Numbers of the layers, from 0; ``None`` is all.
 
         Raises:
-            ValueError: There is no such kind or module; says which there are.
+            ValueError: There is no such kind or module; lists those that exist.
         """
         patterns = getattr(self.known, table) | self._patterns[table]
         if kind not in patterns:
@@ -94,10 +94,10 @@ class FrozenPart(BaseModule):
         return {id(v): name for name, v in self.state_dict(keep_vars=True).items()}
 
     def add_tuner(self, name: str, tuner: nn.Module, own: dict[int, str]) -> None:
-        """Let a tuner, which may have changed modules in here, take part.
+        """Attach a tuner, which may have changed modules of this part.
 
         Args:
-            name: What the tuner calls this part.
+            name: Name by which the tuner knows this part.
             tuner: A ``BaseTuner``.
             own: :meth:`own_tensors` before the tuner was built.
         """
@@ -117,7 +117,7 @@ class FrozenPart(BaseModule):
         """Freeze the own weights.
 
         Args:
-            tuned: Whether the weight of a name is tuned all the same.
+            tuned: Tells by its name whether a weight is tuned nevertheless.
         """
         self.frozen = True
         if self._own_names is None:
@@ -131,7 +131,7 @@ class FrozenPart(BaseModule):
 
     @property
     def builds_graph(self) -> bool:
-        """Whether gradients pass: the part is tuned, or something inside it is."""
+        """Whether gradients pass through: the part is tuned, or a module inside it."""
         return not self.frozen or self._tuner is not None
 
     def train(self, mode: bool = True) -> 'FrozenPart':
@@ -148,12 +148,12 @@ class FrozenPart(BaseModule):
             self.init_random_weights()
 
     def init_random_weights(self) -> None:
-        """Draw all weights as the architecture's authors do; nothing by default."""
+        """Initialise as the architecture's authors do; nothing by default."""
 
     # -- what checkpoints need to know -------------------------------------
 
     def frozen_state_keys(self) -> set[str]:
-        """Names in ``state_dict()`` that a checkpoint need not hold.
+        """Names in ``state_dict()`` that checkpoints leave out.
 
         They are the frozen weights of a pre-trained part.
         """
@@ -165,7 +165,7 @@ class FrozenPart(BaseModule):
         return {old: new for new, old in names if new != old}
 
     def identity(self) -> dict[str, str] | None:
-        """Name and sha256 of the weights that checkpoints leave out, if they do.
+        """Name and sha256 of the weights that checkpoints leave out, if any.
 
         Hashed once, as frozen weights do not change.
         """
@@ -192,7 +192,7 @@ class FrozenPart(BaseModule):
             wanted: Kind of tap to layer numbers; replaces an earlier choice.
 
         Raises:
-            ValueError: There is no such tap; says which there are.
+            ValueError: There is no such tap; lists those that exist.
         """
         for kind, layers in wanted.items():
             self.find('taps', kind, layers)
@@ -204,15 +204,15 @@ class FrozenPart(BaseModule):
         return self._wanted
 
     def encode(self, *inputs: Tensor, call: Callable | None = None) -> Any:
-        """Run :meth:`forward`, without graph where frozen, with the tuner and the taps.
+        """Run :meth:`forward` with tuner and taps, without graph if frozen.
 
         Args:
-            inputs: Those of ``forward``.
-            call: What runs the part: itself unless given, or a wrapper around it, as
+            inputs: Arguments of ``forward``.
+            call: Callable that runs the part: itself unless given, or a wrapper such as
                 FSDP's, which gathers its shards when it is called.
 
         Returns:
-            What :meth:`with_taps` makes of the output.
+            The output with taps, see :meth:`with_taps`.
         """
         name, tuner = self._tuner or ('', None)
         if tuner is not None:
@@ -235,12 +235,12 @@ class FrozenPart(BaseModule):
         return output if tuner is None else tuner.finish(name, output)
 
     def with_taps(self, output: Any, taps: dict[str, list[Tensor]]) -> Any:
-        """Add what was recorded to the output of :meth:`forward`.
+        """Add recorded taps to the output of :meth:`forward`.
 
         Args:
             output: The output.
-            taps: Kind of tap to the output of each tapped module, in the order of its
-                layers; of a module that returns a tuple its first element.
+            taps: Kind of tap to the outputs of the tapped modules, in the order of the
+                layers; the first element if a module returns a tuple.
         """
         raise NotImplementedError
 

@@ -19,8 +19,8 @@ class MapTower(VisionTower):
     Args:
         weights: Name of the weights, see :func:`load_pretrained_state`; ``None`` leaves
             the tower random.
-        channels_last: Whether the convolutions' weights, and so the maps, have the
-            channels last in memory. Identical up to floating-point rounding.
+        channels_last: Whether the convolutions use the channels-last memory format.
+            Identical up to floating-point rounding.
         kwargs: See :class:`VisionTower`.
     """
 
@@ -36,7 +36,7 @@ class MapTower(VisionTower):
         """Load the weights; called by a subclass when all modules are built.
 
         Args:
-            remedy: Where weights come from, for the error where they are missing.
+            remedy: Where to get weights, for the error message if they are missing.
             convert: Maps the names in the file to the tower's.
 
         Raises:

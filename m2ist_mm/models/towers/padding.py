@@ -6,16 +6,16 @@ from torch import Tensor
 
 
 def map_padding(padding_mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """Read a padding mask off at the positions of a feature map, as DETR does.
+    """Sample a padding mask at the positions of a feature map, as DETR does.
 
     Args:
         padding_mask: (B, H, W) bool, true = padding.
         size: Height h and width w of the map.
 
     Returns:
-        (B, h, w) bool, true = padding: the mask at the nearest pixel; of an image
-        thinner than the stride, which may lie between the pixels that are taken, every
-        position that it touches is none (attention over padding alone would be NaN).
+        (B, h, w) bool, true = padding: the mask at the nearest pixel. An image thinner
+        than the stride may lie between these pixels; then every position that it
+        touches counts as image, since attention over padding alone would be NaN.
     """
     padding = padding_mask[:, None].float()
     mask = F.interpolate(padding, size=size).bool()

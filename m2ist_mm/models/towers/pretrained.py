@@ -69,8 +69,8 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
         name: As of :func:`resolve_pretrained`.
 
     Raises:
-        FileNotFoundError: It is neither on this machine nor can be fetched.
-        ValueError: It has no fast form, which alone says what is cut off.
+        FileNotFoundError: It is not on this machine and cannot be fetched.
+        ValueError: It has no fast form, which alone reports truncation.
     """
     try:
         folder, revision = split_revision(resolve_pretrained(name))

@@ -1,4 +1,4 @@
-"""Reading pre-trained weights from where users have them."""
+"""Reading pre-trained weights from files, URLs, folders and the model hub."""
 
 import re
 import socket

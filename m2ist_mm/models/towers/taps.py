@@ -18,9 +18,9 @@ def resolve_modules(
         part: The module to look in.
         pattern: Dotted module name with ``{i}`` in the place of the layer number, for
             instance ``'encoder.layers.{i}.ffn.layers'``; or a list of such names, of
-            which the first that is there is taken. In a list, a list of names names
-            the module of each layer. A name without ``{i}`` is one module.
-        layers: The layer numbers, from 0; ``None`` is all that there are.
+            which the first that exists is used. An entry may itself be a list with the
+            module name of each layer. A name without ``{i}`` is one module.
+        layers: The layer numbers, from 0; ``None`` is all.
 
     Raises:
         ValueError: A name is not in the module; the message lists the names there are.
@@ -51,7 +51,7 @@ def resolve_modules(
 
 
 def _layer_names(pattern: str | Sequence[str]) -> tuple[Callable[[int], str], int]:
-    """How the module of a layer is called, and how many layers there are at most."""
+    """Function from layer number to module name, and the maximum number of layers."""
     if not isinstance(pattern, str):
         names = list(pattern)
         return lambda i: names[i] if 0 <= i < len(names) else f'layer {i}', len(names)
@@ -64,10 +64,10 @@ def _layer_names(pattern: str | Sequence[str]) -> tuple[Callable[[int], str], in
 def record_taps(
     modules: dict[str, list[nn.Module]],
 ) -> Iterator[dict[str, list[Tensor]]]:
-    """Record the outputs of modules during one forward of what they belong to.
+    """Record the outputs of modules during one forward of their parent.
 
-    The hooks live only as long as the context, so that a copied or exported module is
-    the bare one.
+    The hooks exist only inside the context, so that a copied or exported module is the
+    bare one.
 
     Args:
         modules: Kind of tap to the modules.

@@ -15,9 +15,9 @@ class Tower(FrozenPart):
     Attributes:
         modality: ``'vision'`` or ``'language'``.
         embed_dims: Width C of the output tokens.
-        input_spec: What the tower takes, see :class:`InputSpec`.
-        cache: Answers for :meth:`run` where it knows the inputs: called with
-            :meth:`run` and the inputs, it returns what ``run`` would. ``None``: none.
+        input_spec: Input contract of the tower.
+        cache: Called with :meth:`run` and its inputs, returns the output of ``run``,
+            from memory or disk where it can. ``None`` is no cache.
     """
 
     modality: str
@@ -28,11 +28,11 @@ class Tower(FrozenPart):
     def encode(
         self, x: Tensor, mask: Tensor, call: Callable | None = None
     ) -> TowerFeatures:
-        """Encode inputs, with the taps that were asked for; see :meth:`FrozenPart.tap`.
+        """Encode inputs, with the taps chosen by :meth:`FrozenPart.tap`.
 
         Args:
-            x: Those of ``forward``.
-            mask: Likewise.
+            x: First argument of ``forward``.
+            mask: Second argument of ``forward``.
             call: See :meth:`FrozenPart.encode`.
         """
         run = partial(self.run, call=call)
@@ -43,7 +43,7 @@ class Tower(FrozenPart):
     def run(
         self, x: Tensor, mask: Tensor, call: Callable | None = None
     ) -> TowerFeatures:
-        """Encode inputs, whatever a cache has; see :meth:`encode`."""
+        """Encode inputs without asking the cache; see :meth:`encode`."""
         return super().encode(x, mask, call=call)
 
     def with_taps(
@@ -57,7 +57,7 @@ class Tower(FrozenPart):
         return output.replace(taps=aligned)
 
     def align_tap(self, kind: str, tap: Tensor, output: TowerFeatures) -> Tensor:
-        """Give a tap the form that :class:`TowerFeatures` says.
+        """Bring a tap into the form of :class:`TowerFeatures`.
 
         Raises:
             ValueError: The tap has another number of tokens than the tower.
@@ -72,7 +72,7 @@ class Tower(FrozenPart):
         return tap
 
     def layer_spec(self) -> dict:
-        """Form of the tower's transformer layers, for a narrow copy beside it.
+        """Shape of the tower's transformer layers, for a narrow copy beside it.
 
         Returns:
             ``num_layers``, ``num_heads``, ``feedforward_channels`` and ``activation``
@@ -91,5 +91,5 @@ class Tower(FrozenPart):
         return [self.embed_dims] * len(layers)
 
     def site_channels(self, kind: str) -> list[int]:
-        """Width of what each site of a kind gives."""
+        """Width of the output of each site of a kind."""
         return [self.embed_dims] * len(self.find('sites', kind))

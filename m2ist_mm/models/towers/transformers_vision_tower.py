@@ -17,13 +17,13 @@ class TransformersVisionTower(BaseTransformersTower, VisionTower):
 
     ``arch.model_type`` is ``'dinov2'``, ``'dinov2_with_registers'``, ``'vit'``,
     ``'clip_vision_model'`` or ``'siglip_vision_model'``. The class token and register
-    tokens are dropped from what leaves the tower; inside they are as they were in
-    pre-training. The position embedding is interpolated to the input size.
+    tokens take part inside the tower, as in pre-training, and are dropped from its
+    output. The position embedding is interpolated to the input size.
 
-    Padding is zero (the mean colour) and goes through the tower like any image: these
-    models were trained without a mask, most of them take none, and without one the
-    tower gives bit for bit what the bare model gives on the padded image. From the
-    V-L encoder on, the padding's tokens are masked.
+    Padding is zero (the mean colour) and passes through the tower like any pixel: these
+    models were trained without a mask and most of them take none. The output is
+    bit-identical to the bare model's on the padded image. From the V-L encoder on, the
+    tokens of padding are masked.
 
     Args:
         kwargs: See :class:`BaseTransformersTower` and :class:`VisionTower`.
@@ -51,8 +51,8 @@ class TransformersVisionTower(BaseTransformersTower, VisionTower):
 
         Returns:
             Tokens (B, N, C) of the N = H/p · W/p patches, row by row, without taps.
-            A patch is padding if no pixel of it is image. ``inputs`` are the patches'
-            embeddings with their positions.
+            A patch is padding if it shows no pixel of the image. ``inputs`` are the
+            patch embeddings with their positions.
         """
         patch = self.stride
         # those without the argument always interpolate

@@ -16,9 +16,9 @@ class VisionTower(Tower):
 
     Args:
         size: Canvas (h, w) in pixels.
-        chunk: How many images the frozen tower encodes at a time; the fewer, the less
-            memory it needs while it runs; nothing else changes. ``None`` is all of a
-            batch, as where gradients pass the tower.
+        chunk: Number of images that the frozen tower encodes at a time; fewer need less
+            memory. Identical up to floating-point rounding. ``None`` is the whole
+            batch; so it is where gradients pass through the tower.
         compile: Arguments of ``torch.compile``, which compiles the frozen tower when it
             first runs: ``dict()``, ``dict(mode='max-autotune')``. ``None``: not
             compiled. Identical up to floating-point rounding.
@@ -47,7 +47,7 @@ class VisionTower(Tower):
 
     @property
     def input_spec(self) -> InputSpec:
-        """Canvas and pixel statistics; a subclass that knows others gives them."""
+        """Canvas and pixel statistics; a subclass may have others."""
         return InputSpec(
             size=self.size,
             mean=self.known.mean,
@@ -62,7 +62,7 @@ class VisionTower(Tower):
         return -(-height // self.stride), -(-width // self.stride)
 
     def freeze(self, tuned: Callable[[str], bool] = lambda name: False) -> None:
-        """Freeze, and compile if it is to be; see :meth:`FrozenPart.freeze`."""
+        """Freeze, and compile if asked to; see :meth:`FrozenPart.freeze`."""
         super().freeze(tuned)
         if self._compile is not None:
             # in place: names in state_dict stay, and copies are not compiled
@@ -90,12 +90,12 @@ class VisionTower(Tower):
         return tap.flatten(2).transpose(1, 2)
 
     def tap_channels(self, kind: str, layers: Sequence[int]) -> list[int]:
-        """Width of the tap of each layer, read off a run on a small black image."""
+        """Width of the tap of each layer, measured on a small black image."""
         output, taps = self._outputs_of(self.find('taps', kind, layers))
         return _channels([self.align_tap(kind, tap, output) for tap in taps])
 
     def site_channels(self, kind: str) -> list[int]:
-        """Width of what each site of a kind gives, read off the same way."""
+        """Width of the output of each site, measured on a small black image."""
         return _channels(self._outputs_of(self.find('sites', kind))[1])
 
     @torch.no_grad()

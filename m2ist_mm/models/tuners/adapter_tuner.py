@@ -14,8 +14,8 @@ class AdapterTuner(InsertingTuner):
 
     In every layer of both towers, ``y + W_up ReLU(W_down y)`` replaces the output y of
     the attention sublayer and that of the FFN sublayer, before their residual sums. The
-    paper leaves the non-linearity open; the towers' LayerNorms, which it tunes too,
-    stay frozen here as with every method.
+    paper leaves the non-linearity open. The towers' LayerNorms, which it also tunes,
+    stay frozen here, as with every method.
 
     Args:
         hidden_channels: Bottleneck width h; ``4·C·h + 2·h + 2·C`` parameters per layer.

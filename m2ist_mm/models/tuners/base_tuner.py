@@ -1,4 +1,4 @@
-"""What all methods that tune something inside frozen towers have in common."""
+"""Base of the methods that train weights inside frozen towers."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -11,9 +11,9 @@ from ..towers import FrozenPart
 
 
 class BaseTuner(BaseModule):
-    """Tunes something inside the two frozen towers of a ``SideTuningBackbone``.
+    """Trains weights inside the two frozen towers of a ``SideTuningBackbone``.
 
-    A tuner finds the places in a tower by its sites, see :data:`ARCHITECTURES`. The
+    A tuner finds the modules of a tower by their sites, see :data:`ARCHITECTURES`. The
     kinds are
 
     - ``attention``: its output is that of the attention sublayer, before the residual
@@ -23,17 +23,17 @@ class BaseTuner(BaseModule):
     - ``query``, ``value``: the projections of the attention, see ``LoRATuner``;
     - ``embedding``: the table of the language tower's input embeddings.
 
-    The tower's own weights stay frozen, but for those that :meth:`tunes` names, and the
+    The towers' own weights stay frozen, except those that :meth:`tunes` names, and the
     towers stay in evaluation mode: their dropout is off in training too, so that the
-    frozen part computes the same function with every method. Only what the tuner adds
-    is in training mode.
+    frozen part computes the same function with every method. Only the modules that the
+    tuner adds are in training mode.
 
     Args:
         towers: The towers by name, ``'vision'`` and ``'language'``; given by the
             backbone.
 
     Raises:
-        ValueError: A tower has not a site that the method needs.
+        ValueError: A tower lacks a site that the method needs.
     """
 
     needs: dict[str, Sequence[str]] = {}  # name of the tower to kinds of site
@@ -53,12 +53,12 @@ class BaseTuner(BaseModule):
         return inputs
 
     def inserted(self, name: str, tower: FrozenPart) -> AbstractContextManager:
-        """Context of one forward of the tower ``name``, with what the tuner adds.
+        """Context of one forward of the tower ``name``, with the added modules.
 
-        Hooks live only inside it, so that a copied or exported tower is the bare tower.
+        Hooks exist only inside it, so a copied or exported tower is the bare tower.
         """
         return nullcontext()
 
     def finish(self, name: str, features: TowerFeatures) -> TowerFeatures:
-        """Change what the tower ``name`` gives."""
+        """Change the output of the tower ``name``."""
         return features

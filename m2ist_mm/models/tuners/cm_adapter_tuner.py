@@ -12,15 +12,15 @@ from .inserting_tuner import InsertingTuner, Insertion
 class CMAdapterTuner(InsertingTuner):
     """Cross-Modal Adapter (Jiang et al. 2022, arXiv 2211.09623).
 
-    Adapters stand in series after the attention and the FFN sublayer, as Houlsby's.
-    Those of a pair of layers, one in each tower, have down projections of their own and
-    one up matrix S in common: for modality m, ``concat[U^m z, S z]`` with
+    Adapters are in series after the attention and the FFN sublayer (Houlsby et al.).
+    Those of a pair of layers, one in each tower, have their own down projections and
+    share one up matrix S: for modality m, ``concat[U^m z, S z]`` with
     ``z = ReLU(D^m y)``. The paper shares between towers of equal width and depth; here
-    S has the width of the narrower tower, U^m gives the wider one's other channels, and
-    pair i is the i-th layer of either tower, as far as the shallower one goes.
+    S has the width of the narrower tower, U^m computes the other channels of the wider
+    one, and pair i is the i-th layer of each tower, up to the depth of the shallower.
 
     Args:
-        hidden_channels: Bottleneck width h. Parameters a pair, with C_s and C_w the
+        hidden_channels: Bottleneck width h. Parameters per pair, with C_s and C_w the
             narrower and the wider tower's width:
             ``2 · ((C_s + C_w)·h + 2·h + C_w·h + C_w)``.
     """

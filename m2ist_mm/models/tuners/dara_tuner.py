@@ -12,12 +12,12 @@ from .inserting_tuner import InsertingTuner, Insertion
 class DARATuner(InsertingTuner):
     """DARA (Liu et al. 2024, arXiv 2405.06217).
 
-    Domain-aware adapters stand in series on the attention output a:
-    ``a + s · W_up ReLU(W_down LN(a))``. Relation-aware adapters stand beside the FFN:
-    own down projections, and an up projection in common, of the narrower tower's width;
-    the wider tower's other channels come from an up projection of its own. Pair i is
-    the i-th layer of either tower, as far as the shallower one goes: the first six
-    layers of BERT beside the six of DETR's encoder.
+    Domain-aware adapters are in series on the attention output a:
+    ``a + s · W_up ReLU(W_down LN(a))``. Relation-aware adapters are parallel to
+    the FFN: each has its own down projection, and both share an up projection of the
+    narrower tower's width; the other channels of the wider tower come from its own up
+    projection. Pair i is the i-th layer of each tower, up to the depth of the shallower
+    one: the first six layers of BERT and the six of DETR's encoder.
 
     The widths are the reference code's. The paper reports 2.13 % of the towers; on R-50
     and BERT-base these widths are 1.13 %, and ``domain_channels=128`` is 2.11 %.
@@ -25,7 +25,7 @@ class DARATuner(InsertingTuner):
     Args:
         domain_channels: Bottleneck width d of the domain-aware adapters.
         relation_channels: Bottleneck width r of the relation-aware adapters.
-        scale: Factor s of the domain-aware adapters. Parameters a pair, with C_w the
+        scale: Factor s of the domain-aware adapters. Parameters per pair, with C_w the
             wider tower's width: ``2·(C_v + C_l)·d + 2·d + 3·(C_v + C_l)``, and
             ``(C_v + C_l)·r + 2·r + C_w·r + C_w``.
     """

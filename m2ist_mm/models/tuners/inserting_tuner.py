@@ -17,10 +17,10 @@ class Insertion(NamedTuple):
     Attributes:
         layer: Number of the layer, from 0.
         sublayer: Whose output is changed, ``'attention'`` or ``'ffn'``.
-        adapter: Maps x (B, N, C) to what is added. Where the sublayer gives a map
-            (B, C, h, w), it works on its positions, as 1×1 convolutions do.
-        parallel: Whether x is the FFN sublayer's input (the adapter stands beside the
-            sublayer); else it is the output (in series, with a residual).
+        adapter: Maps x (B, N, C) to what is added. On a sublayer's map (B, C, h, w) it
+            works per position, as 1×1 convolutions do.
+        parallel: Whether x is the input of the FFN sublayer (adapter in parallel) or
+            the output (in series, with a residual).
     """
 
     layer: int
@@ -30,9 +30,9 @@ class Insertion(NamedTuple):
 
 
 class InsertingTuner(BaseTuner):
-    """Base of the tuners that put adapters on the outputs of sublayers.
+    """Base of the tuners that add adapters to the outputs of sublayers.
 
-    Every adapter starts at zero, so the first forward is that of the frozen towers.
+    Every adapter starts at zero, so the first forward equals that of the frozen towers.
     """
 
     def paired_widths(
@@ -40,17 +40,17 @@ class InsertingTuner(BaseTuner):
     ) -> list[tuple[int, int]]:
         """Widths of one kind of site in pairs of layers, vision and language.
 
-        Pair i is the i-th layer of either tower, as far as the shallower one goes.
+        Pair i is the i-th layer of each tower, up to the depth of the shallower one.
         """
         widths = [towers[name].site_channels(kind) for name in ('vision', 'language')]
         return list(zip(*widths, strict=False))
 
     def init_weights(self) -> None:
-        """Draw the adapters anew; their outputs are zero."""
+        """Initialise the adapters; their outputs are zero."""
         init_adapters(self)
 
     def insertions(self, name: str) -> list[Insertion]:
-        """The adapters of the tower ``name``; of one place, in their order."""
+        """The adapters of the tower ``name``; those of one sublayer in order."""
         raise NotImplementedError
 
     @contextmanager

@@ -18,19 +18,19 @@ class LoRATuner(BaseTuner):
     """LoRA (Hu et al. 2022, arXiv 2106.09685), by the library peft.
 
     ``W + alpha/r · B A`` replaces the matrices W of the targets in every layer of both
-    towers; B starts at zero. A target is a kind of site of the backbone, of any name.
-    It names a layer that peft knows (``nn.Linear``, ``nn.Conv2d``, ``nn.Embedding``),
+    towers; B starts at zero. A target is a kind of site of the towers, of any name. It
+    names a layer that peft knows (``nn.Linear``, ``nn.Conv2d``, ``nn.Embedding``),
     which peft replaces by its own, or an ``nn.MultiheadAttention``, which packs query,
-    key and value into one matrix: then the target's name says which part is meant.
-    Those are updated by :class:`PackedUpdate` and not by peft, which would update all
-    three and the output projection, and whose merging before and unmerging after each
-    forward changes the frozen weights by rounding.
+    key and value into one matrix; then the name of the target says which part is meant.
+    The latter is updated by :class:`PackedUpdate`: peft would update all three parts
+    and the output projection, and would change the frozen weights by rounding when it
+    merges before and unmerges after each forward.
 
     The updates' names in ``state_dict()`` are those of the towers' modules with
     ``lora_A`` and ``lora_B``.
 
     Args:
-        rank: Rank r of the updates; ``2·C·r`` parameters a square matrix.
+        rank: Rank r of the updates; ``2·C·r`` parameters per square matrix.
         alpha: LoRA's alpha; the factor of an update is alpha/r.
         targets: Kinds of site whose matrices are updated.
 
@@ -87,7 +87,7 @@ class LoRATuner(BaseTuner):
             self._layers += _inject(tower, layers, rank, alpha)
 
     def init_weights(self) -> None:
-        """Draw the updates anew; they start at zero."""
+        """Initialise the updates; they start at zero."""
         for layer in self._layers:
             for adapter in layer.active_adapters:
                 layer.reset_lora_parameters(adapter, init_lora_weights=True)

@@ -15,9 +15,9 @@ class MRSAdapterTuner(InsertingTuner):
 
     One adapter per layer, in series after the FFN sublayer: down projection, inner
     layer shared with the paired layer of the other tower, up projection, and a gate
-    that weighs the layer's contribution, see :class:`GatedSharedAdapter`. Made for the
-    two alike towers of CLIP; here pair i is the i-th layer of either tower, as far as
-    the shallower one goes, and the gate is one learned number per layer and tower.
+    that weighs the layer's contribution, see :class:`GatedSharedAdapter`. It was
+    designed for the two towers of CLIP; here pair i is the i-th layer of each tower, up
+    to the depth of the shallower one, and the gate is one number per layer and tower.
 
     Args:
         hidden_channels: Bottleneck width h;
@@ -35,7 +35,7 @@ class MRSAdapterTuner(InsertingTuner):
         self.init_weights()
 
     def init_weights(self) -> None:
-        """Draw the adapters anew; their outputs are zero and their gates at half."""
+        """Initialise the adapters; their outputs are zero and their gates 0.5."""
         super().init_weights()
         for pair in self.pairs:
             nn.init.zeros_(pair.vision_gate)

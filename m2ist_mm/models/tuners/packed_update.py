@@ -14,8 +14,8 @@ class PackedUpdate(BaseModule):
     """Adds low-rank updates to parts of ``nn.MultiheadAttention.in_proj_weight``.
 
     That matrix stacks the projections of query, key and value. Registered as its
-    parametrization (``torch.nn.utils.parametrize``), this gives exactly what LoRA gives
-    on three separate layers: ``W + s·B·A`` for the parts that are named.
+    parametrization (``torch.nn.utils.parametrize``), this is LoRA on three separate
+    layers: ``W + s·B·A`` for the parts that are named.
 
     Args:
         channels: Width C of the tower; the matrix is (3·C, C).
@@ -38,7 +38,7 @@ class PackedUpdate(BaseModule):
         self.init_weights()
 
     def init_weights(self) -> None:
-        """Draw A as peft does, and set B to zero: the update starts at zero."""
+        """Initialise A as peft does and B with zero: the update starts at zero."""
         for part in self.lora_A:
             nn.init.kaiming_uniform_(self.lora_A[part], a=math.sqrt(5))
             nn.init.zeros_(self.lora_B[part])

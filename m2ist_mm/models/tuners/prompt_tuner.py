@@ -1,4 +1,4 @@
-"""Learned tokens in front of the language tower's input."""
+"""Learned tokens before the language tower's input."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +16,10 @@ from .base_tuner import BaseTuner
 class PromptTuner(BaseTuner):
     """Prompt tuning of the language tower (Lester et al. 2021, arXiv 2104.08691).
 
-    Learned embeddings stand before those of the expression's tokens, which keep their
-    order and move up by as many positions. They act through the tower's attention; from
-    its output and taps they are taken away, since they stand for no word and the V-L
-    encoder has a place for each word alone. They start as embeddings of tokens drawn
-    from the vocabulary. The vision tower is left as it is.
+    Learned embeddings precede those of the expression's tokens, whose positions shift
+    accordingly. They act through the tower's attention and are removed from its output
+    and taps, since the V-L encoder has positions for words alone. They are initialised
+    with embeddings of tokens drawn from the vocabulary. The vision tower is unchanged.
 
     Args:
         num_tokens: Number P of learned tokens; ``P·C_l`` parameters.
@@ -35,7 +34,7 @@ class PromptTuner(BaseTuner):
         self.prompts = nn.Parameter(table.detach()[drawn].clone())
 
     def prepare(self, name: str, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Make room for the prompts, see :meth:`BaseTuner.prepare`."""
+        """Insert positions for the prompts, see :meth:`BaseTuner.prepare`."""
         if name != 'language':
             return inputs
         input_ids, attention_mask = inputs
@@ -63,7 +62,7 @@ class PromptTuner(BaseTuner):
             handle.remove()
 
     def finish(self, name: str, features: TowerFeatures) -> TowerFeatures:
-        """Take the prompts away, see :meth:`BaseTuner.finish`."""
+        """Remove the prompts, see :meth:`BaseTuner.finish`."""
         if name != 'language':
             return features
         count = len(self.prompts)

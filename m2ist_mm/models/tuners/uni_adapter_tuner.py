@@ -13,13 +13,13 @@ class UniAdapterTuner(InsertingTuner):
     """UniAdapter (Lu et al. 2024, arXiv 2302.06605).
 
     One adapter per layer, in series after the attention sublayer, between it and the
-    FFN. Both modalities of a pair share the down projection and have up projections of
-    their own, see :class:`SharedDownAdapter`. The paper's towers are equally wide and
-    deep, and its adapters in the fusion encoder have no place here; pair i is the i-th
-    layer of either tower, as far as the shallower one goes.
+    FFN. Both modalities of a pair share the down projection and have their own up
+    projections, see :class:`SharedDownAdapter`. The paper's towers are equally wide and
+    deep, and its adapters in the fusion encoder do not apply here; pair i is the i-th
+    layer of each tower, up to the depth of the shallower one.
 
     Args:
-        hidden_channels: Bottleneck width h. Parameters a pair, with C_w the wider
+        hidden_channels: Bottleneck width h. Parameters per pair, with C_w the wider
             tower's width: ``C_w·h + h + (C_v + C_l)·h + C_v + C_l``.
     """
 

@@ -1,4 +1,4 @@
-"""Dropout that keeps a bit an element."""
+"""CPU dropout that stores its mask as one bit per element."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from .kept_mask import draw_kept, dropped_rate, pack_bits, unpack_bits
 
 
 class BitDropout(nn.Dropout):
-    """Dropout that is cheap on a CPU, see :mod:`.kept_mask`; elsewhere torch's own.
+    """Dropout, fast on a CPU, see :mod:`.kept_mask`; torch's own on other devices.
 
     Args:
         p: Dropout probability.

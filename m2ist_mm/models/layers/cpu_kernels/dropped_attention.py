@@ -1,4 +1,4 @@
-"""Attention with dropout whose maps are never all there, for CPUs."""
+"""CPU attention with dropout that never holds all attention maps in memory."""
 
 from collections.abc import Iterator
 
@@ -17,8 +17,8 @@ def dropped_attention(
 ) -> Tensor:
     """``dropout(softmax(q kᵀ / √D)) v`` on a CPU, whose fused kernel has no dropout.
 
-    Forward and backward go through the batch in parts and compute the maps of each anew
-    (as FlashAttention does, arXiv 2205.14135); of the dropout a bit an element is kept.
+    Forward and backward process the batch in parts; backward recomputes the maps (as
+    FlashAttention does, arXiv 2205.14135). Dropout is stored as one bit per element.
 
     Args:
         query: (B, H, M, D).

@@ -1,9 +1,9 @@
-"""Which elements a dropout keeps, drawn and stored cheaply on a CPU.
+"""Dropout masks, drawn and stored cheaply on a CPU.
 
-torch draws dropout on a CPU by ``bernoulli_``, at five to ten nanoseconds an element,
-which is a third of a training step of the V-L encoder there, and keeps a float of each.
-Here an element costs 16 random bits to draw and one bit to keep. The generator is
-torch's, so ``torch.manual_seed`` and recomputation in backward work as ever.
+torch draws dropout on a CPU by ``bernoulli_``, at five to ten nanoseconds per element,
+which is a third of a training step of the V-L encoder there, and stores a float each.
+Here an element costs 16 random bits to draw and one bit to store. The generator is
+torch's, so ``torch.manual_seed`` and recomputation in backward work as usual.
 """
 
 import math
@@ -17,7 +17,7 @@ _LEVELS = 2**16
 
 
 def dropped_rate(p: float) -> float:
-    """The probability, between 0 and 1 exclusive, as 16 bits can express it."""
+    """Round a probability, between 0 and 1 exclusive, to 16 bits."""
     return min(max(round(p * _LEVELS), 1), _LEVELS - 1) / _LEVELS
 
 
@@ -36,7 +36,7 @@ def draw_kept(shape: Sequence[int], p: float) -> Tensor:
 
 
 def pack_bits(kept: Tensor) -> Tensor:
-    """What :func:`draw_kept` gave as bits: uint8 (..., ⌈N / 8⌉) of (..., N)."""
+    """Pack the output (..., N) of :func:`draw_kept` into bits: uint8 (..., ⌈N / 8⌉)."""
     # a copy, as what numpy allocates is hidden from who counts torch's memory
     return torch.from_numpy(np.packbits(kept.numpy(), axis=-1)).clone()
 

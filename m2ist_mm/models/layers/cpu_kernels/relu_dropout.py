@@ -1,4 +1,4 @@
-"""ReLU and dropout that keep one tensor for backward."""
+"""ReLU and dropout that save one tensor for backward."""
 
 import torch
 import torch.nn.functional as F
@@ -10,11 +10,11 @@ _PART = 2**21
 
 
 class ReLUDropout(nn.Dropout):
-    """``dropout(relu(x))`` whose backward needs nothing but its own output.
+    """``dropout(relu(x))`` whose backward needs its output alone.
 
-    Where the output is positive the input was and was not dropped, so the output alone
-    says where gradients pass. The two modules in turn keep their outputs and the mask
-    as well; a linear layer behind them keeps this output anyhow.
+    The output is positive exactly where the input is positive and not dropped, so it
+    determines where gradients pass. The two separate modules would save their outputs
+    and the mask; the linear layer behind them saves this output in any case.
 
     Args:
         p: Dropout probability.
