@@ -93,17 +93,17 @@ def test_documented_head_trains_on_the_tokens_and_is_tested(nano, tmp_path):
         exec(source, {})
     model = load_config_file(nano).model
     model.bbox_head = dict(type=re.search(r"type='(\w+)'", usage)[1])
-    changes = {'model': dict(_delete_=True, **model), 'train_cfg.max_epochs': 8}
-    changes['train_cfg.val_interval'] = 8
-    changes['optim_wrapper.optimizer.lr'] = 3e-2
+    changes = {'model': dict(_delete_=True, **model), 'train_cfg.max_epochs': 16}
+    changes['train_cfg.val_interval'] = 16
+    changes['optim_wrapper.optimizer.lr'] = 1e-2
     runner = make_runner(nano, tmp_path, 'head', **changes)
     towers = {k: v.clone() for k, v in runner.model.backbone.state_dict().items()}
     runner.train()
     losses = logged(tmp_path, 'loss')
-    assert sum(losses[-3:]) < 0.8 * sum(losses[:3])
+    assert sum(losses[-3:]) / 3 < 0.85 * losses[0]
     after = runner.model.backbone.state_dict()
     assert all(torch.equal(after[name], value) for name, value in towers.items())
-    saved = load(tmp_path / 'epoch_8.pth')['state_dict']
+    saved = load(tmp_path / 'epoch_16.pth')['state_dict']
     assert {key.partition('.')[0] for key in saved} == {'neck', 'bbox_head'}
     # the side networks have learnt through the other head
     assert any(saved[key].any() for key in saved if re.search(r'neck.*up', key))

@@ -4,11 +4,10 @@ import argparse
 import os
 import sys
 
-from mmengine.config import DictAction
-
 from m2ist_mm.apis import RECInferencer, find_config
 from m2ist_mm.config import load_config
 from m2ist_mm.datasets.image_reader import IMAGE_SUFFIXES
+from m2ist_mm.engine.config_options import ConfigOptions
 from m2ist_mm.engine.program import run_program
 
 
@@ -65,7 +64,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         metavar='KEY=VALUE',
         help='change settings of the config: model.backbone.language.weights=FOLDER',
     )

@@ -151,7 +151,7 @@ python tools/analysis_tools/results_table.py "${tests[@]}" | tee "$work_dir/tabl
 
 say "Where everything is:
   data         $data_root
-  images     $work_dir/images (predictions and true boxes)
+  images       $work_dir/images (predictions and true boxes)
   table        $work_dir/table.md
   curves       $work_dir/curves.png (losses and precision during training)
   expressions  $work_dir/results.json (box, IoU and text of each)

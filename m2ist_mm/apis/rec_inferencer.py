@@ -26,6 +26,7 @@ from ..checkpoints import load_checkpoint
 from ..checkpoints.tuned_state import fit_checkpoint
 from ..config import iter_dataset_configs, load_config_file
 from ..datasets import LoadRECImage
+from ..datasets.checks import wrong_text
 from ..datasets.image_reader import IMAGE_SUFFIXES, image_to_array, read_image
 from ..structures import Expressions
 
@@ -417,6 +418,9 @@ def _texts_by_image(
                 f'{len(group)} expressions for one image; at most {MAX_EXPRESSIONS} go '
                 'together, ask for it again with the others'
             )
+        wrong = next(filter(None, map(wrong_text, group)), None)
+        if wrong is not None:
+            raise ValueError(f'{wrong}: say in words what to look for')
         longest = max(group, key=len)
         if len(longest) > MAX_CHARACTERS:
             raise ValueError(

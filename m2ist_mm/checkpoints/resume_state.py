@@ -85,6 +85,8 @@ def _fault_of_optimizer(wrapper: Any, checkpoint: dict) -> str | None:
             return 'its state of the optimiser is malformed'
         for key, value in state.items():
             if not isinstance(value, Tensor):
+                if key in _MOMENTS and value is not None:
+                    return f"the optimiser's {key} of weight {name} is no tensor"
                 continue
             if key in _MOMENTS and shapes[name] not in (None, value.shape):
                 return (
@@ -93,6 +95,10 @@ def _fault_of_optimizer(wrapper: Any, checkpoint: dict) -> str | None:
                 )
             if not torch.isfinite(value).all():
                 return f"the optimiser's {key} of weight {name} is not finite"
+    for group in groups:
+        states = [saved['state'][n] for n in group['params'] if n in saved['state']]
+        if len({frozenset(state) for state in states}) > 1:
+            return 'its state of the optimiser is malformed: keys differ'
     return None
 
 

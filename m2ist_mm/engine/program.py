@@ -4,16 +4,18 @@ import argparse
 import gc
 import logging
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.logging import MMLogger
-from mmengine.registry import RUNNERS
+from mmengine.registry import RUNNERS, build_from_cfg
 from mmengine.runner import Runner
 
 from ..checkpoints import safe_loading
+from .config_options import ConfigOptions
 from .interruption import Interruption, Stopped
 
 
@@ -28,7 +30,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         metavar='KEY=VALUE',
         help='change settings of the config: optim_wrapper.optimizer.lr=2e-4 '
         'model.backbone.language.weights=FOLDER; lists as key="[a,b]", without blanks',
@@ -60,6 +62,9 @@ def run_config(config: Config, stage: str) -> None:
     Args:
         config: A whole config.
         stage: What the runner shall do, 'train' or 'test'.
+
+    Raises:
+        ValueError: Something cannot be built from the config; names it.
     """
     interruption = Interruption()
     with safe_loading(), interruption.handling():
@@ -73,6 +78,28 @@ def run_config(config: Config, stage: str) -> None:
             if stage == 'train':
                 stopped.notes.append(_how_to_resume(config))
             raise
+        except (TypeError, LookupError, AttributeError, ArithmeticError) as error:
+            part = _built_part(error)
+            if part is None:
+                raise  # the program's own
+            reason = error.args[0] if error.args else type(error).__name__
+            raise ValueError(
+                f'{config.filename}: {part} cannot be built: {reason}'
+            ) from error
+
+
+def _built_part(error: Exception) -> str | None:
+    """What an error arose in the building of: a part of a config, or ``None``."""
+    part = None
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        name, module = frame.f_code.co_name, frame.f_globals.get('__name__')
+        if frame.f_code is build_from_cfg.__code__:
+            found = frame.f_locals.get('cfg')
+            if isinstance(found, dict):
+                part = f'type={found.get("type")!r}'
+        elif module == Runner.__module__ and name.startswith('build_'):
+            part = name.removeprefix('build_')
+    return part
 
 
 def _how_to_resume(config: Config) -> str:

@@ -119,11 +119,13 @@ class FeatureLayout:
         """
         first, shape = packed[0].rows, (len(packed), num_tokens)
         rows = first.new_zeros(*shape, first.shape[1])
+        # filled, not stacked: autocast refuses to stack float16 on a CPU
+        maps = first.new_empty(len(packed), *packed[0].maps.shape)
         mask = torch.ones(shape, dtype=torch.bool, device=first.device)
         for place, one in enumerate(packed):
             rows[place, : len(one.rows)] = one.rows
             mask[place, : len(one.mask)] = one.mask
-        maps = torch.stack([one.maps for one in packed])
+            maps[place] = one.maps
         by_row = iter(rows.split(self._widths, dim=2))
         by_map = iter(maps.split(self._map_sizes, dim=1) if self._map_sizes else ())
         parts = {}

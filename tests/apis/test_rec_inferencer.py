@@ -151,6 +151,19 @@ def test_empty_expression_is_refused(inferencer, images, texts):
         inferencer(images, texts)
 
 
+@pytest.mark.parametrize(
+    ('text', 'reason'),
+    [
+        ('\0', 'no visible character'),
+        ('\u200b\ufeff', 'no visible character'),
+        ('left \ud83d one', 'half of a surrogate pair'),
+    ],
+)
+def test_expression_that_says_nothing_is_refused(inferencer, images, text, reason):
+    with pytest.raises(ValueError, match=f'the expression .*{reason}'):
+        inferencer(images, ['left one', text])
+
+
 def test_texts_that_fit_no_image_are_refused(inferencer, images):
     with pytest.raises(ValueError, match='1 lists of expressions for 2 images'):
         inferencer(images, [['left one']])

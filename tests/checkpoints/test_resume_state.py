@@ -57,6 +57,8 @@ def set_moment(value):
         (lambda o: o.pop('state'), 'malformed'),
         (lambda o: o.update(state={'x': {}}), 'malformed'),
         (lambda o: o.update(param_groups=7), 'malformed'),
+        (set_moment([]), 'exp_avg of weight 0 is no tensor'),
+        (lambda o: o['state'][0].pop('step'), 'malformed: keys differ'),
     ],
 )
 def test_states_of_another_optimiser_are_refused(make_runner, tmp_path, apply, reason):

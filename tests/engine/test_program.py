@@ -7,9 +7,15 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
+from mmengine.runner import Runner
 
 from m2ist_mm.config import load_config, use_mixed_precision
-from m2ist_mm.engine.program import add_config_arguments, add_run_arguments, run_program
+from m2ist_mm.engine.program import (
+    add_config_arguments,
+    add_run_arguments,
+    run_config,
+    run_program,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -152,3 +158,27 @@ def test_exit_code_is_the_programs(capsys):
     assert run_program(lambda: None) == 0
     assert run_program(lambda: 3) == 3
     assert capsys.readouterr().err == ''
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'reason'),
+    [
+        ('val_evaluator.type', 'RECMetrik', "type='RECMetrik' cannot be .*registry"),
+        ('train_dataloader.shufle', 1, "dataloader cannot be built: .*'shufle'"),
+        ('model.neck.depht', 3, "type='M3ISA' cannot be built: .*'depht'"),
+    ],
+)
+def test_what_cannot_be_built_is_named(nano_config, tmp_path, key, value, reason):
+    nano_config.merge_from_dict({key: value, 'work_dir': str(tmp_path)})
+    with pytest.raises(ValueError, match=rf'nano\.py: {reason}'):
+        run_config(nano_config, 'train')
+
+
+def test_errors_of_the_running_program_pass(nano_config, tmp_path, monkeypatch):
+    def train(runner):
+        raise TypeError('its own')
+
+    monkeypatch.setattr(Runner, 'train', train)
+    nano_config.work_dir = str(tmp_path)
+    with pytest.raises(TypeError, match='its own'):
+        run_config(nano_config, 'train')

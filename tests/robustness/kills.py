@@ -12,7 +12,7 @@ from random import Random
 from forked import run_forked
 from world import World, final_state, resume, train
 
-from m2ist_mm.checkpoints import load_checkpoint
+from m2ist_mm.checkpoints.torch_file import read_torch_file
 
 EQUAL = 'resumed equal, bit for bit'
 TORN = 'a torn checkpoint'
@@ -116,7 +116,7 @@ def _resume(world: World, folder: Path, work_dir: Path) -> str:
 def _check_and_resume(world: World, work_dir: Path) -> str:
     for path in work_dir.glob('*.pth'):
         try:
-            load_checkpoint(path)
+            read_torch_file(path)
         except ValueError as error:
             print(error)
             return TORN

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from mutations import (
     at,
+    choose_place,
     crafted_pickle,
     in_torch_file,
     iter_places,
@@ -39,6 +40,8 @@ _NEEDED = {
     'refs(unc).p': ('ann_id', 'image_id', 'sentences', 'sent'),
     'instances.json': 'images annotations file_name width height image_id bbox'.split(),
 }
+
+_TEXTS = ('expression', 'caption', 'sent', 3)
 
 
 def annotations(name: str) -> Callable[[World, Random, Path], Made]:
@@ -110,6 +113,8 @@ def _mutated_annotations(
         # referents of other splits are not read, and what no expression names need
         # not be sound
         sound |= last not in _NEEDED[name] and in_row
+        # as good a text as any
+        sound |= last in _TEXTS and ('etc/passwd' in what or '[2J' in what)
         where = '.'.join(map(str, path))
         return Case(f'{what} at {where}', names, SENSIBLE if sound else WRONG), encoded
     raise AssertionError(f'{name}: no mutation')
@@ -246,7 +251,7 @@ def _sound_resume(world: World, folder: Path) -> tuple[int, Any]:
 
 
 def _mutated_torch_file(source: Path, path: Path, random: Random, folder: Path) -> Case:
-    names = (path.name,)
+    names = (path.name, 'epoch_1.pth', 'epoch_1.resume.pth')
     way = random.choice(('bytes', 'bytes', 'tensor', 'tree', 'tree', 'crafted'))
     if way == 'bytes':
         damaged, what = mutate_bytes(source.read_bytes(), random)
@@ -289,16 +294,16 @@ def configs(world: World, random: Random, folder: Path) -> Made:
         path.write_bytes(damaged)
         case = Case(what, (path.name, 'work_dir', '='), NO_CHECKSUM)
     else:
-        options = {
-            key: value for key, value in world.options.items() if key != 'work_dir'
-        }
-        options, place, what = mutate_tree(options, random)
+        options, place, what = mutate_tree(world.options, random)
         path.write_text(
             ''.join(f'{key} = {_source(v)}\n' for key, v in options.items())
         )
         where = '.'.join(map(str, place))
+        value = what.partition(' ')[2].strip("'")
         names = (path.name, *(str(key) for key in place if isinstance(key, str)))
-        taken = WRONG if what == 'rename' else SENSIBLE
+        names += (value,) if value else ()
+        # at the top, a config may have variables of any name
+        taken = WRONG if what == 'rename' and len(place) > 1 else SENSIBLE
         case = Case(f'{what} at {where}', names, taken)
     arguments = ('--cfg-options', 'train_cfg.max_epochs=1')
     return (
@@ -316,7 +321,7 @@ def _source(value: Any) -> str:
 def options(world: World, random: Random, folder: Path) -> Made:
     """Cases of --cfg-options of a training."""
     tree = {k: v for k, v in world.options.items() if k != '_base_'}
-    place = random.choice(list(iter_places(tree)))
+    place = choose_place(tree, random)
     key = '.'.join(map(str, place))
     values = 'abc nan -1 1e400 [] {} None "" ( [1, "\'" True 99999999999999999999'
     value = random.choice(values.split())

@@ -75,6 +75,21 @@ def at(tree: Any, path: tuple) -> Any:
     return tree
 
 
+def choose_place(tree: Any, random: Random) -> tuple:
+    """Choose a place in a tree, going down a level at a time.
+
+    So one seed chooses the same place though other branches differ from run to run.
+    """
+    path = ()
+    while not path or random.random() < 0.85:
+        node = at(tree, path)
+        if not isinstance(node, dict | list | tuple) or not node:
+            break
+        keys = list(node) if isinstance(node, dict) else range(len(node))
+        path = (*path, random.choice(keys))
+    return path
+
+
 def mutate_tree(tree: Any, random: Random) -> tuple[Any, tuple, str]:
     """Change one place of a tree.
 
@@ -82,7 +97,7 @@ def mutate_tree(tree: Any, random: Random) -> tuple[Any, tuple, str]:
         A changed copy, the place, and what was done there: 'drop', 'rename', 'twice',
         'type', 'extreme' or 'text', followed by the new value.
     """
-    path = random.choice(list(iter_places(tree)))
+    path = choose_place(tree, random)
     value = at(tree, path)
     ways = ['drop', 'type', 'type']
     if isinstance(path[-1], str):

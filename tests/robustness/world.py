@@ -47,8 +47,16 @@ class World:
         self.config = folder / 'nano.py'
         ended = run_forked(self._write_sound, folder)
         assert self.config.is_file(), ended.output
-        self.options = runpy.run_path(str(self.config))
-        self.options = {k: v for k, v in self.options.items() if not k.startswith('__')}
+        options = runpy.run_path(str(self.config))
+        # what is not read by itself: the data loaders hold all of it
+        unread = ('work_dir', 'train_pipeline', 'test_pipeline')
+        unread += ('train_dataset', 'val_dataset')
+        self.pipeline = options['train_pipeline']
+        self.options = {
+            key: value
+            for key, value in options.items()
+            if not key.startswith('__') and key not in unread
+        }
         self.formats = self._write_formats()
         for epochs in (1, 2):
             ended = run_forked(lambda n=epochs: self.train_for(n), folder)
@@ -134,7 +142,7 @@ class World:
             name: Name of the file, as in ``formats``.
             folder: Where it is, and where the config is written.
         """
-        pipeline = self.options['train_pipeline']
+        pipeline = self.pipeline
         if name in ('refs(unc).p', 'instances.json'):
             other = {'refs(unc).p': 'instances.json', 'instances.json': 'refs(unc).p'}
             os.symlink(self.data / 'refcoco' / other[name], folder / other[name])

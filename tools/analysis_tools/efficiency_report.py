@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from benchmark.extrapolation import extrapolate_step
 from benchmark.reference_step import ReferenceStep
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from rich.console import Console
@@ -28,6 +28,7 @@ from m2ist_mm.efficiency import (
     measure_step,
     step_flops,
 )
+from m2ist_mm.engine.config_options import ConfigOptions
 from m2ist_mm.engine.program import run_program
 
 # Measured on the reference implementation of TransVG R-50 (fp32, 640x640, 20 tokens):
@@ -111,7 +112,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         metavar='KEY=VALUE',
         help='change settings of all configs',
     )

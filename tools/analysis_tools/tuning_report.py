@@ -8,12 +8,13 @@ from pathlib import Path
 
 import torch
 from mmdet.registry import MODELS
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from m2ist_mm.atomic_file import write_atomically
 from m2ist_mm.config import load_config
 from m2ist_mm.efficiency import use_random_towers
+from m2ist_mm.engine.config_options import ConfigOptions
 from m2ist_mm.engine.program import run_program
 from m2ist_mm.models import parameter_counts
 
@@ -53,7 +54,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=ConfigOptions,
         metavar='KEY=VALUE',
         help='change settings of the configs: model.neck.hidden_channels=64',
     )

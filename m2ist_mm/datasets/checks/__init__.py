@@ -2,7 +2,7 @@
 
 from .arguments import check_arguments
 from .box_units import BOX_UNITS, convert_boxes, looks_like_unit
-from .expressions import check_expressions
+from .expressions import check_expressions, wrong_text
 from .images import check_decoding, check_sizes, find_images
 from .repetitions import find_repetitions
 
@@ -16,4 +16,5 @@ __all__ = [
     'find_images',
     'find_repetitions',
     'looks_like_unit',
+    'wrong_text',
 ]
