@@ -29,7 +29,7 @@ env_cfg = dict(
     # for GPUs; without one, the tools start the processes' group by gloo
     dist_cfg=dict(backend='nccl'),
 )
-# deterministic=True makes a GPU's results repeat bit for bit, at some cost in speed
+# deterministic=True makes results on a GPU repeatable bit for bit, a little slower
 randomness = dict(seed=0, deterministic=False)
 
 visualizer = dict(type='RECVisualizer', vis_backends=[dict(type='LocalVisBackend')])

@@ -229,7 +229,7 @@ class RECInferencer(BaseInferencer):
         Args:
             preds: The predictions.
             names: What each is called in its file's name.
-            return_datasamples: Whether the predictions are returned as they are.
+            return_datasamples: Whether the predictions are returned as data samples.
             no_save_pred: Whether ``out_dir`` gets none.
             out_dir: Folder for ``preds/NAME.json``; empty is none.
 

@@ -36,7 +36,7 @@ class Storage:
 
     @property
     def itemsize(self) -> int:
-        """Bytes of an element."""
+        """Bytes per element."""
         return 1 if self.dtype is None else self.dtype.itemsize
 
 

@@ -97,7 +97,7 @@ def report_dataset(
 
 
 def _unread(samples: list[dict], tokenizer: PreTrainedTokenizerBase) -> list[dict]:
-    """Find the expressions of which a tokenizer makes nothing but unknown tokens."""
+    """Find the expressions that a tokenizer maps to unknown tokens alone."""
     texts = [sample['text'][0] for sample in samples]
     tokens = tokenizer(texts, add_special_tokens=False)['input_ids']
     # sentencepiece's mark of a word's beginning says nothing by itself

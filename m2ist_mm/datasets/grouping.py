@@ -1,4 +1,4 @@
-"""Expressions of one image in one sample."""
+"""Groups expressions of an image into samples."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Reading images: the one way for training, tests, checks, demo and drawing."""
+"""Image reader of training, tests, checks, demo and drawing."""
 
 import io
 import os

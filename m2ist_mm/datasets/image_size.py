@@ -1,4 +1,4 @@
-"""An image's size without its pixels."""
+"""Reads the size of an image without decoding its pixels."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Datasets whose images, expressions and boxes stand in one file per split."""
+"""Datasets with images, expressions and boxes in one file per split."""
 
 from functools import partial
 
@@ -20,7 +20,7 @@ class RECFileDataset(RECDataset):
     """Expressions in one of four file formats.
 
     ======== ====================================================================
-    rows     data of one's own: one JSON row per expression, see :func:`read_rows`
+    rows     your own data: one JSON row per expression, see :func:`read_rows`
     odvg     output of mmdet's ``refcoco2odvg.py``, see :func:`read_odvg`
     mdetr    MDETR's COCO files, see :func:`read_mdetr`
     transvg  TransVG's ``.pth`` lists, see :func:`read_transvg`

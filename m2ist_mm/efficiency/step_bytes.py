@@ -66,7 +66,7 @@ def measure_step(
     """Measure a training step on real tensors.
 
     Args:
-        build: Builds the training step anew, so that nothing is left of another batch.
+        build: Builds a new training step, without state of another batch size.
         images: Number of images.
         expressions_per_image: Number of expressions of each image.
     """

@@ -25,7 +25,7 @@ class FeatureStore:
     Files are written whole or not at all and never changed, so that any number of
     processes can read while one writes. A file is named after the hash of its content,
     which is compared when a process first opens it: a damaged one is removed, with a
-    line in the log, and its features are computed anew. What a killed process left
+    line in the log, and its features are computed again. What a killed process left
     unfinished is removed by the next that writes.
 
     Args:

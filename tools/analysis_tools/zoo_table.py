@@ -1,4 +1,4 @@
-"""Write the tables of docs/model_zoo.md anew: the metafiles' models and their sizes.
+"""Rewrite the tables of docs/model_zoo.md: the metafiles' models and their sizes.
 
 Run it when a config was added or a model has changed. Sizes are those that
 tools/analysis_tools/tuning_report.py counts, with random towers: no weights are needed.

@@ -29,7 +29,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def build_tokenizer(cfg: Config):
-    """Return the tokenizer and the limit of the config's model, if it can be had.
+    """Return the tokenizer and the token limit of the config's model, if available.
 
     The language tower says both, unless the preprocessor's config does.
     """

@@ -1,4 +1,4 @@
-"""The format for data of one's own."""
+"""Format of your own data: one JSON row per expression."""
 
 from itertools import count
 

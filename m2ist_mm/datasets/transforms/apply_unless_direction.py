@@ -1,4 +1,4 @@
-"""Gate for transforms that make direction words untrue."""
+"""Applies transforms that could make direction words wrong."""
 
 from mmcv.transforms import RandomApply
 from mmdet.registry import TRANSFORMS
@@ -10,7 +10,7 @@ from .direction_words import has_direction_word
 class ApplyUnlessDirection(RandomApply):
     """Apply transforms with a probability, to expressions without direction.
 
-    "The bottom bowl" may not be the bottom one of what a crop leaves. If any
+    After a crop, "the bottom bowl" may no longer be the bottom one. If any
     expression of the sample says left, right, top, bottom or middle, the
     sample passes unchanged.
 

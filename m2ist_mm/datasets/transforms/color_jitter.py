@@ -13,7 +13,7 @@ class ColorJitter(BaseTransform):
 
     Each factor is uniform in [1 - strength, 1 + strength]; the three changes
     are those of Pillow's ImageEnhance and torchvision: a blend of the image
-    with black, with its mean grey, and with its grey version; bit for bit those of
+    with black, with its mean grey, and with its grey version; bit-identical to those of
     mmcv's ``adjust_brightness``, ``adjust_contrast`` and ``adjust_color``.
 
     mmdet's PhotoMetricDistortion is a different augmentation (SSD's): it adds

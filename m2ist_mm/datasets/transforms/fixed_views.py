@@ -1,4 +1,4 @@
-"""The views of an image that a pipeline without random steps gives."""
+"""The views of an image in a pipeline without random steps."""
 
 from collections.abc import Callable, Iterable
 from itertools import product

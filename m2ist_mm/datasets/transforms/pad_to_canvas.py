@@ -10,7 +10,7 @@ from ...structures import Placement
 
 @TRANSFORMS.register_module()
 class PadToCanvas(BaseTransform):
-    """Lay the image on a black canvas and record where it lies.
+    """Place the image on a black canvas and record its position.
 
     mmcv's Pad adds pixels at the right and the bottom only and leaves boxes
     alone; here the image lies at random (training) or in the centre

@@ -1,4 +1,4 @@
-"""A line where test images were in the training of the vision tower."""
+"""Warns of test images that the vision tower was trained on."""
 
 import re
 
@@ -25,8 +25,8 @@ _REFCOCO = re.compile(r'refcoco|(^|/)(unc|gref)')
 class COCOLeakHook(Hook):
     """Warns where stock COCO weights are tested on RefCOCO, RefCOCO+ or RefCOCOg.
 
-    Their val and test images are COCO's train2014, which a detector of a model zoo was
-    trained on: results are too good.
+    Their val and test images are from COCO's train2014, on which detectors of model
+    zoos were trained, so that results are too good.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What is worth knowing about the data before a training."""
+"""Checks the data before a training."""
 
 from collections.abc import Iterator
 
@@ -16,8 +16,8 @@ from .epoch_seed_hook import wrapped_datasets
 class DataCheckHook(Hook):
     """Logs repetitions in the data, and refuses a training without batches.
 
-    A line each says which images are in both training and validation, which rows
-    contradict others (the same words for disjoint boxes of one image), and which
+    It logs one line each on images in both training and validation, rows that
+    contradict others (the same words for disjoint boxes of one image), and rows that
     repeat another exactly.
     """
 

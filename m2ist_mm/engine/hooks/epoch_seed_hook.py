@@ -1,4 +1,4 @@
-"""Random numbers that depend on where the training is, not on how it came there."""
+"""Seeds each iteration, so that a resumed training draws the same numbers."""
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
@@ -16,7 +16,7 @@ class EpochSeedHook(Hook):
     each epoch ``set_epoch(epoch)`` is called on the datasets that have it
     (``RECDataset`` seeds each sample from its seed, the epoch and the index). Together,
     a training that was killed and resumed ends with the same weights as one that was
-    not, bit for bit where the arithmetic itself is deterministic (on a CPU; on a GPU
+    not, bit-identical where the arithmetic itself is deterministic (on a CPU; on a GPU
     with ``randomness.deterministic=True``).
 
     In iteration-based training an epoch is one pass over the data; samples that workers

@@ -1,4 +1,4 @@
-"""Images of a test's predictions."""
+"""Draws the predictions of a test."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from ...datasets.image_reader import read_image
 
 @HOOKS.register_module()
 class RECVisualizationHook(Hook):
-    """Draws expressions with their true and predicted boxes while testing.
+    """Draws expressions with ground-truth and predicted boxes during a test.
 
     mmdet's hook names an image after its image alone, so that an image's expressions
     would overwrite one another. Does nothing unless one of the first two is given. In a
@@ -39,7 +39,7 @@ class RECVisualizationHook(Hook):
         self._count = 0
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Start counting samples anew."""
+        """Restart the count of samples."""
         self._count = 0
 
     def after_test_iter(

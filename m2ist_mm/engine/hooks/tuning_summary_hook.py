@@ -1,4 +1,4 @@
-"""One line that says what is tuned."""
+"""Logs in one line what is trainable."""
 
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook

@@ -21,7 +21,7 @@ from ...structures import Expressions
 class RECMetric(BaseMetric):
     """Share of expressions whose predicted box overlaps the ground truth enough.
 
-    Gives, in percent of all expressions: ``P@0.5`` (the headline), ``P@0.6``
+    Reports, in percent of all expressions: ``P@0.5`` (main metric), ``P@0.6``
     to ``P@0.9`` and ``mIoU``; and the number of ``expressions`` and of those
     the tokenizer ``truncated``. An expression without a prediction, or with a
     box that is not finite, counts as an IoU of 0. Of several predictions the one
