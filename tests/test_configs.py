@@ -254,6 +254,7 @@ def test_detector_runs_a_loss_step_and_a_predict_step(path):
     ('detector', 'grounder'),
     [
         ('conditional-detr_tiny_refshapes', 'm2ist_tiny_refshapes'),
+        ('conditional-detr_tiny_refshapes_kinds', 'm2ist_tiny_refshapes'),
         ('detr_r50_coco-minus-refcoco', 'm2ist_r50_refcoco'),
     ],
 )
@@ -361,11 +362,19 @@ def test_options_of_the_name_are_the_config_s(path):
 def test_detectors_are_what_their_names_say():
     assert [path.stem for path in DETECTORS] == [
         'conditional-detr_tiny_refshapes',
+        'conditional-detr_tiny_refshapes_kinds',
         'detr_r50_coco-minus-refcoco',
     ]
-    tiny, r50 = map(load, DETECTORS)
+    tiny, tiny_kinds, r50 = map(load, DETECTORS)
     assert (tiny.model.type, tiny.model.backbone.depth) == ('ConditionalDETR', 18)
     assert tiny.train_dataloader.dataset.data_root == 'data/refshapes-pretrain/'
+    for config, classes in ((tiny, 144), (tiny_kinds, 6)):
+        data = (config.train_dataloader.dataset, config.val_dataloader.dataset)
+        assert {len(dataset.metainfo.classes) for dataset in data} == {classes}
+        assert config.model.bbox_head.num_classes == classes
+        assert {dataset.data_root for dataset in data} == {config.data_root}
+        assert config.val_evaluator.ann_file.startswith(config.data_root)
+    assert tiny_kinds.data_root == 'data/refshapes-pretrain-kinds/'
     assert (r50.model.type, r50.model.backbone.depth) == ('DETR', 50)
     trained_on = r50.train_dataloader.dataset
     assert trained_on.ann_file.endswith('instances_train2017_minus-refcoco.json')
