@@ -152,6 +152,7 @@ def test_detector_runs_a_loss_step_and_a_predict_step(path):
     ('detector', 'grounder'),
     [
         ('conditional-detr_tiny_refshapes', 'm2ist_tiny_refshapes'),
+        ('conditional-detr_tiny_refshapes_kinds', 'm2ist_tiny_refshapes'),
         ('detr_r50_coco-minus-refcoco', 'm2ist_r50_refcoco'),
     ],
 )
@@ -165,6 +166,15 @@ def test_detector_s_encoder_side_is_the_vision_tower(detector, grounder):
     shapes = {key: value.shape for key, value in tower.state_dict().items()}
     converted = convert_detr(source.state_dict())
     assert {key: value.shape for key, value in converted.items()} == shapes
+
+
+def test_detectors_of_refshapes_know_looks_or_kinds():
+    configs = [load_config_file(path) for path in DETECTORS if 'refshapes' in path.stem]
+    for config, classes in zip(configs, (144, 6), strict=True):
+        data = config.train_dataloader.dataset, config.val_dataloader.dataset
+        assert {len(dataset.metainfo.classes) for dataset in data} == {classes}
+        assert config.model.bbox_head.num_classes == classes
+        assert {dataset.data_root for dataset in data} == {config.data_root}
 
 
 # -- model index -----------------------------------------------------------

@@ -336,9 +336,6 @@ class RECInferencer(BaseInferencer):
         if weights is None:
             raise ValueError('weights: the checkpoint of a trained model is needed')
         checkpoint = load_checkpoint(weights)
-        for name in ('language_cache', 'vision_cache'):
-            # of use to trainings alone
-            cfg.model.get('backbone', {}).pop(name, None)
         model = MODELS.build(cfg.model)
         fit_checkpoint(model, checkpoint)
         load_state_dict(model, checkpoint['state_dict'], strict=False)

@@ -15,6 +15,7 @@ from .transforms import (
     PadToCanvas,
     RECRandomFlip,
     ReferentCrop,
+    ResizeToFit,
 )
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     'RECRandomFlip',
     'ReferDataset',
     'ReferentCrop',
+    'ResizeToFit',
     'load_refs',
     'report_dataset',
 ]

@@ -9,6 +9,7 @@ from .parameter_counts import parameter_counts
 from .test_time_augs import RECTTAModel
 from .towers import (
     BackboneTower,
+    DetectorTower,
     DETREncoderTower,
     TransformersTower,
     TransformersVisionTower,
@@ -35,6 +36,7 @@ __all__ = [
     'CMAdapterTuner',
     'DARATuner',
     'DETREncoderTower',
+    'DetectorTower',
     'LadderSideNetwork',
     'LoRATuner',
     'M3ISA',

@@ -11,7 +11,8 @@ The result lies on disk as RefCOCO does::
 so whatever reads RefCOCO reads it too. Two keys are added to RefCOCO's: each
 sentence has its ``kind`` (attribute, place, order, superlative or relation) and
 each annotation its ``texture``. A category is a color and a kind of shape; in the
-detection files, which pre-train vision towers, it is texture, color and kind.
+detection files, which pre-train vision towers, it is texture, color and kind, or the
+kind alone (``--detection-classes kinds``).
 
 Splits (no scene is in two of them):
 
@@ -38,13 +39,12 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('out', help='folder to make')
     for parameter in fields(Recipe):
-        low, high = parameter.metadata['range']
         parser.add_argument(
             f'--{parameter.name.replace("_", "-")}',
-            type=int,
+            type=type(parameter.default),
             default=parameter.default,
-            metavar='N',
-            help=f'{parameter.metadata["help"]}, {low} to {high} (%(default)s)',
+            metavar='N' if isinstance(parameter.default, int) else 'NAME',
+            help='{help}; {values} (%(default)s)'.format(**parameter.metadata),
         )
     parser.add_argument(
         '--overwrite',

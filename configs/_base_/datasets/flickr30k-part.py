@@ -5,11 +5,11 @@ _base_ = './rec_base.py'
 data_root = '{{$FLICKR30K_PART_ROOT:data/flickr30k_part/}}'
 canvas = (288, 288)  # the long side of its images
 
-load_image = dict(type='LoadImageFromFile', imdecode_backend='pillow')
+load_image = dict(type='LoadRECImage')
 load_boxes = dict(type='LoadAnnotations', with_bbox=True)
 place = [
-    dict(type='ResizeToFit', scale=canvas),
-    dict(type='PadToCanvas', size=canvas, position='center'),
+    dict(type='ResizeToFit', scale=canvas[::-1]),
+    dict(type='PadToCanvas', size=canvas[::-1], position='center'),
 ]
 train_pipeline = [load_image, load_boxes, *place, dict(type='PackRECInputs')]
 test_pipeline = [load_image, *place, load_boxes, dict(type='PackRECInputs')]

@@ -4,24 +4,31 @@ import json
 from dataclasses import Field, asdict, dataclass, field, fields
 
 from .scene import BASE_SIZE
-from .vocabulary import HELD_OUT
+from .vocabulary import DETECTION_CLASSES, HELD_OUT
 
 VERSION = 1  # raise it whenever the same parameters give other data
 
 
 def _number(default: int, low: int, high: int, text: str) -> Field:
-    return field(default=default, metadata=dict(range=(low, high), help=text))
+    values = f'{low} to {high}'
+    metadata = dict(accepted=range(low, high + 1), values=values, help=text)
+    return field(default=default, metadata=metadata)
+
+
+def _choice(*names: str, text: str) -> Field:
+    metadata = dict(accepted=names, values=' or '.join(names), help=text)
+    return field(default=names[0], metadata=metadata)
 
 
 @dataclass(frozen=True)
 class Recipe:
     """The parameters that RefShapes is made with; the same ones give the same files.
 
-    Each field has its range and its description in its metadata, from which the
-    command line takes its options.
+    Each field has its accepted values and its description in its metadata, from which
+    the command line takes its options.
 
     Raises:
-        ValueError: A parameter is out of its range; the message names both.
+        ValueError: A parameter has no accepted value; the message names both.
     """
 
     seed: int = _number(0, 0, 2**32 - 1, 'seed of all random choices')
@@ -30,13 +37,17 @@ class Recipe:
     test_images: int = _number(150, 1, 10**6, 'images of testA, and of testB')
     image_size: int = _number(BASE_SIZE, 96, 1024, 'side of the images in pixels')
     expressions_per_object: int = _number(4, 1, 10, 'most expressions per referent')
+    detection_classes: str = _choice(
+        *DETECTION_CLASSES,
+        text='classes of the detection files: looks are texture, color and kind',
+    )
 
     def __post_init__(self) -> None:
         for parameter in fields(self):
             value = getattr(self, parameter.name)
-            low, high = parameter.metadata['range']
-            if not low <= value <= high:
-                raise ValueError(f'{parameter.name} is {value}: give {low} to {high}.')
+            if value not in parameter.metadata['accepted']:
+                values = parameter.metadata['values']
+                raise ValueError(f'{parameter.name} is {value}: give {values}.')
 
     def num_images(self, split: str) -> int:
         """Number of images of a split."""
@@ -46,4 +57,6 @@ class Recipe:
         """Content of ``recipe.json``, by which made data is known again."""
         held_out = sorted(f'{color} {kind}' for kind, color in HELD_OUT)
         content = dict(version=VERSION, **asdict(self), held_out=held_out)
+        if self.detection_classes == 'looks':
+            del content['detection_classes']  # data made before there was a choice
         return json.dumps(content, indent=2).encode() + b'\n'

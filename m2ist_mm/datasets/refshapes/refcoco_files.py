@@ -10,7 +10,7 @@ import numpy as np
 from .recipe import VERSION
 from .scene import Scene
 from .shape import Shape
-from .vocabulary import COMBINATIONS, TEXTURES
+from .vocabulary import COMBINATIONS, DETECTION_CLASSES, TEXTURES
 
 # color at full resolution, so that it survives
 JPEG_OPTIONS = (
@@ -28,14 +28,17 @@ class RefCOCOFiles:
 
     Args:
         root (Path): Folder to make.
+        detection_classes (str): A key of ``DETECTION_CLASSES``.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, detection_classes: str = 'looks') -> None:
+        self._detection_classes = detection_classes
         self._images_dir = root / 'train2014'
         self._texts_dir = root / 'refshapes'
         for folder in (self._images_dir, self._texts_dir):
             folder.mkdir(parents=True)
         self._images, self._annotations, self._refs = [], [], []
+        self._shapes: list[Shape] = []  # of the annotations
         self._num_sentences = 0
 
     def add(
@@ -68,6 +71,7 @@ class RefCOCOFiles:
 
     def _add_annotation(self, shape: Shape, image_id: int) -> None:
         x, y, w, h = shape.box
+        self._shapes.append(shape)
         self._annotations.append(
             dict(
                 id=len(self._annotations) + 1,
@@ -129,23 +133,23 @@ class RefCOCOFiles:
         (self._texts_dir / f'{name}.json').write_text(json.dumps(content))
 
     def _as_detection(self, split: str, instances: dict) -> dict:
-        """Take the scenes of one split for a detector, by texture, color and kind."""
+        """Take the scenes of one split for a detector."""
         of_split = {ref['image_id'] for ref in self._refs if ref['split'] == split}
-        textures = tuple(TEXTURES)
-        names = [f'{t} {c["name"]}' for c in instances['categories'] for t in textures]
+        template = DETECTION_CLASSES[self._detection_classes]
+        names = dict.fromkeys(
+            template.format(texture=texture, color=color, kind=kind)
+            for kind, color in COMBINATIONS
+            for texture in TEXTURES
+        )
+        ids = {name: i for i, name in enumerate(names, start=1)}
         annotations = [
-            dict(
-                row,
-                category_id=1
-                + (row['category_id'] - 1) * len(textures)
-                + textures.index(row['texture']),
-            )
-            for row in self._annotations
+            dict(row, category_id=ids[template.format(**vars(shape))])
+            for row, shape in zip(self._annotations, self._shapes, strict=True)
             if row['image_id'] in of_split
         ]
         return dict(
             instances,
             images=[image for image in self._images if image['id'] in of_split],
             annotations=annotations,
-            categories=[dict(id=i, name=name) for i, name in enumerate(names, start=1)],
+            categories=[dict(id=i, name=name) for name, i in ids.items()],
         )

@@ -1,6 +1,7 @@
 """One object of a scene."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 # Axis and sign of the coordinate that grows with the distance from a side of the image.
 SIDES = {'left': (0, 1), 'right': (0, -1), 'top': (1, 1), 'bottom': (1, -1)}
@@ -22,7 +23,7 @@ class Shape:
     texture: str
     box: tuple[int, int, int, int]
 
-    @property
+    @cached_property
     def center(self) -> tuple[float, float]:
         """Center of the box (x, y) in pixels."""
         x, y, w, h = self.box

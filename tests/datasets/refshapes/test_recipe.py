@@ -15,6 +15,7 @@ from m2ist_mm.datasets.refshapes import Recipe
         ('image_size', 32),
         ('image_size', 1025),
         ('expressions_per_object', 0),
+        ('detection_classes', 'colors'),
     ],
 )
 def test_parameters_out_of_range_are_named(parameter, value):
@@ -41,6 +42,11 @@ def test_json_holds_all_parameters_and_the_held_out_combinations():
             'white triangle',
         ],
     }
+
+
+def test_kinds_as_classes_are_another_recipe():
+    content = json.loads(Recipe(detection_classes='kinds').to_json())
+    assert content['detection_classes'] == 'kinds'
 
 
 def test_both_test_splits_have_the_same_number_of_images():

@@ -1,9 +1,11 @@
 import cv2
 import numpy as np
+import pytest
 
 from m2ist_mm.datasets.refshapes.random_source import Random
 from m2ist_mm.datasets.refshapes.refcoco_files import JPEG_OPTIONS
 from m2ist_mm.datasets.refshapes.scene_sampling import sample_scene
+from m2ist_mm.datasets.refshapes.shape_drawing import draw_shape
 from m2ist_mm.datasets.refshapes.split import Split
 from m2ist_mm.datasets.refshapes.vocabulary import COLORS
 
@@ -42,3 +44,18 @@ def test_boxes_are_tight_on_the_color_in_a_written_image():
 def meets(frame, bbox):
     x, y, w, h = bbox
     return x < frame[2] and x + w > frame[0] and y < frame[3] and y + h > frame[1]
+
+
+@pytest.mark.parametrize('color, ink', [('red', 255), ('white', 63)])
+@pytest.mark.parametrize('texture', ['plain', 'striped', 'dotted'])
+def test_ink_of_a_texture_leaves_a_rim_of_plain_color(texture, color, ink):
+    paint, opacity = draw_shape('circle', color, texture, 40, Random([0]))
+    assert paint.shape[:2] == opacity.shape == (42, 42)
+    y, x = np.mgrid[:42, :42] - 20.5
+    distance = np.hypot(x, y)
+    rim = paint[(distance > 19.5) & (distance < 20.5)]
+    np.testing.assert_allclose(rim, np.broadcast_to(rim[0], rim.shape), atol=0.1)
+    np.testing.assert_allclose(rim[0], COLORS[color], rtol=0.08)
+    blue = paint[distance < 17, 2]
+    inked = np.abs(blue - ink) < 8
+    assert 0.1 < inked.mean() < 0.5 if texture != 'plain' else not inked.any()

@@ -31,4 +31,4 @@ def test_value_out_of_range_is_named(run_tool, tmp_path, capsys):
 def test_help_gives_ranges_and_defaults(run_tool, tmp_path, capsys):
     assert run_tool(TOOL, '--help') == 0
     words = ' '.join(capsys.readouterr().out.split())
-    assert '--image-size N side of the images in pixels, 96 to 1024 (160)' in words
+    assert '--image-size N side of the images in pixels; 96 to 1024 (160)' in words

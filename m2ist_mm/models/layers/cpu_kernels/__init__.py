@@ -5,7 +5,8 @@ one tensor for backward instead of three on every device. On a CPU, torch draws 
 with a slow generator and stores a float per element, and its fused attention has no
 dropout, so attention maps would be saved. These kernels save what a GPU saves, so that
 memory counted on a CPU is what a GPU needs. Without dropout (the models of the
-quickstart) none of them runs.
+quickstart) none of them runs. What each is worth:
+``docs/efficiency.md#dropout-on-a-cpu``.
 """
 
 from .bit_dropout import BitDropout
