@@ -147,12 +147,25 @@ def load_config_file(
     if Path(path).suffix != '.py':
         # YAML looks like data, and runs code by its Python tags
         raise ValueError(f'{path}: a config is a Python file, *.py')
-    config = Config.fromfile(path)
+    try:
+        config = Config.fromfile(path)
+    except ImportError:
+        raise
+    except Exception as error:  # it is Python: whatever may go wrong in it
+        raise ValueError(
+            f'{path}: cannot be read as a config: {type(error).__name__}: {error}'
+        ) from error
     _drop_own_scope(config)
     if data_root is not None:
         set_data_root(config, data_root)
     if cfg_options is not None:
-        config.merge_from_dict(cfg_options)
+        try:
+            config.merge_from_dict(cfg_options)
+        except (TypeError, AttributeError, LookupError) as error:
+            raise ValueError(
+                f'--cfg-options {" ".join(cfg_options)}: {path} has nothing of such a '
+                f'name to change: {error}'
+            ) from error
     check_old_keys(config)
     apply_canvas(config)
     return config

@@ -193,3 +193,28 @@ def test_page_for_those_who_come_from_an_earlier_version_has_every_old_key():
         if key.rpartition('.')[2] not in page and not key.startswith('canvas_')
     }
     assert missing == set()
+
+
+@pytest.mark.parametrize(
+    ('content', 'reason'),
+    [
+        (b'x = (', 'SyntaxError'),
+        (b"_base_ = './nope.py'", r'nope\.py'),
+        (b'x = 1 / 0', 'ZeroDivisionError: division by zero'),
+        (b"x = '\xe2'", 'UnicodeDecodeError'),
+    ],
+)
+def test_a_config_that_cannot_be_read_is_named(tmp_path, content, reason):
+    path = tmp_path / 'broken.py'
+    path.write_bytes(content)
+    message = rf'broken\.py: cannot be read as a config: .*{reason}'
+    with pytest.raises(ValueError, match=message):
+        load_config_file(path)
+
+
+@pytest.mark.parametrize('key', ['a.deeper.still', 'b.c'])
+def test_an_option_below_a_value_is_named(tmp_path, key):
+    path = tmp_path / 'small.py'
+    path.write_text('a = 1\nb = (1, 2)\n')
+    with pytest.raises(ValueError, match=f'--cfg-options {key}: .*small.py'):
+        load_config_file(path, cfg_options={key: 1})

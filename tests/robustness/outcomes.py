@@ -17,6 +17,8 @@ WRONG = 'silently wrong'
 
 GOOD = (UNCHANGED, SENSIBLE, CLEAR, NO_CHECKSUM)
 BAD = (UNCLEAR, TRACEBACK, HANG, CRASH, WRONG)
+# In MMEngine's own classes; see docs/reliability.md.
+KNOWN = {('config', UNCLEAR), ('--cfg-options', UNCLEAR)}
 MEANING = {
     UNCHANGED: 'taken, and the result is that of the sound input',
     SENSIBLE: 'taken: a sound input of other content',
