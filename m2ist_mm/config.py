@@ -139,8 +139,8 @@ def load_config_file(
 
     Raises:
         FileNotFoundError: There is no such config.
-        ValueError: It is no Python file, has keys of an earlier version, or its canvas
-            is none.
+        ValueError: It is no Python file, has keys of an earlier version, a data loader
+            that is no dict, or a canvas that is none.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'there is no config file {path}')
@@ -156,6 +156,7 @@ def load_config_file(
             f'{path}: cannot be read as a config: {type(error).__name__}: {error}'
         ) from error
     _drop_own_scope(config)
+    _check_loaders(config)
     if data_root is not None:
         set_data_root(config, data_root)
     if cfg_options is not None:
@@ -166,9 +167,20 @@ def load_config_file(
                 f'--cfg-options {" ".join(cfg_options)}: {path} has nothing of such a '
                 f'name to change: {error}'
             ) from error
+    _check_loaders(config)
     check_old_keys(config)
     apply_canvas(config)
     return config
+
+
+def _check_loaders(config: Config) -> None:
+    for loader in ('train', 'val', 'test'):
+        found = config.get(f'{loader}_dataloader')
+        if not isinstance(found, dict | None):
+            raise ValueError(
+                f'{config.filename}: {loader}_dataloader = {found!r} must be '
+                'dict(dataset=..., batch_size=...), or None for none'
+            )
 
 
 def _drop_own_scope(node: object) -> None:

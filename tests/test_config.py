@@ -212,6 +212,15 @@ def test_a_config_that_cannot_be_read_is_named(tmp_path, content, reason):
         load_config_file(path)
 
 
+@pytest.mark.parametrize('data_root', [None, 'new/'])
+@pytest.mark.parametrize('cfg_options', [None, {'val_dataloader': True}])
+def test_a_data_loader_that_is_no_dict_is_named(tmp_path, data_root, cfg_options):
+    path = tmp_path / 'loader.py'
+    path.write_text('' if cfg_options else 'val_dataloader = True')
+    with pytest.raises(ValueError, match=r'loader\.py: val_dataloader = True must be'):
+        load_config_file(path, data_root, cfg_options)
+
+
 @pytest.mark.parametrize('key', ['a.deeper.still', 'b.c'])
 def test_an_option_below_a_value_is_named(tmp_path, key):
     path = tmp_path / 'small.py'
