@@ -50,7 +50,11 @@ class MapTower(VisionTower):
                     f'{error}: the weights of the vision tower. {remedy}, or ask for a '
                     'random tower with --cfg-options model.backbone.vision.weights=None'
                 ) from error
-            load_exactly(self, convert(state), repr(self.weights))
+            try:
+                state = convert(state)
+            except ValueError as error:
+                raise ValueError(f'{self.weights!r}: {error}. {remedy}') from error
+            load_exactly(self, state, repr(self.weights))
         if self.channels_last:
             self.to(memory_format=torch.channels_last)
 

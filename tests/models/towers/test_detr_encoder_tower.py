@@ -111,6 +111,9 @@ def test_weights_of_another_tower_are_refused(vision_config, tmp_path):
     path = str(tmp_path / 'tower.pth')
     save_state_file(state, path)
     vision_config.weights = path
+    with pytest.raises(ValueError, match=r'other\.pth.*1 of 1 names .*Take the'):
+        save_state_file({'neck.weight': torch.ones(1)}, str(tmp_path / 'other.pth'))
+        MODELS.build(dict(vision_config, weights=str(tmp_path / 'other.pth')))
     vision_config.num_layers = 3
     with pytest.raises(ValueError, match=r'tower\.pth.*12 missing \(encoder.layers.2'):
         MODELS.build(vision_config)
