@@ -61,7 +61,7 @@ class FeatureCacheHook(Hook):
         batch_size: int = 32,
     ) -> None:
         self.settings = {
-            name: dict(settings)
+            name: settings
             for name, settings in (('language', language), ('vision', vision))
             if settings is not None
         }
@@ -71,6 +71,11 @@ class FeatureCacheHook(Hook):
                 'vision=dict(...), or leave it out'
             )
         for name, settings in self.settings.items():
+            if not isinstance(settings, dict):
+                raise ValueError(
+                    f'FeatureCacheHook: {name}={settings!r} must be a dict, for '
+                    f"instance {name}=dict(folder='caches')"
+                )
             known = 'max_entries', 'dtype', 'folder'
             if unknown := sorted(settings.keys() - set(known)):
                 raise ValueError(

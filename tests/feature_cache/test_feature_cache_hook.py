@@ -102,6 +102,13 @@ def test_training_reads_all_from_the_disk_and_ends_the_same(config, tmp_path):
     assert train(config, 'again')[1] == dict(vision=0, language=0)
 
 
+def test_settings_that_are_no_dict_are_named():
+    with pytest.raises(
+        ValueError, match="vision='caches' must be a dict, for instance"
+    ):
+        FeatureCacheHook(vision='caches')
+
+
 def test_caches_in_memory_are_filled_if_all_fits_and_go_after_the_training(
     config, kept
 ):
