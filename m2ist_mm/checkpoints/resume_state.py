@@ -1,5 +1,6 @@
 """Checks the state that a training needs to resume from a checkpoint."""
 
+import math
 import warnings
 from typing import Any
 
@@ -96,6 +97,8 @@ def _fault_of_optimizer(wrapper: Any, checkpoint: dict) -> str | None:
             if not torch.isfinite(value).all():
                 return f"the optimiser's {key} of weight {name} is not finite"
     for group in groups:
+        if name := _not_finite(group):
+            return f"the optimiser's {name} is not finite"
         states = [saved['state'][n] for n in group['params'] if n in saved['state']]
         if len({frozenset(state) for state in states}) > 1:
             return 'its state of the optimiser is malformed: keys differ'
@@ -112,6 +115,17 @@ def _fault_of_schedulers(schedulers: Any, checkpoint: dict) -> str | None:
         # what it holds becomes the scheduler's attributes
         if not isinstance(state, dict) or state.keys() != scheduler.state_dict().keys():
             return f'its state of a {type(scheduler).__name__} is malformed'
+        if name := _not_finite(state):
+            return f'{name} of its {type(scheduler).__name__} is not finite'
+    return None
+
+
+def _not_finite(settings: dict) -> str | None:
+    """First name whose value is, or has in a list, a number that is not finite."""
+    for name, value in settings.items():
+        values = value if isinstance(value, list | tuple) else [value]
+        if any(isinstance(one, float) and not math.isfinite(one) for one in values):
+            return str(name)
     return None
 
 

@@ -59,6 +59,11 @@ def set_moment(value):
         (lambda o: o.update(param_groups=7), 'malformed'),
         (set_moment([]), 'exp_avg of weight 0 is no tensor'),
         (lambda o: o['state'][0].pop('step'), 'malformed: keys differ'),
+        (lambda o: o['param_groups'][0].update(lr=math.inf), "optimiser's lr is not f"),
+        (
+            lambda o: o['param_groups'][0].update(betas=(0.9, math.nan)),
+            "optimiser's betas is not finite",
+        ),
     ],
 )
 def test_states_of_another_optimiser_are_refused(make_runner, tmp_path, apply, reason):
@@ -87,6 +92,19 @@ def test_malformed_resume_files_are_refused(make_runner, tmp_path, content, reas
     with pytest.raises(ValueError, match=f'epoch_1.pth: .*{reason}') as error:
         make_runner(max_epochs=2, resume=True).train()
     assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [('gamma', math.nan), ('base_values', [math.inf]), ('_last_value', [-math.inf])],
+)
+def test_schedules_that_are_not_finite_are_refused(make_runner, tmp_path, key, value):
+    make_runner(max_epochs=1).train()
+    path = tmp_path / 'run/epoch_1.resume.pth'
+    (state,) = read_torch_file(path)['param_schedulers']
+    change(path, param_schedulers=[dict(state, **{key: value})])
+    with pytest.raises(ValueError, match=f'{key} of its MultiStepLR is not finite'):
+        make_runner(max_epochs=2, resume=True).train()
 
 
 @pytest.mark.parametrize('content', [[1], dict(a=1), dict(weights_crc32=1, meta={})])
