@@ -1,7 +1,5 @@
 """Inference on images and sentences: one box per expression."""
 
-import os
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,6 +27,7 @@ from ..datasets import LoadRECImage
 from ..datasets.checks import wrong_text
 from ..datasets.image_reader import IMAGE_SUFFIXES, image_to_array, read_image
 from ..structures import Expressions
+from ..visualization import require_display
 
 Image = str | Path | np.ndarray | PIL.Image.Image
 
@@ -112,10 +111,8 @@ class RECInferencer(BaseInferencer):
                 display to show images on, or the model gives boxes that are not finite.
         """
         *_, visualize_kwargs, postprocess_kwargs = self._dispatch_kwargs(**kwargs)
-        if visualize_kwargs.get('show') and not _has_display():
-            raise ValueError(
-                'show: there is no display; write the drawn images into out_dir instead'
-            )
+        if visualize_kwargs.get('show'):
+            require_display()
         images = self._inputs_to_list(inputs)
         queries = _texts_by_image(texts, len(images))
         if _draws(out_dir, **visualize_kwargs):
@@ -455,12 +452,6 @@ def _check_boxes(samples: SampleList) -> None:
                 f'{sample.img_path or "the image"}: the model gives a box that is not '
                 'finite; its weights are damaged, or it was trained until it diverged'
             )
-
-
-def _has_display() -> bool:
-    """Whether a window can be opened; other systems than Linux always have one."""
-    variables = ('DISPLAY', 'WAYLAND_DISPLAY')
-    return not sys.platform.startswith('linux') or any(map(os.environ.get, variables))
 
 
 def _as_dict(sample: DetDataSample) -> dict:

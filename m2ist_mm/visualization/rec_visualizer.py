@@ -35,6 +35,7 @@ class RECVisualizer(DetLocalVisualizer):
     true_color = (0, 170, 0)
     predicted_color = (255, 110, 0)
     font_pixels = 15
+    max_lines = 1000  # of expressions in a caption; more are cut
 
     def __init__(
         self, name: str = 'visualizer', *args, min_size: int = 480, **kwargs
@@ -170,6 +171,8 @@ class RECVisualizer(DetLocalVisualizer):
             lines += [
                 (line, black) for line in textwrap.wrap(prefix + expression, letters)
             ]
+        if left := len(lines[self.max_lines :]):
+            lines[self.max_lines :] = [(f'... {left} more lines', black)]
         if 'gt' in boxes:
             lines.append(('ground truth', self.true_color))
         if 'pred' in boxes:

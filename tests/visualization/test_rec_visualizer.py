@@ -125,6 +125,18 @@ def test_boxes_belong_to_the_expression_of_their_label(
     assert ('predicted, IoU 1.00, 1.00, -', 2) in lines
 
 
+def test_caption_is_cut_after_so_many_lines(visualizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(RECVisualizer, 'max_lines', 3)
+    sample = build_sample(' '.join(10 * ['a' * 52]))  # a line each
+    lines = captions(visualizer, tmp_path, monkeypatch, sample)
+    assert [text for text, _ in lines] == [
+        *3 * ['a' * 52],
+        '... 7 more lines',
+        'ground truth',
+        'predicted, IoU 0.40',
+    ]
+
+
 def test_expression_may_have_several_boxes(visualizer, tmp_path, monkeypatch):
     boxes = ((20, 30, 60, 60), (100, 30, 140, 60), (20, 70, 60, 90))
     sample = build_sample(('dogs', 'cow'), boxes)

@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
 from ...datasets.image_reader import read_image
+from ...visualization import require_display
 
 
 @HOOKS.register_module()
@@ -23,6 +24,9 @@ class RECVisualizationHook(Hook):
         show: Show each image in a window.
         wait_time: Seconds that a shown image stays; 0 = until a key is pressed.
         interval: Draw every ``interval``-th sample.
+
+    Raises:
+        ValueError: ``show`` without a display.
     """
 
     def __init__(
@@ -32,6 +36,8 @@ class RECVisualizationHook(Hook):
         wait_time: float = 0.0,
         interval: int = 1,
     ) -> None:
+        if show:
+            require_display()
         self.out_dir = out_dir
         self.show = show
         self.wait_time = wait_time

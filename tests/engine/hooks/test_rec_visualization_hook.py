@@ -51,10 +51,19 @@ def test_interval_leaves_samples_out_and_starts_anew_each_test(samples):
         assert files == ['out/scene_7.jpg', 'out/scene_9-10.jpg']
 
 
-def test_shown_images_are_not_written(samples):
+def test_shown_images_are_not_written(samples, monkeypatch):
+    monkeypatch.setenv('DISPLAY', ':0')
     calls = draw(RECVisualizationHook(show=True, wait_time=1.5), samples)
     assert len(calls) == 3
     for call in calls:
         assert call.kwargs['show']
         assert call.kwargs['wait_time'] == 1.5
         assert call.kwargs['out_file'] is None
+
+
+def test_without_a_display_nothing_is_shown(monkeypatch):
+    monkeypatch.setattr('sys.platform', 'linux')
+    monkeypatch.delenv('DISPLAY', raising=False)
+    monkeypatch.delenv('WAYLAND_DISPLAY', raising=False)
+    with pytest.raises(ValueError, match='no display; .*--show-dir'):
+        RECVisualizationHook(show=True)
