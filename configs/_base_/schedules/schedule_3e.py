@@ -6,14 +6,7 @@ max_epochs = 3
 train_cfg = dict(max_epochs=max_epochs)
 adamw = dict(muon=False)
 optim_wrapper = dict(
-    optimizer=dict(
-        _delete_=True,
-        type='MuonAdamW',
-        lr=8e-4,
-        muon_lr_mult=2.5,
-        betas=(0.9, 0.98),
-        weight_decay=1e-4,
-    ),
+    optimizer=dict(type='MuonAdamW', lr=8e-4, muon_lr_mult=2.5, betas=(0.9, 0.98)),
     paramwise_cfg=dict(
         custom_keys={
             'neck': dict(lr_mult=1, muon=False),
