@@ -397,6 +397,11 @@ def test_site_that_is_not_there_is_an_error(tuned_config):
         MODELS.build(config)
 
 
+def test_freeze_is_true_or_false(tuned_config):
+    with pytest.raises(ValueError, match="freeze is True or False, not 'no'"):
+        MODELS.build(tuned_config(None, freeze='no'))
+
+
 def test_tuner_needs_frozen_towers(tuned_config):
     with pytest.raises(ValueError, match='a tuner needs frozen towers'):
         MODELS.build(tuned_config(TUNERS['bitfit'], freeze=False))
