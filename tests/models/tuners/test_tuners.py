@@ -380,7 +380,7 @@ def test_weights_of_bare_towers_load_beside_updates(tuned_config, inputs):
 def test_site_that_is_not_named_is_an_error(tuned_config):
     config = tuned_config(TUNERS['adapter'])
     config.backbone.vision = ConfigDict(
-        type='BackboneTower', embed_dims=64, backbone=config.backbone.vision.backbone
+        type='BackboneTower', backbone=config.backbone.vision.backbone
     )
     with pytest.raises(ValueError) as error:
         MODELS.build(config)
