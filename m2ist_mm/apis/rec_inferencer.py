@@ -107,12 +107,15 @@ class RECInferencer(BaseInferencer):
         Raises:
             FileNotFoundError: An image is missing.
             ValueError: An image is broken, an expression is empty or too long, there
-                are too many or not as many lists of expressions as images, there is no
-                display to show images on, or the model gives boxes that are not finite.
+                are too many or not as many lists of expressions as images,
+                ``batch_size`` is no positive integer, there is no display to show
+                images on, or the model gives boxes that are not finite.
         """
         *_, visualize_kwargs, postprocess_kwargs = self._dispatch_kwargs(**kwargs)
         if visualize_kwargs.get('show'):
             require_display()
+        if type(batch_size) is not int or batch_size < 1:
+            raise ValueError(f'batch_size must be at least 1, got {batch_size!r}')
         images = self._inputs_to_list(inputs)
         queries = _texts_by_image(texts, len(images))
         if _draws(out_dir, **visualize_kwargs):
@@ -391,6 +394,10 @@ def _texts_by_image(
     texts: str | Sequence[str] | Sequence[Sequence[str]], images: int
 ) -> list[list[str]]:
     """Expressions of each image, without blanks around."""
+    if not isinstance(texts, Sequence):
+        raise ValueError(
+            f'texts are an expression or a list of them, not {type(texts).__name__}'
+        )
     texts = [texts] if isinstance(texts, str) else list(texts)
     if all(isinstance(text, str) for text in texts):
         texts = [texts] * images

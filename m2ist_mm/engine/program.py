@@ -5,7 +5,8 @@ import gc
 import logging
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -67,7 +68,8 @@ def run_config(config: Config, stage: str) -> None:
         ValueError: Something cannot be built from the config; names it.
     """
     interruption = Interruption()
-    with safe_loading(), interruption.handling():
+    prefix = f'{config.filename}: '
+    with safe_loading(), interruption.handling(), _naming_what_cannot_be_built(prefix):
         # a runner of another type: MMEngine's FlexibleRunner, for its strategies
         build = RUNNERS.build if 'runner_type' in config else Runner.from_cfg
         try:
@@ -78,14 +80,29 @@ def run_config(config: Config, stage: str) -> None:
             if stage == 'train':
                 stopped.notes.append(_how_to_resume(config))
             raise
-        except (TypeError, LookupError, AttributeError, ArithmeticError) as error:
-            part = _built_part(error)
-            if part is None:
-                raise  # the program's own
-            reason = error.args[0] if error.args else type(error).__name__
-            raise ValueError(
-                f'{config.filename}: {part} cannot be built: {reason}'
-            ) from error
+
+
+@contextmanager
+def _naming_what_cannot_be_built(prefix: str = '') -> Iterator[None]:
+    """Turn errors in the building of a part of a config into one line with its name.
+
+    Args:
+        prefix: What the line begins with.
+
+    Raises:
+        ValueError: Something cannot be built.
+    """
+    try:
+        yield
+    except (ValueError, OSError):
+        raise  # one line already
+    except Exception as error:
+        part = _built_part(error)
+        if part is None:
+            raise  # the program's own
+        reason = str(error.args[0]) if error.args else ''
+        reason = reason.partition('\n')[0] or type(error).__name__
+        raise ValueError(f'{prefix}{part} cannot be built: {reason}') from error
 
 
 def _built_part(error: Exception) -> str | None:
@@ -126,7 +143,7 @@ def run_program(main: Callable[[], int | None]) -> int:
     """
     deadline = None
     try:
-        with Interruption().handling():
+        with Interruption().handling(), _naming_what_cannot_be_built():
             return main() or 0
     except Stopped as stopped:
         deadline = stopped.deadline

@@ -164,9 +164,17 @@ def test_expression_that_says_nothing_is_refused(inferencer, images, text, reaso
         inferencer(images, ['left one', text])
 
 
+@pytest.mark.parametrize('batch_size', [0, '2'])
+def test_batches_have_at_least_one_image(inferencer, images, batch_size):
+    with pytest.raises(ValueError, match='batch_size must be at least 1, got'):
+        inferencer(images, 'left one', batch_size=batch_size)
+
+
 def test_texts_that_fit_no_image_are_refused(inferencer, images):
     with pytest.raises(ValueError, match='1 lists of expressions for 2 images'):
         inferencer(images, [['left one']])
+    with pytest.raises(ValueError, match='texts are an expression .* not NoneType'):
+        inferencer(images, None)
     with pytest.raises(ValueError, match='not both'):
         inferencer(images, ['left one', ['right one']])
 

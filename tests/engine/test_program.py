@@ -5,6 +5,7 @@ from collections import OrderedDict
 
 import pytest
 import torch
+from mmdet.registry import DATASETS
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
@@ -166,12 +167,22 @@ def test_exit_code_is_the_programs(capsys):
         ('val_evaluator.type', 'RECMetrik', "type='RECMetrik' cannot be .*registry"),
         ('train_dataloader.shufle', 1, "dataloader cannot be built: .*'shufle'"),
         ('model.neck.depht', 3, "type='M3ISA' cannot be built: .*'depht'"),
+        ('model.bbox_head.num_heads', 5, "type='RECHead' cannot be built: embed_dim"),
+        ('model.bbox_head.embed_dims', -4, "type='RECHead' cannot be built: .*-4"),
     ],
 )
 def test_what_cannot_be_built_is_named(nano_config, tmp_path, key, value, reason):
     nano_config.merge_from_dict({key: value, 'work_dir': str(tmp_path)})
     with pytest.raises(ValueError, match=rf'nano\.py: {reason}'):
         run_config(nano_config, 'train')
+
+
+def test_what_a_program_cannot_build_itself_is_one_line(capsys):
+    config = dict(type='RECFileDataset', ann_file='rows.jsonl')
+    assert run_program(lambda: DATASETS.build(config)) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: type='RECFileDataset' cannot be built: ")
+    assert "'file_format'" in error and error.count('\n') == 1
 
 
 def test_errors_of_the_running_program_pass(nano_config, tmp_path, monkeypatch):

@@ -1,7 +1,8 @@
 """A model small enough to build, run and train in milliseconds."""
 
 import copy
-import json
+import runpy
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,67 +13,9 @@ from mmengine.structures import InstanceData
 
 from m2ist_mm.structures import InputSpec, Placement
 
-# not square, so that height and width cannot be exchanged; stride 32
-CANVAS = (128, 96)
-WORDS = (
-    'the a red green blue square circle man dog tree left right top on in of big small '
-    'second from ##ly ##most , .'
-)
-
-VISION = dict(
-    type='DETREncoderTower',
-    size=CANVAS,
-    weights=None,
-    backbone=dict(
-        type='ResNet',
-        depth=18,
-        base_channels=8,
-        stem_channels=8,
-        out_indices=(3,),
-        norm_cfg=dict(type='BN', requires_grad=False),
-        norm_eval=True,
-    ),
-    embed_dims=32,
-    num_layers=2,
-    num_heads=4,
-    feedforward_channels=64,
-)
-
-LANGUAGE = dict(
-    type='TransformersTower',
-    weights=None,
-    arch=dict(
-        model_type='bert',
-        vocab_size=5 + len(WORDS.split()),
-        hidden_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=32,
-    ),
-    max_tokens=8,
-)
-
-BACKBONE = dict(
-    type='SideTuningBackbone',
-    vision=VISION,
-    language=LANGUAGE,
-)
-
-NECK = dict(
-    type='M3ISA',
-    vision_layers=[0, 1],
-    language_layers=[0, 1],
-    hidden_channels=8,
-    scale=0.1,
-)
-
-HEAD = dict(
-    type='RECHead',
-    embed_dims=32,
-    num_layers=2,
-    num_heads=4,
-    feedforward_channels=64,
+_nano = runpy.run_path(str(Path(__file__).parents[1] / 'nano_config.py'))
+CANVAS, BACKBONE, NECK, HEAD = (
+    _nano[name] for name in ('CANVAS', 'BACKBONE', 'NECK', 'HEAD')
 )
 
 
@@ -83,12 +26,12 @@ def seeded():
 
 @pytest.fixture
 def vision_config():
-    return ConfigDict(copy.deepcopy(VISION))
+    return ConfigDict(copy.deepcopy(BACKBONE['vision']))
 
 
 @pytest.fixture
 def language_config():
-    return ConfigDict(copy.deepcopy(LANGUAGE))
+    return ConfigDict(copy.deepcopy(BACKBONE['language']))
 
 
 @pytest.fixture
@@ -110,11 +53,7 @@ def head_config():
 def tokenizer_folder(tmp_path_factory):
     """A BERT tokenizer of a few words, as a folder that transformers loads."""
     folder = tmp_path_factory.mktemp('tokenizer')
-    vocabulary = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', *WORDS.split()]
-    (folder / 'vocab.txt').write_text('\n'.join(vocabulary) + '\n')
-    settings = dict(tokenizer_class='BertTokenizer', do_lower_case=True)
-    (folder / 'tokenizer_config.json').write_text(json.dumps(settings))
-    (folder / 'config.json').write_text(json.dumps(dict(model_type='bert')))
+    _nano['write_tokenizer'](folder)
     return str(folder)
 
 

@@ -27,7 +27,8 @@ class SideTuningBackbone(BaseModule):
         freeze: Whether the towers are frozen.
 
     Raises:
-        ValueError: A tuner is given together with ``freeze=False``.
+        ValueError: ``freeze`` is no bool, or a tuner is given together with
+            ``freeze=False``.
     """
 
     def __init__(
@@ -38,6 +39,8 @@ class SideTuningBackbone(BaseModule):
         freeze: bool = True,
     ) -> None:
         super().__init__()
+        if not isinstance(freeze, bool):
+            raise ValueError(f'freeze is True or False, not {freeze!r}')
         if tuner is not None and not freeze:
             raise ValueError('a tuner needs frozen towers (freeze=True)')
         self.vision: Tower = MODELS.build(vision)

@@ -1,5 +1,6 @@
 """M³ISA: the mixture of multi-modal interactive side-adapters."""
 
+import math
 from collections.abc import Sequence
 
 from mmdet.registry import MODELS
@@ -40,9 +41,10 @@ class M3ISA(SideNetwork):
         add_inputs: Whether the towers' input tokens are added.
 
     Raises:
-        ValueError: A choice is unknown, the layers are not paired, a tower has no such
-            layer, or ``side_norm='tower'`` is combined with ``init='zero'``: at a zero
-            vector, a LayerNorm returns its bias and has a gradient of about 1e6.
+        ValueError: A choice is unknown or named twice, the layers are not paired, a
+            tower has no such layer, or ``side_norm='tower'`` is combined with
+            ``init='zero'``: at a zero vector, a LayerNorm returns its bias and has a
+            gradient of about 1e6.
     """
 
     def __init__(
@@ -75,6 +77,17 @@ class M3ISA(SideNetwork):
                 f'M3ISA pairs layers: vision_layers has {len(vision_layers)}, '
                 f'language_layers has {len(language_layers)}'
             )
+        pairs = list(zip(vision_layers, language_layers, strict=True))
+        for argument, values in (('experts', experts), ('the layers', pairs)):
+            if len(set(values)) < len(values):
+                raise ValueError(f'M3ISA: {argument} name one twice: {list(values)}')
+        if experts and not pairs:
+            raise ValueError(
+                'M3ISA: vision_layers and language_layers are empty; name at least one '
+                'pair, or none of the experts (experts=())'
+            )
+        if not math.isfinite(scale):
+            raise ValueError(f'M3ISA: scale={scale} is not finite')
         if hidden_channels < 1:
             raise ValueError(
                 f'M3ISA: hidden_channels={hidden_channels} is not positive'

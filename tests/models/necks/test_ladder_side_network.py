@@ -142,7 +142,6 @@ def test_layers_are_those_of_the_towers(towers):
 def test_missing_taps_are_named(ladder_config):
     ladder_config.backbone.vision = ConfigDict(
         type='BackboneTower',
-        embed_dims=1280,
         backbone=dict(type='MobileNetV2', out_indices=(7,)),
     )
     with pytest.raises(ValueError) as error:
@@ -157,7 +156,6 @@ def test_tower_without_transformer_layers_needs_their_form(
     ladder_config.backbone.vision = ConfigDict(
         type='BackboneTower',
         size=vision_config.size,
-        embed_dims=64,
         backbone=vision_config.backbone,
     )
     with pytest.raises(ValueError, match='BackboneTower has no transformer layers'):

@@ -401,6 +401,9 @@ def test_reference_form_from_zero_would_not_be_trainable(model_config, inputs):
         (dict(init='normal'), r"init has \['normal'\], known are \('zero'"),
         (dict(side_norm='tower'), "side_norm='tower' .* zero .* init='uniform'"),
         (dict(hidden=0), 'hidden_channels=0 is not positive'),
+        (dict(experts=('vea', 'vea')), 'experts name one twice'),
+        (dict(scale=float('nan')), 'scale=nan is not finite'),
+        (dict(pairs=0), 'vision_layers and language_layers are empty'),
     ],
 )
 def test_unknown_choices_are_refused(make_neck, choices, text):
@@ -411,6 +414,14 @@ def test_unknown_choices_are_refused(make_neck, choices, text):
 def test_every_layer_has_a_partner(model_config):
     model_config.neck.language_layers = [0]
     with pytest.raises(ValueError, match='vision_layers has 2, language_layers has 1'):
+        MODELS.build(model_config)
+
+
+def test_a_pair_is_named_once(model_config):
+    model_config.neck.update(vision_layers=[1, 1], language_layers=[0, 1])
+    MODELS.build(model_config)  # a layer with two partners
+    model_config.neck.update(language_layers=[0, 0])
+    with pytest.raises(ValueError, match=r'layers name one twice: \[\(1, 0\)'):
         MODELS.build(model_config)
 
 

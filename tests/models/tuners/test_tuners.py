@@ -380,7 +380,7 @@ def test_weights_of_bare_towers_load_beside_updates(tuned_config, inputs):
 def test_site_that_is_not_named_is_an_error(tuned_config):
     config = tuned_config(TUNERS['adapter'])
     config.backbone.vision = ConfigDict(
-        type='BackboneTower', embed_dims=64, backbone=config.backbone.vision.backbone
+        type='BackboneTower', backbone=config.backbone.vision.backbone
     )
     with pytest.raises(ValueError) as error:
         MODELS.build(config)
@@ -395,6 +395,11 @@ def test_site_that_is_not_there_is_an_error(tuned_config):
     config.backbone.vision.sites = dict(ffn='blocks.{i}.mlp')
     with pytest.raises(ValueError, match=r"no module 'blocks\.0\.mlp'"):
         MODELS.build(config)
+
+
+def test_freeze_is_true_or_false(tuned_config):
+    with pytest.raises(ValueError, match="freeze is True or False, not 'no'"):
+        MODELS.build(tuned_config(None, freeze='no'))
 
 
 def test_tuner_needs_frozen_towers(tuned_config):
