@@ -214,6 +214,8 @@ def test_two_processes_train_like_one(
 ):
     exact = {
         'model.bbox_head.dropout': 0.0,
+        # of gradients that are rounding noise AdamW makes no steps of full length
+        'optim_wrapper.optimizer.eps': 1e-6,
         'train_dataloader.dataset.max_expressions_per_sample': group_size,
         'train_dataloader.batch_size': batch_size,
     }
