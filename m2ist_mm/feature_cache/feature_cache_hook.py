@@ -7,12 +7,12 @@ from mmdet.registry import HOOKS
 from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from ..checkpoints.tuned_state import unwrap
 from ..datasets.transforms import RECRandomFlip, fixed_views, swap_left_right
-from ..engine.hooks.epoch_seed_hook import wrapped_datasets
+from ..engine.hooks.epoch_seed_hook import leaf_datasets
 from ..models.towers import Tower
 from ..seeding import seeded_generators
 from .feature_cache import FeatureCache, check_settings
@@ -127,11 +127,9 @@ class FeatureCacheHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Attach the caches and fill them."""
-        model = runner.model
-        if is_model_wrapper(model):
-            model = model.module
+        model = unwrap(runner.model)
         self.attach(model)
-        datasets = list(_leaves(runner.train_dataloader.dataset))
+        datasets = list(leaf_datasets(runner.train_dataloader.dataset))
         for name, kind in (('language', _TextBatches), ('vision', _ViewBatches)):
             if name not in self.caches:
                 continue
@@ -220,15 +218,6 @@ class _ViewBatches(Sequence):
             ]
         batch = self.preprocessor(pseudo_collate(packed))['inputs']
         return batch['images'], batch['padding_mask']
-
-
-def _leaves(dataset) -> Iterator:
-    """The datasets in a wrapper, or the dataset itself."""
-    inner = wrapped_datasets(dataset)
-    if not inner:
-        yield dataset
-    for part in inner:
-        yield from _leaves(part)
 
 
 def _views(dataset) -> list:

@@ -293,9 +293,9 @@ def test_threads_get_what_one_gets(inferencer, images):
     expected = list(map(ask, queries))
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(ask, queries))
-    for (boxes, drawn), (wanted, picture) in zip(found, expected, strict=True):
+    for (boxes, drawn), (wanted, image) in zip(found, expected, strict=True):
         assert boxes == wanted
-        assert np.array_equal(drawn, picture)
+        assert np.array_equal(drawn, image)
 
 
 def test_expressions_have_bounds(inferencer, images, tmp_path):

@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 from torch.utils.data import Dataset
 
 from ...checkpoints.tuned_state import unwrap
-from .epoch_seed_hook import wrapped_datasets
+from .epoch_seed_hook import leaf_datasets
 
 # model zoos, the hub, and the files' names, wherever they lie
 _STOCK = re.compile(
@@ -49,7 +49,8 @@ class COCOLeakHook(Hook):
         weights = getattr(vision, 'weights', None)
         if weights is None or not _STOCK.search(weights):
             return
-        if seen := _seen_by_coco(dataset):
+        seen = [line for leaf in leaf_datasets(dataset) for line in _seen_by_coco(leaf)]
+        if seen:
             runner.logger.warning(
                 f'the vision tower {weights!r} was trained on all of COCO train, which '
                 f'has the images of {", ".join(seen)}: results there are too good. '
@@ -58,9 +59,7 @@ class COCOLeakHook(Hook):
 
 
 def _seen_by_coco(dataset: Dataset) -> list[str]:
-    """Datasets of RefCOCO's images, with their splits other than train."""
-    if parts := wrapped_datasets(dataset):
-        return [line for part in parts for line in _seen_by_coco(part)]
+    """Name and splits other than train, if the dataset has RefCOCO's images."""
     names = [getattr(dataset, name, None) for name in ('name', 'refs_file', 'ann_file')]
     splits = [split for split in getattr(dataset, 'splits', ()) if split != 'train']
     if splits and any(_REFCOCO.search(str(name).lower()) for name in names):

@@ -1,15 +1,13 @@
 """Checks the data before a training."""
 
-from collections.abc import Iterator
-
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from ...datasets import RECDataset
 from ...datasets.checks import find_repetitions
-from .epoch_seed_hook import wrapped_datasets
+from .epoch_seed_hook import leaf_datasets
 
 
 @HOOKS.register_module()
@@ -39,7 +37,8 @@ class DataCheckHook(Hook):
         parts = [
             (name, map(dataset.get_data_info, range(len(dataset))))
             for name, part in loaders.items()
-            for dataset in _rec_datasets(part.dataset)
+            for dataset in leaf_datasets(part.dataset)
+            if isinstance(dataset, RECDataset)
         ]
         for line in find_repetitions(parts):
             runner.logger.warning(line)
@@ -52,12 +51,3 @@ def _no_batch(loader: DataLoader) -> str:
         f'than batch_size={sampler.batch_size}, and drop_last=True leaves them out: '
         'nothing would be trained; lower batch_size or set drop_last=False'
     )
-
-
-def _rec_datasets(dataset: Dataset) -> Iterator[RECDataset]:
-    """The datasets of expressions in a dataset, which may wrap others."""
-    if isinstance(dataset, RECDataset):
-        yield dataset
-        return
-    for inner in wrapped_datasets(dataset):
-        yield from _rec_datasets(inner)

@@ -1,5 +1,7 @@
 """Seeds each iteration, so that a resumed training draws the same numbers."""
 
+from collections.abc import Iterator
+
 from mmdet.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
@@ -68,11 +70,20 @@ def set_epoch(dataset, epoch: int) -> None:
     if hasattr(dataset, 'set_epoch'):
         dataset.set_epoch(epoch)
         return
-    for inner in wrapped_datasets(dataset):
+    for inner in _wrapped(dataset):
         set_epoch(inner, epoch)
 
 
-def wrapped_datasets(dataset) -> list:
-    """The datasets directly in a wrapper such as ``ConcatDataset``; else none."""
+def leaf_datasets(dataset) -> Iterator:
+    """The datasets in wrappers such as ``ConcatDataset``, or the dataset itself."""
+    inner = _wrapped(dataset)
+    if not inner:
+        yield dataset
+    for part in inner:
+        yield from leaf_datasets(part)
+
+
+def _wrapped(dataset) -> list:
+    """The datasets directly in a wrapper; else none."""
     inner = getattr(dataset, 'datasets', [getattr(dataset, 'dataset', None)])
     return [part for part in inner if part is not None]

@@ -1,10 +1,8 @@
 """Two towers, frozen or tuned, that side networks read."""
 
-from collections.abc import Iterator
-
 from mmdet.registry import MODELS
 from mmengine.model import BaseModule
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...structures import InputSpec, TowerFeatures
 from ..towers import Tower
@@ -75,12 +73,6 @@ class SideTuningBackbone(BaseModule):
     def builds_graph(self) -> bool:
         """Whether gradients pass through a tower: it is tuned, or a part inside it."""
         return any(tower.builds_graph for tower in self.towers.values())
-
-    def tower_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Names and parameters of the towers themselves, without what a tuner adds."""
-        for name, tower in self.towers.items():
-            for key, parameter in tower.own_parameters():
-                yield f'{name}.{key}', parameter
 
     def init_weights(self) -> None:
         """Initialise the towers that have no pre-trained weights, and the tuner."""

@@ -188,9 +188,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     'bert': _BERT,
     'roberta': _BERT,
-    'clip_text_model': Architecture(
-        **_clip('text_model') | dict(norms={}),
-    ),
+    'clip_text_model': Architecture(**_clip('text_model')),
     'dinov2': _DINOV2,
     'dinov2_with_registers': _DINOV2,
     'vit': Architecture(

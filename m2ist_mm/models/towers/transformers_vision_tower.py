@@ -20,10 +20,10 @@ class TransformersVisionTower(BaseTransformersTower, VisionTower):
     tokens take part inside the tower, as in pre-training, and are dropped from its
     output. The position embedding is interpolated to the input size.
 
-    Padding is zero (the mean colour) and passes through the tower like any pixel: these
-    models were trained without a mask and most of them take none. The output is
-    bit-identical to the bare model's on the padded image. From the V-L encoder on, the
-    tokens of padding are masked.
+    Padding (the mean colour, unless the config says another) passes through the tower
+    like any pixel: these models were trained without a mask and most of them take none.
+    The output is bit-identical to the bare model's on the padded image. From the V-L
+    encoder on, the tokens of padding are masked.
 
     Args:
         kwargs: See :class:`BaseTransformersTower` and :class:`VisionTower`.
