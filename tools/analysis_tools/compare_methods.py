@@ -119,7 +119,7 @@ def derive(args: argparse.Namespace, method: str, rate: float | None, seed: int)
     changes, part = METHODS[method]
     config.merge_from_dict(changes)
     config.randomness.seed = seed
-    if part is not None:
+    if None not in (part, rate):
         keys = config.optim_wrapper.paramwise_cfg.custom_keys
         keys[part] = dict(keys.get(part, {}), lr_mult=rate)
     if 'model.backbone.freeze' in changes or 'model.backbone.tuner' in changes:
