@@ -35,18 +35,26 @@ def full_precision():
     torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
-def load(path: str, **changes) -> Config:
+def load(path: str, cached: bool = False, **changes) -> Config:
     """Config without dropout: the devices draw other numbers."""
     canvas = CONFIGS[path]
     options = {'model.bbox_head.dropout': 0.0, **changes}
     if canvas is not None:
         options['canvas'] = canvas
-    return load_config_file(path, cfg_options=options)
+    config = load_config_file(path, cfg_options=options)
+    if not cached:  # features in float16 turn the last bit of a float32 into 2e-4
+        config.default_hooks.pop('feature_cache', None)
+    return config
 
 
 def step_on(device: str, config: Config):
     """Loss, gradients and boxes of one model on noise, moved to the CPU."""
     step = TrainingStep(config, device)
+    for module in step.model.modules():
+        if isinstance(module, torch.nn.Dropout):  # of towers that are tuned
+            module.p = 0.0
+        if isinstance(module, torch.nn.MultiheadAttention):
+            module.dropout = 0.0
     for name, parameter in step.model.named_parameters():
         if 'neck' in name and not parameter.any():  # adapters start at zero outputs
             torch.manual_seed(len(name))
@@ -77,11 +85,17 @@ def test_loss_gradients_and_boxes_are_those_of_the_cpu(path):
     # in pixels of the canvas
     torch.testing.assert_close(boxes, expected_boxes, rtol=0, atol=0.02)
     assert gradients.keys() == expected_gradients.keys()
-    largest = max(gradient.abs().max() for gradient in expected_gradients.values())
-    for name, gradient in gradients.items():
-        other = expected_gradients[name]
-        error = (gradient - other).norm() / (other.norm() + 1e-5 * largest)
-        assert error < 1e-4 or error * other.norm() < 1e-5 * largest, (name, error)
+    errors = {n: (g - expected_gradients[n]).norm() for n, g in gradients.items()}
+    norms = {name: gradient.norm() for name, gradient in expected_gradients.items()}
+    assert total(errors) < 1e-4 * total(norms)
+    for name, error in errors.items():
+        # where rounding puts one ReLU on its other side, a small gradient moves by that
+        assert error < 0.02 * norms[name] + 1e-5 * total(norms), name
+
+
+def total(norms: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Norm of all gradients together."""
+    return torch.stack(list(norms.values())).norm()
 
 
 @pytest.mark.parametrize('path', list(CONFIGS)[:2])
@@ -109,9 +123,7 @@ def test_training_leaves_the_towers_bit_identical():
 
 def test_cached_features_are_those_of_the_towers():
     path = 'configs/m2ist/m2ist_yolox-nano_flickr30k-part.py'
-    config = load(path)
-    cached, _, boxes = step_on('cuda', config)
-    config.default_hooks.pop('feature_cache')
-    loss, _, expected = step_on('cuda', config)
-    torch.testing.assert_close(cached, loss, rtol=1e-3, atol=0)  # kept in float16
+    cached_loss, _, boxes = step_on('cuda', load(path, cached=True))
+    loss, _, expected = step_on('cuda', load(path))
+    torch.testing.assert_close(cached_loss, loss, rtol=1e-3, atol=0)  # kept in float16
     torch.testing.assert_close(boxes, expected, rtol=0, atol=0.5)
