@@ -86,7 +86,7 @@ def test_a_single_validation_is_a_labelled_value(monkeypatch):
     colors = [line.get_color() for line in single.lines]
     assert labels == [('40.12', (1, 40.125), colors[0]), ('60', (1, 60.0), colors[1])]
     assert colors[0] != colors[1]
-    assert curve.texts == []
+    assert not list(curve.texts)
 
 
 @pytest.mark.parametrize(
