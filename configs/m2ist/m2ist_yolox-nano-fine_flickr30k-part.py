@@ -10,9 +10,7 @@ train_pipeline = [
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 # each image in two views
 default_hooks = dict(
-    feature_cache=dict(
-        language=dict(max_entries=60000), vision=dict(max_entries=16000)
-    )
+    feature_cache=dict(language=dict(max_entries=60000), vision=dict(max_entries=16000))
 )
 max_epochs = 4
 train_cfg = dict(max_epochs=max_epochs)
