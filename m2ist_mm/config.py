@@ -178,15 +178,13 @@ def load_config_file(
 
 
 def _check_loaders(config: Config) -> None:
-    for loader in ('train', 'val', 'test'):
-        found = config.get(f'{loader}_dataloader')
-        if not isinstance(found, dict | None) or not isinstance(
-            (found or {}).get('dataset'), dict | None
-        ):
-            raise ValueError(
-                f'{config.filename}: {loader}_dataloader = {found!r} must be '
-                'dict(dataset=dict(...), batch_size=...), or None for none'
-            )
+    """Refuse what cannot be walked through."""
+    for key in (f'{loader}_dataloader' for loader in ('train', 'val', 'test')):
+        found = config.get(key)
+        if isinstance(found, dict):
+            key, found = f'{key}.dataset', found.get('dataset')
+        if not isinstance(found, dict | None):
+            raise ValueError(f'{config.filename}: {key} = {found!r} must be dict(...)')
 
 
 def _drop_own_scope(node: object) -> None:

@@ -46,7 +46,8 @@ _MORE_NAMES = {
     OptimWrapper: ('constructor', 'paramwise_cfg'),
     _ParamScheduler: ('convert_to_iter_based',),
 }
-# smallest value of an argument of that name, whoever takes it
+# by the name of an argument, whoever takes it: smallest and largest value, and those
+# that are whole numbers and not annotated
 _LEAST = {
     **dict.fromkeys(
         'hidden_channels domain_channels relation_channels rank num_tokens reduction '
@@ -60,6 +61,7 @@ _LEAST = {
         0,
     ),
 }
+_WHOLE = dict(batch_size=int, num_workers=int, seed=int | None)
 _MOST = dict.fromkeys('batch_size max_epochs max_iters num_workers'.split(), 2**31) | {
     'dropout': 1,
     'prob': 1,
@@ -103,7 +105,6 @@ def _check(key: str, node: Any, is_built: bool = True) -> None:
         children = {str(number): child for number, child in enumerate(node)}
     elif isinstance(node, Mapping):
         children = dict(node)
-        _check_range(key, children)
         owner = _owner(key, node)
         if owner is not None:
             module = owner.__module__
@@ -115,6 +116,7 @@ def _check(key: str, node: Any, is_built: bool = True) -> None:
                 _check_arguments(key, owner, children)
         elif is_built and isinstance(node.get('type'), str):
             _check_type(key, node['type'])
+        _check_range(key, children)
     else:
         return
     for name, child in children.items():
@@ -248,15 +250,15 @@ def _fits(value: Any, annotation: Any) -> bool:
 
 def _check_range(key: str, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
+        if name in _WHOLE and not _fits(value, _WHOLE[name]):
+            raise ValueError(f'{key}.{name} = {value!r} must be int')
+        least, most = _LEAST.get(name, -math.inf), _MOST.get(name, math.inf)
         for one in value if isinstance(value, list | tuple) else [value]:
-            if not isinstance(one, numbers.Real) or isinstance(one, bool):
+            if not isinstance(one, numbers.Real) or least <= one <= most:
                 continue
-            least, most = _LEAST.get(name, -math.inf), _MOST.get(name, math.inf)
-            if not least <= one <= most:
-                raise ValueError(
-                    f'{key}.{name} = {value!r} must be at least {least}'
-                    + (f', at most {most}' if name in _MOST else '')
-                )
+            limits = f'at least {least}' if name in _LEAST else 'a number'
+            limits += f', at most {most}' if name in _MOST else ''
+            raise ValueError(f'{key}.{name} = {value!r} must be {limits}')
 
 
 def _near(name: str, known: Any) -> str:
@@ -266,17 +268,16 @@ def _near(name: str, known: Any) -> str:
 
 def _text(annotation: Any) -> str:
     """An annotation for a message: ``'int or None'``."""
-    parts = get_args(annotation)
-    if get_origin(annotation) in (Union, types.UnionType):
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
         return ' or '.join(dict.fromkeys(map(_text, parts)))
-    if annotation is type(None):
-        return 'None'
-    origin = get_origin(annotation) or annotation
-    if inspect.isclass(origin) and issubclass(origin, Mapping):
+    kind = origin or annotation
+    if not inspect.isclass(kind):
+        return str(annotation)
+    if issubclass(kind, Mapping):
         return 'dict(...)'
-    if inspect.isclass(origin) and issubclass(origin, Sequence) and origin is not str:
+    if issubclass(kind, Sequence) and kind is not str:
         listed = ', '.join(_text(part) for part in parts if part is not ...)
         return f'list of {listed}' if parts else 'list'
-    return {float: 'a finite number', int: 'an integer', bool: 'True or False'}.get(
-        annotation, getattr(annotation, '__name__', str(annotation))
-    )
+    names = {float: 'a finite number', bool: 'True or False', type(None): 'None'}
+    return names.get(kind, kind.__name__)
