@@ -81,7 +81,7 @@ def test_a_runner_loads_safely_whatever_mmengine_does(
     assert not (tmp_path / 'ran').exists()
 
 
-@pytest.mark.parametrize('name', ['https://host/x.pth', 'torchvision://resnet18'])
+@pytest.mark.parametrize('name', ['https://host/x.pth', 'open-mmlab://vgg16_caffe'])
 def test_fetched_files_run_no_code_either(tmp_path, monkeypatch, name):
     path = tmp_path / 'bomb.pth'
     torch.save(Bomb(tmp_path / 'ran'), path)
