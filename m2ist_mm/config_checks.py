@@ -7,7 +7,15 @@ import re
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    TypedDict,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 import mmdet.registry
 import torch
@@ -27,6 +35,31 @@ from torch.utils.data import DataLoader
 # whose annotations are what their arguments take, and whose arguments are what a config
 # states
 _ANNOTATED = re.compile(r'(m2ist_mm|mmengine|torch\.(optim|utils|nn\.utils))\b')
+
+
+class EnvCfg(TypedDict):
+    """What MMEngine reads of ``env_cfg``."""
+
+    cudnn_benchmark: bool
+    mp_cfg: dict
+    dist_cfg: dict
+    resource_limit: int
+
+
+class MPCfg(TypedDict):
+    """What MMEngine reads of ``env_cfg.mp_cfg``."""
+
+    mp_start_method: str
+    opencv_num_threads: int
+
+
+class AutoScaleLR(TypedDict):
+    """What MMEngine reads of ``auto_scale_lr``."""
+
+    enable: bool
+    base_batch_size: int
+
+
 # parts of a config that need no type, and what they are arguments of
 _WITHOUT_TYPE = {
     **dict.fromkeys(
@@ -37,6 +70,9 @@ _WITHOUT_TYPE = {
     'optim_wrapper': OptimWrapper,
     'optim_wrapper.clip_grad': torch.nn.utils.clip_grad_norm_,
     'randomness': Runner.set_randomness,
+    'env_cfg': EnvCfg,
+    'env_cfg.mp_cfg': MPCfg,
+    'auto_scale_lr': AutoScaleLR,
 }
 # what MMEngine takes out before it calls them
 _MORE_NAMES = {
@@ -189,6 +225,8 @@ def _arguments(owner: Callable) -> tuple[dict[str, Any], bool]:
 
     What a class takes by ``**kwargs`` goes to the next one in its order of resolution.
     """
+    if is_typeddict(owner):
+        return get_type_hints(owner), False
     functions = [owner]
     if inspect.isclass(owner):
         functions = [

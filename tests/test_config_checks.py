@@ -24,6 +24,7 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
         ('param_scheduler.0.gama', 1, 'MultiStepLR has no .*: gamma'),
         ('default_hooks.logger.type', 'LoggerHok', 'not registered; .*: LoggerHook'),
         ('val_evaluator.iou_thr', 0.5, 'RECMetric has no argument'),
+        ('env_cfg.cudnn_bench', True, 'EnvCfg has no .*; the nearest: cudnn_bench'),
         # types
         ('model.neck.share', 'maybe', "= 'maybe' must be True or False"),
         ('model.neck.scale', float('nan'), '= nan must be a finite number'),
