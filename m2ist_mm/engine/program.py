@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 
 from ..checkpoints import safe_loading
 from .config_options import ConfigOptions
+from .data_first_runner import TestingRunner, TrainingRunner
 from .interruption import Interruption, Stopped
 
 
@@ -74,8 +75,9 @@ def run_config(config: Config, stage: str) -> None:
     interruption = Interruption()
     prefix = f'{config.filename}: '
     with safe_loading(), interruption.handling(), _naming_what_cannot_be_built(prefix):
+        runner_class = dict(train=TrainingRunner, test=TestingRunner)[stage]
         # a runner of another type: MMEngine's FlexibleRunner, for its strategies
-        build = RUNNERS.build if 'runner_type' in config else Runner.from_cfg
+        build = RUNNERS.build if 'runner_type' in config else runner_class.from_cfg
         try:
             runner = build(config)
             runner.register_hook(interruption)

@@ -15,6 +15,9 @@ class ResizeToFit(Resize):
     Args:
         scale (tuple[int, int]): (width, height) of the rectangle in pixels.
         **kwargs: Other arguments of mmdet's ``Resize``.
+
+    Raises:
+        ValueError: An image is so narrow that its shorter edge would have no pixel.
     """
 
     deterministic = True
@@ -25,5 +28,11 @@ class ResizeToFit(Resize):
     def _resize_img(self, results: dict) -> None:
         height, width = results['img'].shape[:2]
         max_width, max_height = self.scale
-        results['scale'] = min(max_width / width, max_height / height)
+        scale = min(max_width / width, max_height / height)
+        if min(height, width) * scale < 0.5:
+            raise ValueError(
+                f'{width} x {height} pixels are too narrow to fit '
+                f'{max_width} x {max_height}: the shorter edge would have no pixel'
+            )
+        results['scale'] = scale
         super()._resize_img(results)

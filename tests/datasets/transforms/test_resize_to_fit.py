@@ -52,3 +52,11 @@ def test_random_choice_of_sizes_uses_it():
     assert shapes == {(30, 30)}
     shapes = {choice(sample(80, 40))['img'].shape[:2] for _ in range(20)}
     assert shapes == {(30, 60), (15, 30)}
+
+
+@pytest.mark.parametrize('shape', [(1, 5000), (5000, 1)])
+def test_an_image_that_would_have_no_pixels_is_refused(shape):
+    resize = TRANSFORMS.build(dict(type='ResizeToFit', scale=(64, 32)))
+    image = np.zeros((*shape, 3), np.uint8)
+    with pytest.raises(ValueError, match=f'{shape[1]} x {shape[0]} pixels are too nar'):
+        resize(dict(img=image))
