@@ -62,7 +62,7 @@ def mark_label_studio(path: str, marks: Marks) -> str:
 
 
 def mark_coco(path: str, marks: Marks) -> str:
-    """Add marks to annotations of a COCO file: to their ``attributes`` if they have any.
+    """Add marks to annotations of a COCO file, or to their ``attributes`` if any.
 
     Args:
         path: The file.

@@ -318,7 +318,7 @@ def test_same_image_twice_is_in_one_split_and_look_alikes_are_listed(make_folder
 
 def test_all_faults_are_in_a_file(make_folder):
     folder = make_folder('json')
-    folder.label([(i, t, [50, 20, 50, 60]) for i, t, _ in labels_of(folder)])
+    folder.label([(i, t, [150, 20, 150, 60]) for i, t, _ in labels_of(folder)])
     with pytest.raises(DatasetError, match='and 20 more: .*faults.txt has them all'):
         folder.prepare()
     text = (folder.work_dir / 'data' / 'faults.txt').read_text()
