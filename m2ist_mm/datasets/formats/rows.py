@@ -116,9 +116,7 @@ def parse_table(path: str, text: str) -> list[tuple[str, dict]]:
                         'the separator in it must stand in quotes'
                     ]
                 )
-            row = {
-                key.strip(): value.strip() or None for key, value in cells.items()
-            }
+            row = {key.strip(): value.strip() or None for key, value in cells.items()}
             if re.fullmatch(r'\d{1,18}', row.get('sent_id') or ''):
                 row['sent_id'] = int(row['sent_id'])
             if row.get('bbox') is not None:
