@@ -1,0 +1,1 @@
+"""Fits a model to data of your own: reads, plans, trains, judges."""
