@@ -1,1 +1,1 @@
-"""Fits a model to data of your own: reads, plans, trains, judges."""
+"""From your images and sentences to a trained model: the parts of tools/fit.py."""
