@@ -26,8 +26,9 @@ from ..config import iter_dataset_configs, load_config_file
 from ..datasets import LoadRECImage
 from ..datasets.checks import wrong_text
 from ..datasets.image_reader import IMAGE_SUFFIXES, image_to_array, read_image
-from ..structures import Expressions
+from ..structures import Expressions, Features
 from ..visualization import require_display
+from .encoded_image import EncodedImage
 
 Image = str | Path | np.ndarray | PIL.Image.Image
 
@@ -143,6 +144,54 @@ class RECInferencer(BaseInferencer):
                 samples, names, out_dir=out_dir, **postprocess_kwargs
             )
         return dict(results, errors=errors or [])
+
+    @torch.no_grad()
+    def encode_image(self, image: Image) -> EncodedImage:
+        """Encode an image once, to ask it many times: :meth:`ground`.
+
+        Args:
+            image: A file, a Pillow image or an array (H, W, 3), uint8, BGR.
+
+        Raises:
+            FileNotFoundError: The image is missing.
+            ValueError: The image is broken, or is a folder.
+        """
+        _, packed = self._prepare(image, [])
+        with self._lock:
+            data = self.model.data_preprocessor(self.collate_fn([packed]))
+            inputs = data['inputs']
+            features = self.model.encode_image(inputs['images'], inputs['padding_mask'])
+        return EncodedImage(features, data['data_samples'][0])
+
+    @torch.no_grad()
+    def ground(self, image: EncodedImage, texts: str | Sequence[str]) -> dict:
+        """Find the referents in an image that is encoded already.
+
+        Args:
+            image: Output of :meth:`encode_image`.
+            texts: An expression or several.
+
+        Returns:
+            What :meth:`postprocess` says: the prediction that a call with the image
+            and these expressions gives.
+
+        Raises:
+            ValueError: As in a call.
+        """
+        (texts,) = _texts_by_image(texts, 1)
+        sample = image.sample.clone()
+        sample.set_metainfo(dict(text=self._as_in_dataset(texts)))
+        with self._lock:
+            inputs = self.model.data_preprocessor.tokenize([sample])
+            language = self.model.encode_text(
+                inputs['input_ids'], inputs['attention_mask']
+            )
+            features = Features(image.features, language, inputs['image_index'])
+            (sample.pred_instances,) = self.model.bbox_head.predict(
+                features.without_padding(), [sample]
+            )
+        _check_boxes([sample])
+        return _as_dict(sample)
 
     @torch.no_grad()
     def forward(self, inputs: dict) -> SampleList:
@@ -297,11 +346,13 @@ class RECInferencer(BaseInferencer):
         else:
             path = name = image
             image = read_image(path, self._backend_args)
-        if self._lowercase:
-            texts = [text.lower() for text in texts]
         shape = image.shape[:2]
         results = dict(
-            img=image, img_path=path, img_shape=shape, ori_shape=shape, text=texts
+            img=image,
+            img_path=path,
+            img_shape=shape,
+            ori_shape=shape,
+            text=self._as_in_dataset(texts),
         )
         try:
             return image, self.pipeline(results)
@@ -310,6 +361,9 @@ class RECInferencer(BaseInferencer):
                 f'{name} ({shape[1]}x{shape[0]} pixels) cannot be prepared: '
                 f'{type(error).__name__}: {error}'
             ) from error
+
+    def _as_in_dataset(self, texts: Sequence[str]) -> tuple[str, ...]:
+        return tuple(text.lower() if self._lowercase else text for text in texts)
 
     def _name(self, sample: DetDataSample, written: set[str]) -> str:
         """Name of an image's files, other than those ``written`` in this call."""
