@@ -297,7 +297,7 @@ class RECInferencer(BaseInferencer):
         else:
             path = name = image
             image = read_image(path, self._backend_args)
-        if self._lowercase:
+        if self.lowercase:
             texts = [text.lower() for text in texts]
         shape = image.shape[:2]
         results = dict(
@@ -353,7 +353,7 @@ class RECInferencer(BaseInferencer):
         ]
         if not sets:
             raise ValueError('the config has no test_dataloader with a pipeline')
-        self._lowercase = sets[0].get('lowercase', True)
+        self.lowercase = sets[0].get('lowercase', True)
         # built here, so that a type may be a name, a name with scope, or a class
         load, *steps = map(TRANSFORMS.build, sets[0].pipeline)
         if not isinstance(load, LoadRECImage | LoadImageFromFile):
