@@ -449,7 +449,7 @@ class RECInferencer(BaseInferencer):
             ) from error
 
     def _as_in_dataset(self, texts: Sequence[str]) -> tuple[str, ...]:
-        return tuple(text.lower() if self._lowercase else text for text in texts)
+        return tuple(text.lower() if self.lowercase else text for text in texts)
 
     def _name(self, sample: DetDataSample, written: set[str]) -> str:
         """Name of an image's files, other than those ``written`` in this call."""
@@ -493,7 +493,7 @@ class RECInferencer(BaseInferencer):
         ]
         if not sets:
             raise ValueError('the config has no test_dataloader with a pipeline')
-        self._lowercase = sets[0].get('lowercase', True)
+        self.lowercase = sets[0].get('lowercase', True)
         # built here, so that a type may be a name, a name with scope, or a class
         load, *steps = map(TRANSFORMS.build, sets[0].pipeline)
         if not isinstance(load, LoadRECImage | LoadImageFromFile):

@@ -29,6 +29,9 @@ class RECDataPreprocessor(DetDataPreprocessor):
             the contract, see :class:`InputSpec`.
         kwargs: Other arguments of mmdet's ``DetDataPreprocessor``.
 
+    Attributes:
+        fill: Normalised value of each channel in the padding, (3, 1, 1).
+
     Raises:
         ValueError: The contract is not complete.
     """
@@ -65,7 +68,7 @@ class RECDataPreprocessor(DetDataPreprocessor):
             **kwargs,
         )
         fill = torch.tensor(spec.pad_value or spec.mean).view(-1, 1, 1)
-        self.register_buffer('_fill', (fill - self.mean) / self.std, persistent=False)
+        self.register_buffer('fill', (fill - self.mean) / self.std, persistent=False)
 
     def _require(self, name: str) -> None:
         if getattr(self.input_spec, name) is None:
@@ -108,7 +111,7 @@ class RECDataPreprocessor(DetDataPreprocessor):
         data = super().forward(data, training)
         images, samples = data['inputs'], data['data_samples']
         mask = _padding_mask(images, samples)
-        images = torch.where(mask[:, None], self._fill, images)
+        images = torch.where(mask[:, None], self.fill, images)
         inputs = dict(images=images, padding_mask=mask)
         if any(len(Expressions.of(sample)) for sample in samples):
             inputs |= self.tokenize(samples)
