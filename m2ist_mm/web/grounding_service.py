@@ -2,11 +2,14 @@
 
 import hashlib
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from ..structures import Placement
+from ..visualization import draw_attention
 from .examples import Example
 from .limits import Limits
 from .session import Answer, OpenedImage, Session
@@ -68,6 +71,56 @@ class GroundingService:
         session.answer = Answer(sentences, found['bboxes'], found['truncated'], seconds)
         return session.answer
 
+    def attend(
+        self, session: Session, number: int, layer: int, head: int
+    ) -> tuple[np.ndarray, str]:
+        """Draw what the REG token attends to in the image.
+
+        Args:
+            session: A session with an answer.
+            number: The sentence, from 1.
+            layer: The layer of the V-L encoder, from 1.
+            head: The head, from 1; 0 is the mean over the heads.
+
+        Returns:
+            The image (H, W, 3) uint8 RGB under the attention, and what it shows.
+
+        Raises:
+            ValueError: There is no such sentence, layer or head, or no attention.
+        """
+        image, answer = self._image_of(session), session.answer
+        if answer is None or not 1 <= number <= len(answer.sentences):
+            raise ValueError('Ask a sentence first: its attention is shown afterwards.')
+        sentence = answer.sentences[number - 1]
+        found = self.inferencer.ground(image.encoded, [sentence], return_attention=True)
+        layers = found['attention'][0]
+        if not (1 <= layer <= len(layers) and 0 <= head <= len(layers[0])):
+            raise ValueError(
+                f'There are layers 1 to {len(layers)} and heads 1 to {len(layers[0])}.'
+            )
+        heads = layers[layer - 1]
+        shown = heads[head - 1] if head else heads.mean(0)
+        drawn = draw_attention(
+            image.preview, shown, _resized(found['placement'], image.preview.shape[:2])
+        )
+        which = f'head {head}' if head else 'mean of the heads'
+        return drawn, f'"{sentence}", layer {layer}, {which}'
+
+    def attention_shape(self, example: Example) -> tuple[int, int] | None:
+        """Number of layers and heads, by a trial; ``None`` where there is no attention.
+
+        Raises:
+            ValueError: The model does not take the image.
+        """
+        encoded = self.inferencer.encode_image(example.image)
+        texts = list(example.sentences)
+        self.inferencer.ground(encoded, texts)
+        try:
+            found = self.inferencer.ground(encoded, texts, return_attention=True)
+        except ValueError:
+            return None
+        return found['attention'].shape[1:3]
+
     def _open(
         self, session: Session, image: np.ndarray, name: str, begin: float
     ) -> OpenedImage:
@@ -94,6 +147,21 @@ class GroundingService:
                 f'{minutes} minutes without a question).'
             )
         return session.image
+
+
+def _resized(placement: Placement, shape: tuple[int, int]) -> Placement:
+    """Placement of the same image after a resize to (height, width)."""
+    (height, width), (x_scale, y_scale) = placement.ori_shape, placement.scale
+    x, y = shape[1] / width, shape[0] / height
+    return replace(
+        placement,
+        ori_shape=shape,
+        scale=(x_scale / x, y_scale / y),
+        window=tuple(
+            edge * factor
+            for edge, factor in zip(placement.window, (x, y, x, y), strict=True)
+        ),
+    )
 
 
 def _preview(image: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ async def _leave_in_place(path: str | None) -> str:
 def build_page(
     service: GroundingService, examples: Sequence[Example], model_name: str
 ) -> gr.Blocks:
-    """Build the page.
+    """Build the page, after a trial of the model.
 
     Args:
         service: Does the work.
@@ -49,6 +49,7 @@ def build_page(
         model_name: What the model is called.
     """
     limits = service.limits
+    layers, heads = service.attention_shape(examples[0]) or (0, 0)
 
     def open_upload(session, path, text):
         session = session or Session()
@@ -65,6 +66,13 @@ def build_page(
     def ask(session, text):
         session = session or Session()
         return session, _view(None, session, text)
+
+    def attend(session, number, layer, head):
+        try:
+            drawn = service.attend(session or Session(), number, layer, head)
+        except ValueError as error:
+            return views.error_view(str(error))
+        return views.attention_view(*drawn)
 
     def _view(
         open_image: Callable[[], object] | None, session: Session, text: str
@@ -112,6 +120,30 @@ def build_page(
                 )
             with gr.Column(scale=3, min_width=300):
                 result = gr.HTML(views.NOTHING_YET, elem_id='result')
+                with gr.Accordion(
+                    'Where the model looked', open=False, visible=layers > 0
+                ):
+                    with gr.Row():
+                        number = gr.Number(
+                            1, label='Sentence', precision=0, minimum=1, min_width=80
+                        )
+                        layer = gr.Dropdown(
+                            [(f'layer {n}', n) for n in range(1, layers + 1)],
+                            value=layers or None,
+                            label='Layer',
+                            min_width=100,
+                        )
+                        head = gr.Dropdown(
+                            [('mean of all', 0)]
+                            + [(f'head {n}', n) for n in range(1, heads + 1)],
+                            value=0,
+                            label='Head',
+                            min_width=120,
+                        )
+                        look = gr.Button(
+                            'Show attention', elem_id='look', min_width=120
+                        )
+                    attention = gr.HTML(elem_id='attention')
         gr.Markdown(
             f'Model: {html.escape(model_name)}. Uploads are deleted as soon as they '
             f'are read, encoded images {limits.idle_seconds // 60} minutes after the '
@@ -132,4 +164,5 @@ def build_page(
             [session, result],
             **common,
         )
+        look.click(attend, [session, number, layer, head], attention, **common)
     return page.queue(max_size=limits.waiting)
