@@ -54,18 +54,18 @@ def build_page(
     def open_upload(session, path, text):
         session = session or Session()
         view = _view(lambda: service.open_upload(session, path), session, text)
-        return session, None, view
+        return session, None, view, ''
 
     def open_example(session, event: gr.EventData):
         session = session or Session()
         example = examples[event.number]
         text = '\n'.join(example.sentences)
         view = _view(lambda: service.open_example(session, example), session, text)
-        return session, text, view
+        return session, text, view, ''
 
     def ask(session, text):
         session = session or Session()
-        return session, _view(None, session, text)
+        return session, _view(None, session, text), ''
 
     def attend(session, number, layer, head):
         try:
@@ -154,14 +154,19 @@ def build_page(
             concurrency_id='model', concurrency_limit=1, api_visibility='private'
         )
         upload.upload(
-            open_upload, [session, upload, text], [session, upload, result], **common
+            open_upload,
+            [session, upload, text],
+            [session, upload, result, attention],
+            **common,
         )
-        chosen.click(open_example, session, [session, text, result], **common)
+        chosen.click(
+            open_example, session, [session, text, result, attention], **common
+        )
         gr.on(
             [button.click, text.submit],
             ask,
             [session, text],
-            [session, result],
+            [session, result, attention],
             **common,
         )
         look.click(attend, [session, number, layer, head], attention, **common)
