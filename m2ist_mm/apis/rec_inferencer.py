@@ -443,9 +443,10 @@ class RECInferencer(BaseInferencer):
         try:
             return image, self.pipeline(results)
         except Exception as error:
+            kind = '' if type(error) is ValueError else f'{type(error).__name__}: '
             raise ValueError(
                 f'{name} ({shape[1]}x{shape[0]} pixels) cannot be prepared: '
-                f'{type(error).__name__}: {error}'
+                f'{kind}{error}'
             ) from error
 
     def _as_in_dataset(self, texts: Sequence[str]) -> tuple[str, ...]:
