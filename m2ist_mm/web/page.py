@@ -1,11 +1,12 @@
 """The page itself: its components, and which of them asks what."""
 
 import html
-import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import gradio as gr
 
+from ..datasets.image_reader import IMAGE_SUFFIXES
 from . import views
 from .examples import Example
 from .grounding_service import GroundingService
@@ -18,7 +19,7 @@ Choose an image and write one sentence per line: each gets one box. **The model 
 answers**, also where the image does not show what the sentence says, and it gives no
 score.
 """
-FILE_TYPES = ['image']
+FILE_TYPES = ['image', *IMAGE_SUFFIXES]
 CHOOSE_EXAMPLE = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-example]');
@@ -27,19 +28,11 @@ element.addEventListener('click', (event) => {
 """
 
 
-async def _leave_in_place(path: str | None) -> str:
-    """Take an upload as it lies; gradio would fetch what a request names by URL.
-
-    Raises:
-        gr.Error: It is not a file.
-    """
-    if path is None or not os.path.isabs(path):
-        raise gr.Error('upload a file')
-    return path
-
-
 def build_page(
-    service: GroundingService, examples: Sequence[Example], model_name: str
+    service: GroundingService,
+    examples: Sequence[Example],
+    model_name: str,
+    upload_folder: Path,
 ) -> gr.Blocks:
     """Build the page, after a trial of the model.
 
@@ -47,9 +40,17 @@ def build_page(
         service: Does the work.
         examples: Images with sentences to begin with.
         model_name: What the model is called.
+        upload_folder: Where gradio puts uploads; no other file is read, or deleted
+            after reading.
     """
     limits = service.limits
     layers, heads = service.attention_shape(examples[0]) or (0, 0)
+
+    async def keep_in_place(path):
+        """Take an upload where it lies; gradio would fetch what is named by URL."""
+        if not Path(path or '').resolve().is_relative_to(upload_folder.resolve()):
+            raise gr.Error('Upload a file.')
+        return path
 
     def open_upload(session, path, text):
         session = session or Session()
@@ -79,6 +80,7 @@ def build_page(
     ) -> str:
         """Open an image and ask it; what is wrong with either is one line."""
         answer = error = None
+        text = text or ''
         try:
             if open_image is not None:
                 open_image()
@@ -102,7 +104,7 @@ def build_page(
                     height=150,
                     elem_id='upload',
                 )
-                upload.async_move_resource_to_block_cache = _leave_in_place
+                upload.async_move_resource_to_block_cache = keep_in_place
                 text = gr.Textbox(
                     label='Sentences, one per line',
                     placeholder='the man in the red shirt\nthe dog on the left',

@@ -54,7 +54,7 @@ def serve(
             max_bytes=limits.upload_bytes + FORM_BYTES,
             is_full=lambda: folder.size() > limits.folder_bytes,
         )
-        page = build_page(service, examples, model_name)
+        page = build_page(service, examples, model_name, folder.path)
         _, url, _ = page.launch(
             server_name=host,
             server_port=port,

@@ -15,6 +15,16 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 SENTENCES = ['left block', 'pink one', 'right block']
 PATIENCE = 20_000  # milliseconds
+RECORD_CONNECTIONS = """
+import pathlib, sys
+
+def record(event, arguments):
+    if event == 'socket.connect' and isinstance(arguments[1], tuple):
+        with open(pathlib.Path(__file__).with_name('connections'), 'a') as file:
+            print(arguments[1][0], file=file)
+
+sys.addaudithook(record)
+"""
 
 sync_api = pytest.importorskip('playwright.sync_api')
 pytest.importorskip('gradio')
@@ -30,13 +40,20 @@ def server(nano, tmp_path_factory):
     """Address of a running page, and where it keeps uploads."""
     config, checkpoint = nano
     temporary = tmp_path_factory.mktemp('tmp')
+    # read by Python at its start
+    (temporary / 'sitecustomize.py').write_text(RECORD_CONNECTIONS)
+    paths = [str(temporary), str(ROOT), os.environ.get('PYTHONPATH', '')]
     process = subprocess.Popen(
         [sys.executable, 'tools/web_demo.py', '--device', 'cpu']
         + ['--config', str(config), '--checkpoint', str(checkpoint)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, 'TMPDIR': str(temporary)},
+        env={
+            **os.environ,
+            'TMPDIR': str(temporary),
+            'PYTHONPATH': os.pathsep.join(paths),
+        },
     )
     url = next(
         match[0]
@@ -47,6 +64,8 @@ def server(nano, tmp_path_factory):
     process.terminate()
     assert process.wait(20) == 143
     assert not list(temporary.glob('m2ist_mm-uploads-*'))
+    reached = set((temporary / 'connections').read_text().split())
+    assert reached and reached <= {'127.0.0.1', '::1'}
 
 
 @pytest.fixture(scope='module')
@@ -283,3 +302,29 @@ def test_page_fits_a_telephone(open_page, image):
     wait_for_boxes(page, 4)
     width = page.evaluate('document.documentElement.scrollWidth')
     assert width <= 390
+
+
+def test_only_uploads_are_read_and_deleted(open_page, server, image, tmp_path):
+    page = open_page()
+    secret = tmp_path / 'secret.png'
+    Image.new('RGB', (8, 8)).save(secret)
+    config = page.request.get(f'{server[0]}/config').json()
+    (number,) = (
+        one['id'] for one in config['dependencies'] if ['upload'] in _events(one)
+    )
+    for path in (str(secret), 'http://127.0.0.1:9/a.png', '', '../secret.png'):
+        file = dict(path=path, meta=dict(_type='gradio.FileData'))
+        call = dict(
+            data=[None, file, 'left block'], fn_index=number, session_hash='mine'
+        )
+        joined = page.request.post(f'{server[0]}/gradio_api/queue/join', data=call)
+        assert joined.ok
+        stream = page.request.get(
+            f'{server[0]}/gradio_api/queue/data?session_hash=mine'
+        )
+        assert '"success":false' in stream.text(), path
+        assert secret.exists()
+
+
+def _events(dependency):
+    return [target[1:] for target in dependency['targets']]
