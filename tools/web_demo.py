@@ -79,6 +79,8 @@ def build_inferencer(args: argparse.Namespace) -> tuple[object, str]:
 def main() -> None:
     """Build the inferencer, and serve the page."""
     args = parse_args()
+    if args.port is not None and not 1 <= args.port <= 65535:
+        raise ValueError(f'--port {args.port}: from 1 to 65535')
     from m2ist_mm.web import GroundingService, draw_examples, read_examples, serve
 
     examples = read_examples(args.examples) if args.examples else draw_examples()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import gradio as gr
 
-from ..datasets.image_reader import IMAGE_SUFFIXES
 from . import views
 from .examples import Example
 from .grounding_service import GroundingService
@@ -19,7 +18,6 @@ Choose an image and write one sentence per line: each gets one box. **The model 
 answers**, also where the image does not show what the sentence says, and it gives no
 score.
 """
-FILE_TYPES = ['image', *IMAGE_SUFFIXES]
 CHOOSE_EXAMPLE = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-example]');
@@ -100,7 +98,6 @@ def build_page(
                 upload = gr.File(
                     label=f'Image (at most {limits.upload_bytes / 2**20:.0f} MB and '
                     f'{limits.pixels / 1e6:g} million pixels)',
-                    file_types=FILE_TYPES,
                     height=150,
                     elem_id='upload',
                 )
@@ -153,7 +150,10 @@ def build_page(
         )
 
         common = dict(
-            concurrency_id='model', concurrency_limit=1, api_visibility='private'
+            concurrency_id='model',
+            concurrency_limit=1,
+            api_visibility='private',
+            scroll_to_output=True,
         )
         upload.upload(
             open_upload,

@@ -12,14 +12,14 @@ from ..visualization.colors import expression_colors
 from .examples import Example
 from .session import Answer, OpenedImage
 
-NOTHING_YET = '<p class="hint">The image appears here, with a box per sentence.</p>'
+NOTHING_YET = '<p class="rec-hint">The image appears here, with a box per sentence.</p>'
 BADGE_PIXELS = 26  # from one badge to the next, where boxes share a corner
 SQUARES_BELOW = 64  # pixels of an image whose pixels are shown as squares
 
 
 def error_view(message: str) -> str:
     """One line that says what is wrong."""
-    return f'<p class="error" role="alert">{html.escape(message)}</p>'
+    return f'<p class="rec-error" role="alert">{html.escape(message)}</p>'
 
 
 def image_view(
@@ -49,15 +49,15 @@ def image_view(
     )
     small = ' small' if max(image.size) < SQUARES_BELOW else ''
     parts = [
-        f'<figure class="stage{small}" style="--ratio:{width / height:.5f}" '
+        f'<figure class="rec-stage{small}" style="--ratio:{width / height:.5f}" '
         f'data-width="{width}" data-height="{height}">'
         f'<img src="{data_uri(image.preview)}" alt="{alt}">{"".join(boxes)}</figure>'
     ]
     if error:
         parts.append(error_view(error))
     if rows:
-        parts.append(f'<ol class="answers">{"".join(rows)}</ol>')
-    parts.append(f'<p class="times">{_times(image, answer)}</p>')
+        parts.append(f'<ol class="rec-answers">{"".join(rows)}</ol>')
+    parts.append(f'<p class="rec-times">{_times(image, answer)}</p>')
     return ''.join(parts)
 
 
@@ -70,7 +70,7 @@ def examples_view(examples: Sequence[Example]) -> str:
             f'<button type="button" data-example="{number}" title="{name}">'
             f'<img src="{data_uri(example.thumbnail)}" alt="Example: {name}"></button>'
         )
-    return f'<div class="examples">{"".join(buttons)}</div>'
+    return f'<div class="rec-examples">{"".join(buttons)}</div>'
 
 
 def attention_view(drawn: np.ndarray, caption: str) -> str:
@@ -78,9 +78,9 @@ def attention_view(drawn: np.ndarray, caption: str) -> str:
     alt = html.escape(caption, quote=True)
     height, width = drawn.shape[:2]
     return (
-        f'<figure class="stage" style="--ratio:{width / height:.5f}">'
+        f'<figure class="rec-stage" style="--ratio:{width / height:.5f}">'
         f'<img src="{data_uri(drawn)}" alt="{alt}"></figure>'
-        f'<p class="times">{alt}</p>'
+        f'<p class="rec-times">{alt}</p>'
     )
 
 
@@ -112,7 +112,7 @@ def _box(
     )
     kind = ('above' if top > 6 else 'inside') + (' shared' if shift else '')
     return (
-        f'<div class="box {kind}" data-box="{number}" style="{style}">'
+        f'<div class="rec-box {kind}" data-box="{number}" style="{style}">'
         f'<b>{number}</b></div>'
     )
 

@@ -20,7 +20,7 @@ def answer(bboxes, sentences=None, truncated=None):
 
 
 def styles(view):
-    return re.findall(r'<div class="box.*?" data-box="\d+" style="(.*?)">', view)
+    return re.findall(r'<div class="rec-box.*?" data-box="\d+" style="(.*?)">', view)
 
 
 def test_boxes_lie_where_they_are_in_the_image():
