@@ -96,7 +96,8 @@ def open_page(server, browser):
             ),
         )
         page.goto(server[0])
-        page.wait_for_selector('#upload input[type=file]', state='attached')
+        page.wait_for_selector('#find')
+        page.wait_for_selector('#examples button')
         return page
 
     yield open_page
