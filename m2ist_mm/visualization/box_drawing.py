@@ -1,6 +1,7 @@
 """Boxes with labels, drawn into an image."""
 
-from collections import Counter
+import itertools
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -48,7 +49,7 @@ def draw_boxes(
 
     Args:
         image: RGB; it is drawn on. Lines and letters grow with its size.
-        boxes: The boxes. Those of the same corners are drawn one inside the other.
+        boxes: The boxes. The line of those with the same corners has all their colours.
         fonts: What the labels are written with.
 
     Returns:
@@ -57,12 +58,12 @@ def draw_boxes(
     draw, layout = ImageDraw.Draw(image), LabelLayout(image.size)
     size, width = letter_size(image.size), line_width(image.size)
     placed = [(box, _inside(box.corners, image.size)) for box in boxes]
+    frames = defaultdict(list)
+    for box, corners in placed:
+        frames[box.dashed, corners].append(box.color)
     # small boxes above large ones; dashes above solid lines, which they would vanish in
-    drawn = Counter()
-    for box, corners in sorted(placed, key=lambda one: (one[0].dashed, -_area(one[1]))):
-        depth = drawn[corners, box.dashed] * (width + _edge(width))
-        drawn[corners, box.dashed] += 1
-        draw_frame(draw, _shrunk(corners, depth), box.color, width, box.dashed)
+    for dashed, corners in sorted(frames, key=lambda one: (one[0], -_area(one[1]))):
+        draw_frame(draw, corners, frames[dashed, corners], width, dashed)
     left_out = 0
     for box, corners in placed:
         if box.label:
@@ -77,15 +78,23 @@ def draw_boxes(
 def draw_frame(
     draw: ImageDraw.ImageDraw,
     corners: tuple[int, int, int, int],
-    color: Color,
+    colors: Sequence[Color],
     width: int,
     dashed: bool,
 ) -> None:
-    """Draw the outline of a box, with a fine white edge, inside ``corners``."""
-    bars = list(_bars(corners, width, dashed))
+    """Draw the outline of a box, with a fine white edge, inside ``corners``.
+
+    Args:
+        draw: What to draw on.
+        corners: ``xyxy`` in pixels.
+        colors: Of the line, which takes them in turn.
+        width: Of the line, in pixels.
+        dashed: Whether there are gaps between its pieces.
+    """
+    bars = list(_bars(corners, width, dashed, len(colors) > 1))
     for bar in bars:
-        draw.rectangle(_grown(bar, _edge(width)), fill=_WHITE)
-    for bar in bars:
+        draw.rectangle(_grown(bar, max(1, width // 3)), fill=_WHITE)
+    for bar, color in zip(bars, itertools.cycle(colors), strict=False):
         draw.rectangle(_grown(bar, 0), fill=color)
 
 
@@ -128,46 +137,33 @@ def _inside(
     return x1, y1, x2, y2
 
 
-def _edge(width: int) -> int:
-    """Width of the white edge of a line."""
-    return max(1, width // 3)
-
-
-def _shrunk(
-    corners: tuple[int, int, int, int], depth: int
-) -> tuple[int, int, int, int]:
-    """A box ``depth`` pixels further in, as far as it is large enough."""
-    x1, y1, x2, y2 = corners
-    depth = min(depth, (x2 - x1) // 3, (y2 - y1) // 3)
-    return x1 + depth, y1 + depth, x2 - depth, y2 - depth
-
-
 def _area(corners: tuple[int, int, int, int]) -> int:
     x1, y1, x2, y2 = corners
     return (x2 - x1) * (y2 - y1)
 
 
 def _bars(
-    corners: tuple[int, int, int, int], width: int, dashed: bool
+    corners: tuple[int, int, int, int], width: int, dashed: bool, cut: bool
 ) -> Iterator[tuple[int, int, int, int]]:
-    """Rectangles ``xyxy`` that make up an outline: its four sides, or their dashes."""
+    """Rectangles ``xyxy`` that make up an outline: its four sides, or their pieces."""
     x1, y1, x2, y2 = corners
     across, down = min(width, x2 - x1), min(width, y2 - y1)
-    for start, end in _dashes(x1, x2, width, dashed):
-        yield start, y1, end, y1 + down
-        yield start, y2 - down, end, y2
-    for start, end in _dashes(y1, y2, width, dashed):
-        yield x1, start, x1 + across, end
-        yield x2 - across, start, x2, end
+    columns = _pieces(x1, x2, width, dashed, cut)
+    rows = _pieces(y1, y2, width, dashed, cut)
+    for y in (y1, y2 - down):
+        yield from ((start, y, end, y + down) for start, end in columns)
+    for x in (x1, x2 - across):
+        yield from ((x, start, x + across, end) for start, end in rows)
 
 
-def _dashes(
-    start: int, end: int, width: int, dashed: bool
-) -> Iterator[tuple[int, int]]:
-    """Cut a side into dashes; it begins and ends with one."""
-    gaps = round((end - start) / width / 8) if dashed else 0
-    edges = np.linspace(start, end, 2 * gaps + 2).round().astype(int).tolist()
-    return zip(edges[0::2], edges[1::2], strict=True)
+def _pieces(
+    start: int, end: int, width: int, dashed: bool, cut: bool
+) -> list[tuple[int, int]]:
+    """Cut a side into pieces: an odd number, of which dashes are every other."""
+    number = 2 * round((end - start) / width / 8) + 1 if dashed or cut else 1
+    edges = np.linspace(start, end, number + 1).round().astype(int).tolist()
+    pieces = list(itertools.pairwise(edges))
+    return pieces[::2] if dashed else pieces
 
 
 def _grown(bar: tuple[int, int, int, int], edge: int) -> tuple[int, int, int, int]:

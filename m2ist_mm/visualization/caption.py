@@ -94,4 +94,4 @@ def _draw_sign(
     else:
         middle = top + round(0.6 * size) - width // 2
         corners = left, middle, left + 2 * size, middle + width
-        draw_frame(draw, corners, sign.color, width, sign.dashed)
+        draw_frame(draw, corners, [sign.color], width, sign.dashed)

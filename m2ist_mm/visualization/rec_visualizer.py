@@ -8,7 +8,7 @@ import mmcv
 import numpy as np
 from mmdet.registry import VISUALIZERS
 from mmdet.structures import DetDataSample
-from mmdet.structures.bbox import bbox_overlaps, get_box_tensor
+from mmdet.structures.bbox import get_box_tensor
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.dist import master_only
 from PIL import Image
@@ -19,6 +19,7 @@ from .box_drawing import LabelledBox, draw_boxes
 from .caption import CaptionEntry, add_caption
 from .colors import Color, expression_colors
 from .font_stack import FontStack
+from .sample_info import best_overlaps
 
 _GREY = (90, 90, 90)
 
@@ -98,7 +99,7 @@ class RECVisualizer(DetLocalVisualizer):
             step (int): Step under which backends store the image.
         """
         image = image.clip(0, 255).astype(np.uint8)
-        expressions, boxes = Expressions.of({}), {}
+        expressions, boxes, overlaps = Expressions.of({}), {}, None
         if data_sample is not None:
             expressions = Expressions.of(data_sample)
             for kind, wanted in (('gt', draw_gt), ('pred', draw_pred)):
@@ -107,7 +108,9 @@ class RECVisualizer(DetLocalVisualizer):
                     tensor = get_box_tensor(instances.bboxes).detach().float().cpu()
                     rows = expressions.rows(instances.labels.cpu())
                     boxes[kind] = [tensor[found] for found in rows]
-        drawn = self._draw(image, expressions.texts, boxes)
+            if len(boxes) == 2:
+                overlaps = best_overlaps(data_sample)
+        drawn = self._draw(image, expressions.texts, boxes, overlaps)
 
         self.set_image(drawn)
         if show:
@@ -135,6 +138,7 @@ class RECVisualizer(DetLocalVisualizer):
         image: np.ndarray,
         expressions: Sequence[str],
         boxes: dict[str, list[Tensor]],
+        overlaps: list[float | None] | None,
     ) -> np.ndarray:
         """Draw boxes, numbers and caption.
 
@@ -143,6 +147,7 @@ class RECVisualizer(DetLocalVisualizer):
             expressions (Sequence[str]): k expressions.
             boxes (dict[str, list[Tensor]]): Under 'gt' and 'pred', for each of the k
                 expressions its boxes (n, 4) in xyxy pixels.
+            overlaps (list[float | None], optional): Their IoU, where it is to be said.
 
         Returns:
             np.ndarray: uint8, RGB, larger than ``image``.
@@ -168,35 +173,30 @@ class RECVisualizer(DetLocalVisualizer):
             ],
             self._fonts,
         )
-        caption = _caption(expressions, boxes, colors, left_out)
+        caption = _caption(expressions, list(boxes), overlaps, colors, left_out)
         drawn = add_caption(picture, caption, self._fonts, self.max_caption_height)
         return np.array(drawn)
 
 
 def _caption(
     expressions: Sequence[str],
-    boxes: dict[str, list[Tensor]],
+    kinds: Sequence[str],
+    overlaps: list[float | None] | None,
     colors: Sequence[Color],
     left_out: int,
 ) -> list[CaptionEntry]:
     """Say what is drawn: the expressions with their IoU, and the kinds of lines."""
     entries = []
     for index, text in enumerate(expressions):
-        if len(boxes) == 2:
-            text += f' (IoU {_best_overlap(boxes["gt"][index], boxes["pred"][index])})'
+        if overlaps is not None:
+            overlap = overlaps[index]
+            text += ' (IoU -)' if overlap is None else f' (IoU {overlap:.2f})'
         sign = LabelledBox((), colors[index], label=str(index + 1))
         entries.append(CaptionEntry(text, sign if len(expressions) > 1 else None))
     color = colors[0] if len(expressions) == 1 else _GREY
     for kind, name in (('pred', 'predicted'), ('gt', 'ground truth')):
-        if kind in boxes:
+        if kind in kinds:
             entries.append(CaptionEntry(name, LabelledBox((), color, kind == 'gt')))
     if left_out:
         entries.append(CaptionEntry(f'{left_out} numbers found no room in the image'))
     return entries
-
-
-def _best_overlap(truth: Tensor, predicted: Tensor) -> str:
-    """Highest IoU of an expression's boxes, (n, 4) each; '-' where either has none."""
-    if not len(truth) or not len(predicted):
-        return '-'
-    return f'{bbox_overlaps(truth, predicted).nan_to_num().max():.2f}'
