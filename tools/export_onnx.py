@@ -16,11 +16,12 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Write a trained model as ONNX: image.onnx encodes an image, '
         'text.onnx gives the boxes of any number of sentences. Beside them lie the '
-        'tokenizer, model.json (what goes in and comes out) and predict.py, which needs '
-        'onnxruntime, numpy, pillow and tokenizers alone. The graphs are compared with '
-        'the model; the folder is written only if they give the same boxes.',
-        epilog='example: python tools/export_onnx.py configs/m2ist/m2ist_r50_refcoco.py '
-        'epoch_90.pth exported && python exported/predict.py dogs.jpg "the left dog"',
+        'tokenizer, model.json (what goes in and comes out) and predict.py, which '
+        'needs onnxruntime, numpy, pillow and tokenizers alone. The graphs are '
+        'compared with the model; the folder is written only if they give the same '
+        'boxes.',
+        epilog='example: python tools/export_onnx.py m2ist_r50_refcoco epoch_90.pth '
+        'exported && python exported/predict.py dogs.jpg "the left dog"',
     )
     parser.add_argument(
         'config', help='config file, or its name in the model index (m2ist_r50_refcoco)'

@@ -36,7 +36,6 @@ def describe(
     spec = model.data_preprocessor.input_spec
     height, width = spec.size
     tokens = model.backbone.vision.grid[0] * model.backbone.vision.grid[1]
-    encoded = f'output of image.onnx: (1, {tokens}, C)'
     return dict(
         format=FORMAT,
         model=name,
@@ -56,8 +55,8 @@ def describe(
             ),
             text=_graph(
                 TextSide,
-                encoded,
-                f'output of image.onnx: (1, {tokens})',
+                'those of image.onnx that are no padding, float32 (1, n, C)',
+                f'which of the {tokens} they are, from 0, int64 (1, n)',
                 f'int64 (E, L): E sentences of at most {spec.max_tokens} tokens',
                 'int64 (E, L), 1 = token, 0 = padding on the right',
                 'float32 (E, 4): cx, cy, width, height in [0, 1] of the canvas',

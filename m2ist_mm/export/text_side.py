@@ -14,7 +14,7 @@ class TextSide(nn.Module):
         model: The grounder.
     """
 
-    inputs = ('image_tokens', 'image_padding', 'input_ids', 'attention_mask')
+    inputs = ('image_tokens', 'image_positions', 'input_ids', 'attention_mask')
     outputs = ('boxes',)
 
     def __init__(self, model: SideTunedGrounder) -> None:
@@ -24,14 +24,16 @@ class TextSide(nn.Module):
     def forward(
         self,
         image_tokens: Tensor,
-        image_padding: Tensor,
+        image_positions: Tensor,
         input_ids: Tensor,
         attention_mask: Tensor,
     ) -> Tensor:
         """Ask expressions of one image.
 
         Args:
-            image_tokens, image_padding: Outputs of :class:`ImageSide`.
+            image_tokens: Tokens of :class:`ImageSide`, (1, n, C_v). Those that are
+                padding may be left out, which saves their time: n is at most N.
+            image_positions: Which of the N tokens they are, (1, n) int64.
             input_ids: (E, L) int64.
             attention_mask: (E, L) int64, 1 = token; padding is on the right.
 
@@ -39,8 +41,10 @@ class TextSide(nn.Module):
             Boxes (E, 4) ``cxcywh`` in [0, 1], relative to the canvas.
         """
         vision = TowerFeatures(
-            image_tokens, image_padding, grid=self.model.backbone.vision.grid
+            image_tokens,
+            mask=torch.zeros_like(image_positions, dtype=torch.bool),
+            grid=self.model.backbone.vision.grid,
         )
         language = self.model.encode_text(input_ids, attention_mask)
         index = torch.zeros_like(input_ids[:, 0])
-        return self.model.ground(Features(vision, language, index))
+        return self.model.ground(Features(vision, language, index, image_positions))

@@ -84,17 +84,17 @@ class Placed:
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """Output of the graph of the image side.
+    """Output of the graph of the image side, without padding.
 
     Attributes:
         placed: The image on the canvas.
-        tokens: (1, N, C) float32.
-        padding: (1, N) bool, true = padding.
+        tokens: (1, n, C) float32.
+        positions: Which tokens of the canvas they are, (1, n) int64.
     """
 
     placed: Placed
     tokens: np.ndarray
-    padding: np.ndarray
+    positions: np.ndarray
 
 
 class Predictor:
@@ -174,37 +174,15 @@ class Predictor:
                 'an image as an array must be (H, W, 3) uint8 RGB, got '
                 f'{image.shape} {image.dtype}'
             )
-        return self.encode_placed(self.place(image))
-
-    def place(self, image: np.ndarray) -> Placed:
-        """Place an image (H, W, 3), uint8, RGB, on the canvas.
-
-        Raises:
-            ValueError: It does not fit.
-        """
-        placement = self.contract['placement']
-        height, width = image.shape[:2]
-        canvas_height, canvas_width = placement['canvas']
-        shape = width, height
-        if placement['resize'] is not None:
-            most_wide, most_high = placement['resize']
-            scale = min(most_wide / width, most_high / height)
-            shape = int(width * scale + 0.5), int(height * scale + 0.5)
-        if 0 in shape or shape[0] > canvas_width or shape[1] > canvas_height:
-            raise ValueError(
-                f'an image of {width}x{height} pixels does not fit the canvas of '
-                f'{canvas_width}x{canvas_height}'
-            )
-        left, top = (canvas_width - shape[0]) // 2, (canvas_height - shape[1]) // 2
-        right, bottom = left + shape[0], top + shape[1]
-        pixels = np.zeros((canvas_height, canvas_width, 3), np.uint8)
-        pixels[top:bottom, left:right] = resize(image, *shape)
-        return Placed(pixels, (left, top, right, bottom), (width, height))
+        return self.encode_placed(place(image, self.contract['placement']))
 
     def encode_placed(self, placed: Placed) -> EncodedImage:
         """Encode an image on the canvas."""
         feed = dict(pixels=placed.pixels[None], region=np.int64([placed.region]))
-        return EncodedImage(placed, *self._image_side.run(None, feed))
+        names = ['image_tokens', 'image_padding']
+        tokens, padding = self._image_side.run(names, feed)
+        kept = np.flatnonzero(~padding[0])
+        return EncodedImage(placed, tokens[:, kept], kept[None].astype(np.int64))
 
     def read_texts(self, texts: Sequence[str]) -> list[str]:
         """Bring sentences into the form that the model was trained with.
@@ -255,7 +233,7 @@ class Predictor:
             encoded = self._tokenizer.encode_batch(list(texts[first : first + BATCH]))
             feed = dict(
                 image_tokens=image.tokens,
-                image_padding=image.padding,
+                image_positions=image.positions,
                 input_ids=np.int64([one.ids for one in encoded]),
                 attention_mask=np.int64([one.attention_mask for one in encoded]),
             )
@@ -341,6 +319,36 @@ def naming(path: str | Path) -> Iterator[None]:
         ) from error
     except Exception as error:
         raise ValueError(f'{path} cannot be read as an image: {error}') from error
+
+
+def place(image: np.ndarray, placement: dict) -> Placed:
+    """Place an image on the canvas.
+
+    Args:
+        image: (H, W, 3), uint8, RGB.
+        placement: ``canvas`` (h, w), and ``resize``: the (w, h) into which the image is
+            fitted in its aspect ratio, or ``None`` if it keeps its size.
+
+    Raises:
+        ValueError: It does not fit.
+    """
+    height, width = image.shape[:2]
+    canvas_height, canvas_width = placement['canvas']
+    shape = width, height
+    if placement['resize'] is not None:
+        most_wide, most_high = placement['resize']
+        scale = min(most_wide / width, most_high / height)
+        shape = int(width * scale + 0.5), int(height * scale + 0.5)
+    if 0 in shape or shape[0] > canvas_width or shape[1] > canvas_height:
+        raise ValueError(
+            f'an image of {width}x{height} pixels does not fit the canvas of '
+            f'{canvas_width}x{canvas_height}'
+        )
+    left, top = (canvas_width - shape[0]) // 2, (canvas_height - shape[1]) // 2
+    right, bottom = left + shape[0], top + shape[1]
+    pixels = np.zeros((canvas_height, canvas_width, 3), np.uint8)
+    pixels[top:bottom, left:right] = resize(image, *shape)
+    return Placed(pixels, (left, top, right, bottom), (width, height))
 
 
 def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import shutil
 import uuid
@@ -53,15 +54,15 @@ def export_onnx(inferencer: RECInferencer, folder: str | Path, name: str = '') -
         ValueError: The model or its pipeline cannot be exported, or the graphs give
             other boxes than the model.
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()
     require_empty(folder)
     _require_packages()
     model = inferencer.model
     contract = describe(
         name, model, inferencer.pipeline.transforms, inferencer.lowercase
     )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = folder.with_name(f'.{folder.name}.{uuid.uuid4().hex}.tmp')
+    above = next(parent for parent in folder.parents if parent.is_dir())
+    unfinished = above / f'.{folder.name}.{uuid.uuid4().hex}.tmp'
     try:
         unfinished.mkdir()
         _write_tokenizer(model.data_preprocessor, unfinished / 'tokenizer')
@@ -76,6 +77,7 @@ def export_onnx(inferencer: RECInferencer, folder: str | Path, name: str = '') -
                 f'{difference:.2g} of the canvas, and at most {TOLERANCE} is rounding; '
                 'nothing was written'
             )
+        folder.parent.mkdir(parents=True, exist_ok=True)
         os.replace(unfinished, folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -123,15 +125,16 @@ def _write_graphs(model: SideTunedGrounder, folder: Path) -> None:
     image_side, text_side = ImageSide(model).eval(), TextSide(model).eval()
     inputs = _canvas(model, seed=0)
     with torch.no_grad():
-        encoded = image_side(*inputs)
+        encoded = without_padding(*image_side(*inputs))
     _write_graph(image_side, inputs, None, folder / 'image.onnx')
+    seen = {1: Dim('seen', max=math.prod(model.backbone.vision.grid))}
     expressions = Dim('expressions', max=MAX_EXPRESSIONS)
     length = Dim('length', max=model.data_preprocessor.input_spec.max_tokens)
     text = {0: expressions, 1: length}
     _write_graph(
         text_side,
         (*encoded, *_tokenize(model, ['the dog', 'a man on the left'])),
-        (None, None, text, text),
+        (seen, seen, text, text),
         folder / 'text.onnx',
     )
 
@@ -154,13 +157,18 @@ def _write_graph(
                 verbose=False,
             )
     except Exception as error:  # of torch's exporter, of many types
-        while error.__cause__ is not None:
-            error = error.__cause__
-        reason = str(error).strip().partition('\n')[0]
-        raise ValueError(
-            f'this model cannot be exported: {path.name}: '
-            f'{type(error).__name__}: {reason}'
-        ) from error
+        raise _not_exportable(path.name, error) from error
+
+
+def _not_exportable(where: str, error: Exception) -> ValueError:
+    """One line for what exporter or runtime says in many."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    reason = str(error).strip().partition('\n')[0]
+    return ValueError(
+        f'this model cannot be exported to ONNX: {where}: {type(error).__name__}: '
+        f'{reason}'
+    )
 
 
 @contextmanager
@@ -192,6 +200,12 @@ def _canvas(model: SideTunedGrounder, seed: int) -> tuple[Tensor, Tensor]:
     return pixels, torch.tensor([[left, top, width - left, height - top]])
 
 
+def without_padding(tokens: Tensor, padding: Tensor) -> tuple[Tensor, Tensor]:
+    """Outputs of :class:`ImageSide` to the first inputs of :class:`TextSide`."""
+    kept = torch.nonzero(~padding[0]).flatten()
+    return tokens[:, kept], kept[None]
+
+
 def _tokenize(model: SideTunedGrounder, texts: list[str]) -> tuple[Tensor, Tensor]:
     preprocessor = model.data_preprocessor
     encoded = preprocessor.tokenizer(
@@ -213,13 +227,16 @@ def _largest_difference(
     differences = []
     for seed in (1, 2):
         pixels, region = _canvas(model, seed)
-        encoded = ImageSide(model)(pixels, region)
+        encoded = without_padding(*ImageSide(model)(pixels, region))
         height, width = pixels.shape[1:3]
         placed = predict.Placed(
             pixels[0].numpy(), tuple(region[0].tolist()), (width, height)
         )
         for asked in (texts, texts[:1]):
             expected = TextSide(model)(*encoded, *_tokenize(model, asked))
-            found = predictor.ask(predictor.encode_placed(placed), asked)[0]
+            try:
+                found = predictor.ask(predictor.encode_placed(placed), asked)[0]
+            except Exception as error:  # of onnxruntime, of many types
+                raise _not_exportable('its graphs do not run', error) from error
             differences.append(np.abs(found - expected.numpy()).max())
     return float(np.max(differences))
