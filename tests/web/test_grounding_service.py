@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from m2ist_mm.apis import ONNXInferencer
+from m2ist_mm.visualization import draw_attention
 from m2ist_mm.web import GroundingService, Limits, draw_examples
 from m2ist_mm.web.session import Session
 
@@ -143,3 +145,35 @@ def test_attention_is_drawn_over_the_place_that_is_looked_at(
     for number, layer, head in ((0, 1, 0), (5, 1, 0), (1, layers + 1, 0), (1, 1, -1)):
         with pytest.raises(ValueError, match=r'Ask a sentence|There are layers'):
             service.attend(session, number, layer, head)
+
+
+def test_attention_of_a_large_image_is_drawn_over_its_preview(inferencer, images):
+    large = np.asarray(Image.open(images[3]).resize((2560, 1500)))[..., ::-1]
+    service, session = GroundingService(inferencer), Session()
+    (example,) = draw_examples(1)
+    service.open_example(session, type(example)('large', large, ()))
+    service.ask(session, SENTENCES[0])
+    drawn, _ = service.attend(session, 1, 1, 1)
+    assert drawn.shape == (750, 1280, 3)
+    found = inferencer.ground(
+        inferencer.encode_image(large), SENTENCES[0], return_attention=True
+    )
+    whole = draw_attention(
+        large[..., ::-1], found['attention'][0, 0, 0], found['placement']
+    )
+    expected = np.asarray(Image.fromarray(whole).resize((1280, 750), Image.BOX))
+    difference = np.abs(drawn.astype(int) - expected)
+    assert difference.mean() < 3
+    assert np.ptp(expected.mean(-1)) > 30
+
+
+def test_exported_model_answers_and_has_no_attention(
+    exported, inferencer, images, upload
+):
+    service, session = GroundingService(ONNXInferencer(exported)), Session()
+    assert service.attention_shape(draw_examples(1)[0]) is None
+    service.open_upload(session, upload(images[3]))
+    for asked in (SENTENCES, SENTENCES[:1]):
+        answer = service.ask(session, '\n'.join(asked))
+        expected = expected_boxes(inferencer, images[3], asked)
+        np.testing.assert_allclose(answer.bboxes, expected, atol=0.5)
