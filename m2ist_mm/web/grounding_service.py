@@ -136,8 +136,8 @@ class GroundingService:
                 name, (width, height), _preview(image), encoded, seconds
             )
             session.keep(key, opened, self.limits.images)
-        session.image = opened
-        return opened
+        session.image = replace(opened, name=name)
+        return session.image
 
     def _image_of(self, session: Session) -> OpenedImage:
         if session.image is None:

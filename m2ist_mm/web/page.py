@@ -68,7 +68,7 @@ def build_page(
 
     def attend(session, number, layer, head):
         try:
-            drawn = service.attend(session or Session(), number, layer, head)
+            drawn = service.attend(session or Session(), number or 0, layer, head)
         except ValueError as error:
             return views.error_view(str(error))
         return views.attention_view(*drawn)

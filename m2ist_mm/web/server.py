@@ -31,7 +31,7 @@ def serve(
 
     Raises:
         ImportError: gradio is not installed.
-        OSError: The port is taken.
+        OSError: The port is taken, or the address is none of this machine.
     """
     limits = service.limits
     with UploadFolder(limits.upload_seconds) as folder:
@@ -55,29 +55,36 @@ def serve(
             is_full=lambda: folder.size() > limits.folder_bytes,
         )
         page = build_page(service, examples, model_name, folder.path)
-        _, url, _ = page.launch(
-            server_name=host,
-            server_port=port,
-            share=False,
-            inbrowser=False,
-            quiet=True,
-            prevent_thread_lock=True,
-            max_file_size=limits.upload_bytes,
-            state_session_capacity=limits.sessions,
-            footer_links=[],
-            run_history=False,
-            enable_monitoring=False,
-            ssr_mode=False,
-            pwa=False,
-            mcp_server=False,
-            app_kwargs=dict(middleware=[guard], docs_url=None, redoc_url=None),
-            theme=gr.themes.Default(
-                primary_hue='blue',
-                font=['system-ui', 'sans-serif'],
-                font_mono=['ui-monospace', 'monospace'],
-            ),
-            css=CSS.read_text(encoding='utf-8'),
-        )
+        try:
+            _, url, _ = page.launch(
+                server_name=host,
+                server_port=port,
+                share=False,
+                inbrowser=False,
+                quiet=True,
+                prevent_thread_lock=True,
+                max_file_size=limits.upload_bytes,
+                state_session_capacity=limits.sessions,
+                footer_links=[],
+                run_history=False,
+                enable_monitoring=False,
+                ssr_mode=False,
+                pwa=False,
+                mcp_server=False,
+                app_kwargs=dict(middleware=[guard], docs_url=None, redoc_url=None),
+                theme=gr.themes.Default(
+                    primary_hue='blue',
+                    font=['system-ui', 'sans-serif'],
+                    font_mono=['ui-monospace', 'monospace'],
+                ),
+                css=CSS.read_text(encoding='utf-8'),
+            )
+        except OSError as error:
+            ports = port or '7860 to 7959'
+            raise OSError(
+                f'the page cannot listen on {host}, port {ports}: give another --host '
+                'or --port'
+            ) from error
         print(f'{url} (stop it with Ctrl-C)', flush=True)
         try:
             while True:

@@ -1,4 +1,5 @@
 import re
+import socket
 import sys
 
 import pytest
@@ -32,3 +33,12 @@ def test_without_gradio_the_line_says_what_to_install(
     arguments = ('--config', config, '--checkpoint', checkpoint, '--device', 'cpu')
     assert run_tool(TOOL, *arguments) == 1
     assert 'pip install -r requirements/demo.txt' in capsys.readouterr().err
+
+
+def test_taken_port_is_named(run_tool, nano, capsys):
+    config, checkpoint = nano
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        port = taken.getsockname()[1]
+        arguments = ('--config', config, '--checkpoint', checkpoint, '--port', port)
+        assert run_tool(TOOL, *arguments, '--device', 'cpu') == 1
+    assert f'cannot listen on 127.0.0.1, port {port}' in capsys.readouterr().err
