@@ -65,6 +65,9 @@ def test_sheet_has_a_row_a_layer_and_a_column_a_head():
     assert len(left) == len(right)
     assert right.min() - left.min() == 3 * 164
     assert right.min() > width - 160
+    last = sheet[-111:-4, -164:-4]  # 60 x 40 pixels became 160 x 107
+    # the cell's middle is (56, 72) on the canvas
+    assert strongest(last) == pytest.approx((26 * 160 / 60, 24 * 160 / 60), abs=1)
 
 
 def test_wrong_shapes_are_named():
