@@ -16,11 +16,9 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 import m2ist_mm  # noqa: F401  registers everything
-from m2ist_mm.apis import RECInferencer
 from m2ist_mm.checkpoints.identity import tower_identity
 from m2ist_mm.checkpoints.tuned_state import frozen_state_keys
 from m2ist_mm.config import load_config_file
-from m2ist_mm.export import export_onnx
 
 ROOT = Path(__file__).resolve().parents[1]
 SPLITS = ('train', 'train', 'train', 'val', 'val', 'testA', 'testB')
@@ -132,6 +130,28 @@ def refer_folder(tmp_path):
 
 
 @pytest.fixture(scope='session')
+def exported(nano, tmp_path_factory):
+    """Folder of the trained nano model, exported to ONNX; to be read only."""
+    for package in ('onnx', 'onnxruntime', 'onnxscript'):
+        pytest.importorskip(package)
+    from m2ist_mm.apis import RECInferencer
+    from m2ist_mm.export import export_onnx
+
+    init_default_scope('mmdet')
+    folder = tmp_path_factory.mktemp('export') / 'exported'
+    export_onnx(RECInferencer(*nano, device='cpu'), folder, 'nano')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def nano_tokenizer(tmp_path_factory):
+    """A BERT tokenizer of a few words, as a folder that transformers loads."""
+    folder = tmp_path_factory.mktemp('nano_tokenizer')
+    runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_tokenizer'](folder)
+    return str(folder)
+
+
+@pytest.fixture(scope='session')
 def write_nano_config():
     """Function that writes a nano model with weights and config, see there."""
     return runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
@@ -165,29 +185,3 @@ def nano(nano_path):
     meta = dict(towers=tower_identity(model))
     torch.save(dict(state_dict=state, meta=meta), checkpoint)
     return config, checkpoint
-
-
-@pytest.fixture(scope='session')
-def other_towers(write_nano_config, mini_refcoco, tmp_path_factory):
-    """The nano model's config with towers of other weights."""
-    init_default_scope('mmdet')
-    return write_nano_config(tmp_path_factory.mktemp('other'), mini_refcoco, seed=7)
-
-
-@pytest.fixture(scope='session')
-def exported(nano, tmp_path_factory):
-    """Folder of the trained nano model, exported to ONNX; to be read only."""
-    for package in ('onnx', 'onnxruntime', 'onnxscript'):
-        pytest.importorskip(package)
-    init_default_scope('mmdet')
-    folder = tmp_path_factory.mktemp('export') / 'exported'
-    export_onnx(RECInferencer(*nano, device='cpu'), folder, 'nano')
-    return folder
-
-
-@pytest.fixture(scope='session')
-def nano_tokenizer(tmp_path_factory):
-    """A BERT tokenizer of a few words, as a folder that transformers loads."""
-    folder = tmp_path_factory.mktemp('nano_tokenizer')
-    runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_tokenizer'](folder)
-    return str(folder)

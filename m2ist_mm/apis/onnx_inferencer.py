@@ -7,7 +7,7 @@ from mmdet.structures import DetDataSample, SampleList
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 
-from ..standalone.predict import Placed, Predictor, place
+from ..standalone.predict import Placed, Predictor
 from .encoded_image import EncodedImage
 from .rec_inferencer import RECInferencer
 
@@ -86,7 +86,7 @@ class ONNXInferencer(RECInferencer):
 
     def _place(self, results: dict) -> dict[str, Placed | DetDataSample]:
         """Place an image, as the steps of a test pipeline do."""
-        placed = place(results['img'][..., ::-1], self.model.contract['placement'])
+        placed = self.model.place(results['img'][..., ::-1])
         meta = dict(
             img_path=results['img_path'],
             ori_shape=results['ori_shape'],

@@ -174,19 +174,14 @@ def _not_exportable(where: str, error: Exception) -> ValueError:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep what torch's exporter says about itself off the terminal."""
-    loggers = [
-        logging.getLogger(name) for name in ('torch.onnx', 'onnxscript', 'onnx_ir')
-    ]
-    levels = [logger.level for logger in loggers]
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logging.disable(disabled)
 
 
 def _canvas(model: SideTunedGrounder, seed: int) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,34 +107,42 @@ class Predictor:
 
     Raises:
         FileNotFoundError: There is no exported model in the folder.
-        ValueError: It is damaged, or of another format.
+        ImportError: onnxruntime or tokenizers is not installed.
+        ValueError: The model is damaged or of another format, or ``threads`` is not
+            positive.
     """
 
     def __init__(
         self, folder: str | Path | None = None, threads: int | None = None
     ) -> None:
-        # image_to_rgb and resize do not need them
-        import onnxruntime
-        from tokenizers import Tokenizer
-
-        self.folder = Path(__file__).parent if folder is None else Path(folder)
-        self.contract = _read_contract(self.folder)
+        try:
+            # reading and placing an image does not need them
+            import onnxruntime
+            from tokenizers import Tokenizer
+        except ImportError as error:
+            raise ImportError(
+                f'{error}: pip install onnxruntime numpy pillow tokenizers'
+            ) from error
+        if threads is not None and threads < 1:
+            raise ValueError(f'threads must be at least 1, got {threads}')
+        folder = Path(__file__).parent if folder is None else Path(folder)
+        self.contract = _read_contract(folder)
         options = onnxruntime.SessionOptions()
         if threads is not None:
             options.intra_op_num_threads = threads
         # warnings are of no use to who asks for boxes
         options.log_severity_level = 3
 
-        def open_graph(name: str) -> onnxruntime.InferenceSession:
-            path = str(self.folder / f'{name}.onnx')
+        def open_graph(path: str) -> onnxruntime.InferenceSession:
             return onnxruntime.InferenceSession(
                 path, options, providers=['CPUExecutionProvider']
             )
 
-        self._image_side = _open_part(self.folder / 'image.onnx', open_graph, 'image')
-        self._text_side = _open_part(self.folder / 'text.onnx', open_graph, 'text')
-        path = self.folder / 'tokenizer' / 'tokenizer.json'
-        self._tokenizer = _open_part(path, Tokenizer.from_file, str(path))
+        self._image_side = _open_part(folder / 'image.onnx', open_graph)
+        self._text_side = _open_part(folder / 'text.onnx', open_graph)
+        self._tokenizer = _open_part(
+            folder / 'tokenizer' / 'tokenizer.json', Tokenizer.from_file
+        )
 
     def __call__(self, image: Any, texts: str | Sequence[str]) -> dict:
         """Find what sentences name.
@@ -174,7 +182,11 @@ class Predictor:
                 'an image as an array must be (H, W, 3) uint8 RGB, got '
                 f'{image.shape} {image.dtype}'
             )
-        return self.encode_placed(place(image, self.contract['placement']))
+        return self.encode_placed(self.place(image))
+
+    def place(self, image: np.ndarray) -> Placed:
+        """Place an image (H, W, 3), uint8, RGB, on the canvas; see :func:`place`."""
+        return place(image, self.contract['placement'])
 
     def encode_placed(self, placed: Placed) -> EncodedImage:
         """Encode an image on the canvas."""
@@ -415,11 +427,11 @@ def _read_contract(folder: Path) -> dict:
     return contract
 
 
-def _open_part(path: Path, open_it: Any, argument: str) -> Any:
+def _open_part(path: Path, open_it: Callable[[str], Any]) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f'{path} is missing: export the model again')
     try:
-        return open_it(argument)
+        return open_it(str(path))
     except Exception as error:  # of onnxruntime and tokenizers, of many types
         reason = str(error).partition('\n')[0]
         raise ValueError(f'{path} cannot be opened: {reason}') from error
@@ -443,13 +455,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         result = Predictor(threads=args.threads)(args.image, args.sentences)
-    except ImportError as error:
-        print(
-            f'error: {error}: pip install onnxruntime numpy pillow tokenizers',
-            file=sys.stderr,
-        )
-        return 1
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)
         return 1
     columns = result['text'], result['bboxes'], result['truncated']

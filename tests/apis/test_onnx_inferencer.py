@@ -117,6 +117,8 @@ def test_image_is_encoded_once_for_many_sentences(pair, images):
 def test_folder_that_is_none_is_named(exported, tmp_path):
     with pytest.raises(FileNotFoundError, match='no exported model in .*model.json is'):
         ONNXInferencer(tmp_path)
+    with pytest.raises(ValueError, match='threads must be at least 1, got 0'):
+        ONNXInferencer(exported, threads=0)
 
     def copy(name, content):
         folder = tmp_path / 'copy'
