@@ -9,7 +9,7 @@ class Limits:
 
     Attributes:
         upload_bytes: Bytes of an upload.
-        pixels: Pixels of an image; decoding one of 30 million takes about 0.6 GB.
+        pixels: Pixels of an image; one of more is not decoded.
         sentences: Sentences asked together.
         characters: Characters of a sentence.
         waiting: Requests that wait for the model.
