@@ -8,6 +8,7 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
+ROLES = ('optional', 'demo', 'export', 'tests')
 
 
 def read_version() -> str:
@@ -45,7 +46,7 @@ class BuildWithConfigs(build_py):
 
 
 if __name__ == '__main__':
-    extras = {role: read_requirements(role) for role in ('optional', 'demo', 'tests')}
+    extras = {role: read_requirements(role) for role in ROLES}
     extras['all'] = sum(extras.values(), [])
     extras['mminstall'] = read_requirements('mminstall')
     readme = ROOT / 'README.md'
@@ -58,7 +59,7 @@ if __name__ == '__main__':
         license='Apache-2.0',
         cmdclass=dict(build_py=BuildWithConfigs),
         packages=find_packages(include=['m2ist_mm', 'm2ist_mm.*']),
-        package_data={'m2ist_mm': ['**/templates/*.html']},
+        package_data={'m2ist_mm': ['**/templates/*.html', 'web/*.css']},
         python_requires='>=3.10',
         install_requires=read_requirements('runtime'),
         extras_require=extras,

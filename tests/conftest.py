@@ -10,10 +10,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
+from mmdet.registry import MODELS
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 import m2ist_mm  # noqa: F401  registers everything
+from m2ist_mm.checkpoints.identity import tower_identity
+from m2ist_mm.checkpoints.tuned_state import frozen_state_keys
 from m2ist_mm.config import load_config_file
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -126,6 +130,28 @@ def refer_folder(tmp_path):
 
 
 @pytest.fixture(scope='session')
+def exported(nano, tmp_path_factory):
+    """Folder of the trained nano model, exported to ONNX; to be read only."""
+    for package in ('onnx', 'onnxruntime', 'onnxscript'):
+        pytest.importorskip(package)
+    from m2ist_mm.apis import RECInferencer
+    from m2ist_mm.export import export_onnx
+
+    init_default_scope('mmdet')
+    folder = tmp_path_factory.mktemp('export') / 'exported'
+    export_onnx(RECInferencer(*nano, device='cpu'), folder, 'nano')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def nano_tokenizer(tmp_path_factory):
+    """A BERT tokenizer of a few words, as a folder that transformers loads."""
+    folder = tmp_path_factory.mktemp('nano_tokenizer')
+    runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_tokenizer'](folder)
+    return str(folder)
+
+
+@pytest.fixture(scope='session')
 def write_nano_config():
     """Function that writes a nano model with weights and config, see there."""
     return runpy.run_path(str(ROOT / 'tests/nano_config.py'))['write_nano_config']
@@ -142,3 +168,20 @@ def nano_path(write_nano_config, mini_refcoco, tmp_path_factory):
 def nano_config(nano_path):
     """The nano model's config, which a test may change."""
     return load_config_file(nano_path)
+
+
+@pytest.fixture(scope='session')
+def nano(nano_path):
+    """Config file and checkpoint, which has no towers, as a training writes it."""
+    config = nano_path
+    torch.manual_seed(3)
+    model = MODELS.build(load_config_file(config).model)
+    for parameter in model.bbox_head.parameters():
+        # boxes of a head that starts anew are much the same for all expressions
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    frozen = frozen_state_keys(model)
+    state = {k: v for k, v in model.state_dict().items() if k not in frozen}
+    checkpoint = config.with_name('trained.pth')
+    meta = dict(towers=tower_identity(model))
+    torch.save(dict(state_dict=state, meta=meta), checkpoint)
+    return config, checkpoint

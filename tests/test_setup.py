@@ -15,7 +15,16 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-ROLES = ('build', 'mminstall', 'runtime', 'demo', 'optional', 'tests', 'docs')
+ROLES = (
+    'build',
+    'mminstall',
+    'runtime',
+    'demo',
+    'export',
+    'optional',
+    'tests',
+    'docs',
+)
 OPENMMLAB = {'torch', 'mmengine', 'mmcv', 'mmdet'}
 
 spec = importlib.util.spec_from_file_location('setup_definition', ROOT / 'setup.py')
@@ -51,7 +60,7 @@ def test_every_tested_version_is_an_accepted_one():
         assert operator == '=='
         assert version in accepted.get(canonicalize_name(pin.name), pin.specifier), pin
     pinned = {canonicalize_name(pin.name) for pin in [*tested, *requirements('build')]}
-    for role in ('runtime', 'demo', 'optional', 'tests'):
+    for role in ('runtime', 'demo', 'export', 'optional', 'tests'):
         for requirement in requirements(role):
             name = canonicalize_name(requirement.name)
             assert name in pinned, f'{name} has no tested version'

@@ -1,7 +1,7 @@
 """Inference on images and sentences: one box per expression."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import mmcv
@@ -28,8 +28,9 @@ from ..datasets import LoadRECImage
 from ..datasets.checks import wrong_text
 from ..datasets.image_reader import IMAGE_SUFFIXES, image_to_array, read_image
 from ..models.heads import TokenFusion
-from ..structures import Expressions, Placement
+from ..structures import Expressions, Features, Placement
 from ..visualization import draw_attention, draw_attention_sheet, require_display
+from .encoded_image import EncodedImage
 
 Image = str | Path | np.ndarray | PIL.Image.Image
 
@@ -152,6 +153,50 @@ class RECInferencer(BaseInferencer):
         return dict(results, errors=errors or [])
 
     @torch.no_grad()
+    def encode_image(self, image: Image) -> EncodedImage:
+        """Encode an image once, to ask it many times: :meth:`ground`.
+
+        Args:
+            image: A file, a Pillow image or an array (H, W, 3), uint8, BGR.
+
+        Raises:
+            FileNotFoundError: The image is missing.
+            ValueError: The image is broken, or is a folder.
+        """
+        _, packed = self._prepare(image, [])
+        with self._lock:
+            return self._encode(packed)
+
+    @torch.no_grad()
+    def ground(
+        self,
+        image: EncodedImage,
+        texts: str | Sequence[str],
+        return_attention: bool = False,
+    ) -> dict:
+        """Find the referents in an image that is encoded already.
+
+        Args:
+            image: Output of :meth:`encode_image`.
+            texts: An expression or several.
+            return_attention: See :meth:`forward`.
+
+        Returns:
+            What :meth:`postprocess` says: the prediction that a call with the image
+            and these expressions gives.
+
+        Raises:
+            ValueError: As in a call.
+        """
+        (texts,) = _texts_by_image(texts, 1)
+        sample = image.sample.clone()
+        sample.set_metainfo(dict(text=self._as_in_dataset(texts)))
+        with self._lock:
+            samples = self._ground(image, sample, return_attention)
+        _check_boxes(samples)
+        return self.postprocess(samples, [''])[0]
+
+    @torch.no_grad()
     def forward(self, inputs: dict, return_attention: bool = False) -> SampleList:
         """Run the model on a batch.
 
@@ -164,8 +209,37 @@ class RECInferencer(BaseInferencer):
         Raises:
             ValueError: The attention is asked for, and the model's head has none.
         """
+        return self._predict(lambda: self.model.test_step(inputs), return_attention)
+
+    def _encode(self, packed: dict) -> EncodedImage:
+        """Run the vision side on a prepared image."""
+        data = self.model.data_preprocessor(self.collate_fn([packed]))
+        inputs = data['inputs']
+        features = self.model.encode_image(inputs['images'], inputs['padding_mask'])
+        return EncodedImage(features, data['data_samples'][0])
+
+    def _ground(
+        self, image: EncodedImage, sample: DetDataSample, return_attention: bool
+    ) -> SampleList:
+        """Run what follows the vision side on the expressions of a sample."""
+        inputs = self.model.data_preprocessor.tokenize([sample])
+        text = self.model.encode_text(inputs['input_ids'], inputs['attention_mask'])
+        features = Features(image.features, text, inputs['image_index'])
+
+        def predict() -> SampleList:
+            (sample.pred_instances,) = self.model.bbox_head.predict(
+                features.without_padding(), [sample]
+            )
+            return [sample]
+
+        return self._predict(predict, return_attention)
+
+    def _predict(
+        self, predict: Callable[[], SampleList], return_attention: bool
+    ) -> SampleList:
+        """Predict, and record the attention meanwhile if it is asked for."""
         if not return_attention:
-            return self.model.test_step(inputs)
+            return predict()
         head = getattr(self.model, 'bbox_head', None)
         if not isinstance(head, TokenFusion):
             raise ValueError(
@@ -173,7 +247,7 @@ class RECInferencer(BaseInferencer):
                 'attends to the image; RECHead has'
             )
         with head.recording_attention() as recorded:
-            samples = self.model.test_step(inputs)
+            samples = predict()
         counts = [len(Expressions.of(sample)) for sample in samples]
         (attention,) = recorded
         for sample, own in zip(samples, attention[:, 0].split(counts), strict=True):
@@ -358,19 +432,25 @@ class RECInferencer(BaseInferencer):
         else:
             path = name = image
             image = read_image(path, self._backend_args)
-        if self._lowercase:
-            texts = [text.lower() for text in texts]
         shape = image.shape[:2]
         results = dict(
-            img=image, img_path=path, img_shape=shape, ori_shape=shape, text=texts
+            img=image,
+            img_path=path,
+            img_shape=shape,
+            ori_shape=shape,
+            text=self._as_in_dataset(texts),
         )
         try:
             return image, self.pipeline(results)
         except Exception as error:
+            kind = '' if type(error) is ValueError else f'{type(error).__name__}: '
             raise ValueError(
                 f'{name} ({shape[1]}x{shape[0]} pixels) cannot be prepared: '
-                f'{type(error).__name__}: {error}'
+                f'{kind}{error}'
             ) from error
+
+    def _as_in_dataset(self, texts: Sequence[str]) -> tuple[str, ...]:
+        return tuple(text.lower() if self.lowercase else text for text in texts)
 
     def _name(self, sample: DetDataSample, written: set[str]) -> str:
         """Name of an image's files, other than those ``written`` in this call."""
@@ -414,7 +494,7 @@ class RECInferencer(BaseInferencer):
         ]
         if not sets:
             raise ValueError('the config has no test_dataloader with a pipeline')
-        self._lowercase = sets[0].get('lowercase', True)
+        self.lowercase = sets[0].get('lowercase', True)
         # built here, so that a type may be a name, a name with scope, or a class
         load, *steps = map(TRANSFORMS.build, sets[0].pipeline)
         if not isinstance(load, LoadRECImage | LoadImageFromFile):

@@ -385,3 +385,27 @@ def test_mmdet_s_inference_gives_a_box_for_a_sentence(inferencer, nano, images):
         sample = inference_detector(model, image, text_prompt=EXPRESSIONS[0])
         found = sample.pred_instances.bboxes
         torch.testing.assert_close(found, expected, rtol=0, atol=0.5)
+
+
+def test_encoded_image_gives_the_same_boxes_for_any_sentences(inferencer, images):
+    seen = []
+    handle = inferencer.model.backbone.vision.register_forward_hook(
+        lambda module, inputs, output: seen.append(len(inputs[0]))
+    )
+    try:
+        encoded = [inferencer.encode_image(image) for image in images]
+        assert seen == [1, 1]
+        asked = [EXPRESSIONS, EXPRESSIONS[:1], [' LEFT block ', 'left one ' * 5]]
+        for texts in asked:
+            expected = inferencer(images, texts)['predictions']
+            seen.clear()
+            for image, one in zip(encoded, expected, strict=True):
+                found = inferencer.ground(image, texts)
+                boxes = (torch.tensor(each.pop('bboxes')) for each in (found, one))
+                torch.testing.assert_close(*boxes, rtol=0, atol=1e-3)
+                assert found == one
+            assert not seen
+    finally:
+        handle.remove()
+    with pytest.raises(ValueError, match='empty'):
+        inferencer.ground(encoded[0], [''])

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROLES = ('build', 'runtime', 'demo', 'optional', 'tests')
+ROLES = ('build', 'runtime', 'demo', 'export', 'optional', 'tests')
 
 
 def lacking(quick: bool) -> list[str]:

@@ -17,7 +17,7 @@ class ResizeToFit(Resize):
         **kwargs: Other arguments of mmdet's ``Resize``.
 
     Raises:
-        ValueError: An image is so narrow that its shorter edge would have no pixel.
+        ValueError: An image is so narrow that less than half a pixel is left of a side.
     """
 
     deterministic = True
@@ -29,10 +29,10 @@ class ResizeToFit(Resize):
         height, width = results['img'].shape[:2]
         max_width, max_height = self.scale
         scale = min(max_width / width, max_height / height)
-        if min(height, width) * scale < 0.5:
+        if scale * min(width, height) < 0.5:
             raise ValueError(
-                f'{width} x {height} pixels are too narrow to fit '
-                f'{max_width} x {max_height}: the shorter edge would have no pixel'
+                f'resized to fit {max_width}x{max_height} pixels, nothing is left of '
+                f'its {"width" if width < height else "height"}; crop it'
             )
         results['scale'] = scale
         super()._resize_img(results)

@@ -1,6 +1,5 @@
 """Which tokens of a feature map are padding."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -21,4 +20,4 @@ def map_padding(padding_mask: Tensor, size: tuple[int, int]) -> Tensor:
     mask = F.interpolate(padding, size=size).bool()
     touched = F.adaptive_max_pool2d(1 - padding, size).bool()
     missed = mask.flatten(1).all(1)[:, None, None, None]
-    return torch.where(missed, ~touched, mask)[:, 0]
+    return (mask & ~(missed & touched))[:, 0]

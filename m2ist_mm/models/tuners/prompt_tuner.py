@@ -50,7 +50,8 @@ class PromptTuner(BaseTuner):
         if name != 'language':
             return inputs
         input_ids, attention_mask = inputs
-        room = len(input_ids), len(self.prompts)
+        # by shape: len() would fix the number of expressions in an exported graph
+        room = input_ids.shape[0], len(self.prompts)
         return (
             torch.cat([input_ids.new_zeros(room), input_ids], dim=1),
             torch.cat([attention_mask.new_ones(room), attention_mask], dim=1),
@@ -64,7 +65,7 @@ class PromptTuner(BaseTuner):
             return
 
         def place(module, inputs, embeddings):
-            prompts = self.prompts.expand(len(embeddings), -1, -1)
+            prompts = self.prompts.expand(embeddings.shape[0], -1, -1)
             return torch.cat([prompts, embeddings[:, len(self.prompts) :]], dim=1)
 
         handle = tower.find('sites', 'embedding')[0].register_forward_hook(place)

@@ -1,0 +1,1 @@
+"""Files that run without this package: they are copied into exported folders."""
