@@ -121,6 +121,8 @@ def check_config(config: Config) -> None:
     # at the top, a config may have variables of any name
     known = (*_arguments(Runner)[0], *_MORE_NAMES[Runner])
     root = {key: value for key, value in config.items() if key in known}
+    if root.get('model') is None:
+        root.pop('model', None)  # a config of data alone
     try:
         _check_arguments('', Runner, root)
         for key, value in root.items():

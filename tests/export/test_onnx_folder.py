@@ -20,6 +20,13 @@ TEXTS = ['left block', 'the pink one', 'right', 'second yellow one from the left
 
 
 @pytest.fixture
+def exporter():
+    """Skip where the exporter's packages are missing."""
+    for package in ('onnx', 'onnxruntime', 'onnxscript'):
+        pytest.importorskip(package)
+
+
+@pytest.fixture
 def inferencer(nano):
     return RECInferencer(*nano, device='cpu', show_progress=False)
 
@@ -115,8 +122,7 @@ def test_graphs_of_another_model_are_not_written(
     assert [path.name for path in tmp_path.iterdir()] == ['same']
 
 
-def test_model_that_cannot_be_exported_is_one_line(inferencer, tmp_path):
-    pytest.importorskip('onnxscript')
+def test_model_that_cannot_be_exported_is_one_line(exporter, inferencer, tmp_path):
     encode = inferencer.model.encode_image
 
     def depends_on_data(images, padding):
@@ -167,7 +173,7 @@ def test_tool_refuses_bad_input_in_one_line(
 
 @pytest.mark.slow
 def test_tool_writes_a_folder_that_answers(
-    nano, mini_refcoco, tmp_path, run_tool, capfd
+    exporter, nano, mini_refcoco, tmp_path, run_tool, capfd
 ):
     out = tmp_path / 'new' / 'out'
     assert run_tool(TOOL, *nano, out) == 0
@@ -192,7 +198,7 @@ def random_checkpoint(config, folder):
 
 
 @pytest.mark.slow
-def test_tuner_that_changes_the_input_of_a_tower(nano_config, tmp_path):
+def test_tuner_that_changes_the_input_of_a_tower(exporter, nano_config, tmp_path):
     nano_config.model.neck = None
     nano_config.model.backbone.tuner = dict(type='PromptTuner', num_tokens=3)
     checkpoint = random_checkpoint(nano_config, tmp_path)
@@ -219,7 +225,7 @@ SMALL_TEXT = dict(
     'name',
     ['m2ist_r50_refcoco', 'm2ist_vitb_refcoco', 'm2ist_yolox-nano_flickr30k-part'],
 )
-def test_models_of_full_size(name, nano_tokenizer, mini_refcoco, tmp_path):
+def test_models_of_full_size(name, exporter, nano_tokenizer, mini_refcoco, tmp_path):
     """Vision towers and heads of full size; only YOLOX-nano's text tower is."""
     config = load_config_file(f'configs/m2ist/{name}.py')
     if 'yolox' in name:
