@@ -1,0 +1,180 @@
+"""The config that ``tools/fit.py`` writes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_HEAD = """\
+# Written by tools/fit.py. tools/train.py and tools/test.py run it as any other config.
+"""
+# what MMEngine puts in place of it is the folder of the config file
+HERE = '{{fileDirname}}'
+TOWERS = ('language', 'vision')
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is decided about a training on data of one's own.
+
+    Attributes:
+        base: Config that is inherited: model, pipelines, optimiser, hooks.
+        image_root: Folder of the images.
+        max_expressions: Most expressions of a sample.
+        batch_size: Samples of a step of the optimiser.
+        micro_batch_size: Samples that go through the model together; ``None`` if all
+            of the batch do.
+        epochs: Number of epochs.
+        steps_per_epoch: Number of steps of an epoch; the learning rate rises during the
+            first tenth of all steps, a hundred at most.
+        seed: Of weights, order and dropout.
+        deterministic: Whether a GPU computes the same each time.
+        num_workers: Processes of each data loader.
+        init_grounder: Checkpoint of a trained grounder to start from, or ``None``.
+        amp: Class of the optimiser's wrapper of mixed precision with its arguments, or
+            ``None``.
+        lowmem: Whether the V-L encoder is computed again in backward, and the vision
+            tower runs image by image.
+        cached: Towers whose features are cached, as ``FeatureCacheHook`` names them.
+        cache_batch_size: Inputs that are encoded together for the caches.
+        options: Values by dotted keys, which come last.
+    """
+
+    base: str
+    image_root: str
+    max_expressions: int
+    batch_size: int
+    epochs: int
+    steps_per_epoch: int
+    micro_batch_size: int | None = None
+    seed: int = 0
+    deterministic: bool = False
+    num_workers: int = 1
+    init_grounder: str | None = None
+    amp: dict | None = None
+    lowmem: bool = False
+    cached: tuple[str, ...] = ()
+    cache_batch_size: int = 32
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class _Code(str):
+    """Source text in place of a value."""
+
+    __repr__ = str.__str__
+
+
+def render_config(settings: Settings) -> str:
+    """Write the config as Python source.
+
+    It lies in the work dir: data are in ``data/``, caches in ``caches/`` beside it.
+    """
+    tree = _tree(settings)
+    for key, value in settings.options.items():
+        _set(tree, key.split('.'), value)
+    lines = [f'{name} = {_source(value)}\n' for name, value in tree.items()]
+    return _HEAD + ''.join(lines)
+
+
+def _tree(settings: Settings) -> dict[str, Any]:
+    warmup = min(100, max(1, settings.epochs * settings.steps_per_epoch // 10))
+    model: dict[str, Any] = dict(init_grounder=settings.init_grounder)
+    if settings.lowmem:
+        model['backbone'] = dict(vision=dict(chunk=1))
+        model['bbox_head'] = dict(recompute=True)
+    train_cfg: dict[str, Any] = dict(max_epochs=settings.epochs, val_interval=1)
+    if settings.micro_batch_size is not None:
+        train_cfg['type'] = 'MicroBatchTrainLoop'
+        train_cfg['micro_batch_size'] = settings.micro_batch_size
+    hooks: dict[str, Any] = dict(logger=dict(interval=10), checkpoint=dict(interval=1))
+    imports = ['m2ist_mm']
+    if settings.cached:
+        imports.append('m2ist_mm.feature_cache')
+        cache = dict(folder=f'{HERE}/caches', dtype='float16', max_entries=0)
+        hooks['feature_cache'] = dict(
+            type='FeatureCacheHook',
+            batch_size=settings.cache_batch_size,
+            **{name: cache if name in settings.cached else None for name in TOWERS},
+        )
+    tree = dict(
+        _base_=settings.base,
+        custom_imports=dict(imports=imports),
+        model=model,
+        train_dataloader=_loader('train', settings),
+        val_dataloader=_loader('val', settings),
+        test_dataloader=_loader('test', settings),
+        max_epochs=settings.epochs,
+        train_cfg=train_cfg,
+        param_scheduler=[
+            dict(
+                type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=warmup
+            ),
+            dict(
+                type='CosineAnnealingLR',
+                T_max=settings.epochs,
+                eta_min_ratio=0.01,
+                by_epoch=True,
+                convert_to_iter_based=True,
+            ),
+        ],
+        randomness=dict(seed=settings.seed, deterministic=settings.deterministic),
+        default_hooks=hooks,
+    )
+    if settings.amp is not None:
+        tree['optim_wrapper'] = settings.amp
+    return tree
+
+
+def _loader(split: str, settings: Settings) -> dict:
+    pipeline = 'train_pipeline' if split == 'train' else 'test_pipeline'
+    return dict(
+        batch_size=settings.batch_size,
+        num_workers=settings.num_workers,
+        persistent_workers=settings.num_workers > 0,
+        dataset=dict(
+            _delete_=True,
+            type='RECFileDataset',
+            file_format='rows',
+            data_root=f'{HERE}/data',
+            ann_file='{split}.jsonl',
+            data_prefix=dict(img=settings.image_root),
+            box_unit='pixel',  # checked when the rows were written
+            split=split,
+            max_expressions_per_sample=settings.max_expressions,
+            test_mode=split != 'train',
+            pipeline=_Code(f'_base_.{pipeline}'),
+        ),
+    )
+
+
+def _set(node: Any, path: list[str], value: Any) -> None:
+    """Set a value in nested dicts and lists, making dicts that are missing."""
+    *parents, last = path
+    for part in parents:
+        if isinstance(node, list):
+            node = node[int(part)]
+        else:
+            if not isinstance(node.get(part), dict | list):
+                node[part] = {}
+            node = node[part]
+    if isinstance(node, list):
+        node[int(last)] = value
+    else:
+        node[last] = value
+
+
+def _source(value: Any, indent: int = 0) -> str:
+    """Source text of a value, a line for each entry of a dict or a list of dicts."""
+    inner, outer = ' ' * (indent + 4), ' ' * indent
+    if isinstance(value, Mapping) and value:
+        named = all(isinstance(key, str) and key.isidentifier() for key in value)
+        entries = [
+            f'{inner}{key if named else repr(key)}{"=" if named else ": "}'
+            f'{_source(entry, indent + 4)},\n'
+            for key, entry in value.items()
+        ]
+        start, end = ('dict(', ')') if named else ('{', '}')
+        return f'{start}\n{"".join(entries)}{outer}{end}'
+    if isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
+        entries = [f'{inner}{_source(entry, indent + 4)},\n' for entry in value]
+        return f'[\n{"".join(entries)}{outer}]'
+    return repr(value)
