@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from m2ist_mm.atomic_file import write_atomically
+from m2ist_mm.evaluation.bootstrap import DRAWS
 
-from .intervals import DRAWS, paired_interval, verdict
+from .intervals import paired_interval, verdict
 
 BASELINES = ('frozen', 'full')
 
