@@ -71,12 +71,80 @@ def render_config(settings: Settings) -> str:
     tree = _tree(settings)
     for key, value in settings.options.items():
         _set(tree, key.split('.'), value)
+    return _render(tree)
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How another training or test differs from the one of the config beside ``data/``.
+
+    Attributes:
+        base: The config, as a path relative to the folder of the new one.
+        test: Rows that are predicted, as ``RECFileDataset`` reads them: file, relative
+            to that folder, with ``{split}`` in place of the split, and split.
+        train: Rows to train on, in the same form, or ``None`` for a test alone.
+        epochs: Number of epochs of the training.
+        batch_size: Its batch size.
+        steps_per_epoch: Its steps of an epoch.
+        validated: Whether it is validated, and the best epoch chosen.
+        side_networks: Whether the model has them.
+    """
+
+    base: str
+    test: tuple[str, str]
+    train: tuple[str, str] | None = None
+    epochs: int = 0
+    batch_size: int = 0
+    steps_per_epoch: int = 0
+    validated: bool = True
+    side_networks: bool = True
+
+
+def render_run(settings: RunSettings) -> str:
+    """Write the config of another training or test as Python source."""
+    tree: dict[str, Any] = dict(_base_=settings.base)
+    tree['test_dataloader'] = dict(dataset=_rows(settings.test))
+    if not settings.side_networks:
+        tree['model'] = dict(neck=None)
+    if settings.train is not None:
+        tree['train_dataloader'] = dict(
+            batch_size=settings.batch_size, dataset=_rows(settings.train)
+        )
+        tree['max_epochs'] = settings.epochs
+        tree['train_cfg'] = dict(max_epochs=settings.epochs)
+        tree['param_scheduler'] = _schedule(settings.epochs, settings.steps_per_epoch)
+        if not settings.validated:
+            tree.update(val_dataloader=None, val_cfg=None, val_evaluator=None)
+            tree['default_hooks'] = dict(checkpoint=dict(save_best=None))
+    return _render(tree)
+
+
+def _rows(rows: tuple[str, str]) -> dict:
+    path, split = rows
+    return dict(ann_file=f'{HERE}/{path}', split=split)
+
+
+def _render(tree: dict[str, Any]) -> str:
     lines = [f'{name} = {_source(value)}\n' for name, value in tree.items()]
     return _HEAD + ''.join(lines)
 
 
+def _schedule(epochs: int, steps_per_epoch: int) -> list[dict]:
+    """A short rise to the learning rate, and a cosine down to a hundredth of it."""
+    warmup = min(100, max(1, epochs * steps_per_epoch // 10))
+    return [
+        dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=warmup),
+        dict(
+            type='CosineAnnealingLR',
+            T_max=epochs,
+            eta_min_ratio=0.01,
+            by_epoch=True,
+            convert_to_iter_based=True,
+        ),
+    ]
+
+
 def _tree(settings: Settings) -> dict[str, Any]:
-    warmup = min(100, max(1, settings.epochs * settings.steps_per_epoch // 10))
     model: dict[str, Any] = dict(init_grounder=settings.init_grounder)
     if settings.lowmem:
         model['backbone'] = dict(vision=dict(chunk=1))
@@ -104,18 +172,7 @@ def _tree(settings: Settings) -> dict[str, Any]:
         test_dataloader=_loader('test', settings),
         max_epochs=settings.epochs,
         train_cfg=train_cfg,
-        param_scheduler=[
-            dict(
-                type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=warmup
-            ),
-            dict(
-                type='CosineAnnealingLR',
-                T_max=settings.epochs,
-                eta_min_ratio=0.01,
-                by_epoch=True,
-                convert_to_iter_based=True,
-            ),
-        ],
+        param_scheduler=_schedule(settings.epochs, settings.steps_per_epoch),
         randomness=dict(seed=settings.seed, deterministic=settings.deterministic),
         default_hooks=hooks,
     )
@@ -134,8 +191,7 @@ def _loader(split: str, settings: Settings) -> dict:
             _delete_=True,
             type='RECFileDataset',
             file_format='rows',
-            data_root=f'{HERE}/data',
-            ann_file='{split}.jsonl',
+            ann_file=f'{HERE}/data/{{split}}.jsonl',
             data_prefix=dict(img=settings.image_root),
             box_unit='pixel',  # checked when the rows were written
             split=split,

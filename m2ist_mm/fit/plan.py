@@ -21,7 +21,7 @@ from ..efficiency import (
 from .fit_config import Settings
 from .memory import format_bytes
 
-# images of the batches whose bytes are counted; larger ones lie on the line through them
+# images of the batches whose bytes are counted; larger ones lie on a line with them
 SIZES = (2, 3)
 TIMED_STEPS = 3
 
@@ -57,6 +57,103 @@ class Seconds:
     step: float
     loading: float
     predicting: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training will cost.
+
+    Attributes:
+        preset: Name of the preset, or the config file.
+        why: Why one takes it.
+        towers: The weights of the vision and the language tower.
+        start: What the model starts from.
+        device: ``'cuda'`` or ``'cpu'``.
+        trained: Number of trained parameters.
+        parameters: Number of all parameters.
+        memory: Bytes that the training may use.
+        need: Bytes that it needs.
+        batch_size: Samples of a step.
+        expressions: Expressions of a step in the mean.
+        wanted: Expressions of a step that the recipe wants.
+        micro_batch_size: Samples that go through the model together.
+        max_expressions: Most expressions of a sample.
+        mixed_precision: Whether the training computes in 16 bits.
+        lowmem: Whether the V-L encoder is computed again in backward.
+        cache_bytes: Bytes of the cached features by tower.
+        disk: Bytes that are free where the caches go.
+        images: Number of training images.
+        epochs: Number of epochs.
+        steps: Steps of an epoch.
+        seconds: ``step``, ``epoch`` (with its validation), ``encoding`` of the caches,
+            ``training``, ``judging`` (all tests, and trainings for the report) and
+            ``total``.
+    """
+
+    preset: str
+    why: str
+    towers: tuple[str, str]
+    start: str
+    device: str
+    trained: int
+    parameters: int
+    memory: int
+    need: Need
+    batch_size: int
+    expressions: float
+    wanted: int
+    micro_batch_size: int
+    max_expressions: int
+    mixed_precision: bool
+    lowmem: bool
+    cache_bytes: dict[str, int]
+    disk: int
+    images: int
+    epochs: int
+    steps: int
+    seconds: dict[str, float]
+
+    def lines(self) -> list[str]:
+        """Describe the plan, one line each."""
+        need, seconds = self.need, self.seconds
+        batch = (
+            f'{self.batch_size} samples of at most {self.max_expressions} expressions, '
+            f'{self.expressions:.0f} expressions a step in the mean (the recipe has '
+            f'{self.wanted})'
+        )
+        if self.micro_batch_size < self.batch_size:
+            batch += (
+                f'; {self.micro_batch_size} samples at a time, with the gradient of all'
+            )
+        precision = '16-bit (bfloat16 or float16)' if self.mixed_precision else '32-bit'
+        if self.lowmem:
+            precision += '; the V-L encoder is computed again in backward'
+        caches = ', '.join(
+            f'{name} {format_bytes(size)}' for name, size in self.cache_bytes.items()
+        )
+        return [
+            f'model: {self.preset} ({self.why}): {" and ".join(self.towers)}',
+            f'start: {self.start}',
+            f'trained: {self.trained:,} of {self.parameters:,} parameters',
+            f'memory: {format_bytes(need.total)} of {format_bytes(self.memory)} on '
+            f'{"the GPU" if self.device == "cuda" else "the CPU"}: '
+            f'{format_bytes(need.peak)} counted for a step, '
+            f'{format_bytes(need.runtime)} for the program itself',
+            f'batch: {batch}',
+            f'arithmetic: {precision}',
+            f'disk: {caches or "nothing"} of cached features; '
+            f'{format_bytes(self.disk)} are free',
+            f'schedule: {self.images} images, {self.epochs} epochs of {self.steps} '
+            f'steps, {seconds["step"]:.2f} s a step',
+            f'time: {_minutes(seconds["epoch"])} an epoch, '
+            f'{_minutes(seconds["training"])} for the training, '
+            f'{_minutes(seconds["judging"])} for tests and report, '
+            f'{_minutes(seconds["total"])} in all',
+        ]
+
+
+def _minutes(seconds: float) -> str:
+    return f'{seconds / 60:.1f} min'
 
 
 def fit_memory(
@@ -189,7 +286,9 @@ def time_parts(
     step.train(batch)  # fills the caches
     training = [_seconds(clock, step, step.train, batch) for _ in range(TIMED_STEPS)]
     predicting = [
-        _seconds(clock, step, step.predict, step.inputs.batch(images, expressions, seed))
+        _seconds(
+            clock, step, step.predict, step.inputs.batch(images, expressions, seed)
+        )
         for seed in range(1, 1 + TIMED_STEPS)
     ]
     loading = []

@@ -9,6 +9,7 @@ from ..config import load_config_file
 
 MOST_EPOCHS = 40  # unless the recipe itself has more
 LEAST_EPOCHS = 3
+LEAST_STEPS = 8  # of an epoch
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Preset:
         config: Config file.
         why: Why one takes it, in a line.
         epochs: Epochs of the recipe.
+        expressions: Expressions of a step of the recipe.
         images: Training images that the recipe is for; ``None`` if it is not known.
         grounder: Checkpoint of the trained grounder that is shipped with it, if one is.
     """
@@ -26,6 +28,7 @@ class Preset:
     config: Path
     why: str
     epochs: int
+    expressions: int
     images: int | None = None
     grounder: Path | None = None
 
@@ -40,6 +43,18 @@ class Preset:
         scaled = round(self.epochs * sqrt(self.images / images))
         return max(LEAST_EPOCHS, min(scaled, max(self.epochs, MOST_EPOCHS)))
 
+    def batch_for(self, samples: int, expressions: int) -> int:
+        """Samples of a batch: as many expressions as the recipe wants, in the mean.
+
+        Less where an epoch would have fewer than ``LEAST_STEPS`` steps.
+
+        Args:
+            samples: Training samples: images, or groups of an image's expressions.
+            expressions: Their expressions.
+        """
+        wanted = round(self.expressions * samples / expressions)
+        return max(1, min(wanted, samples // LEAST_STEPS))
+
 
 _CONFIGS = dict(
     small='m2ist_yolox-nano_flickr30k-part',
@@ -53,6 +68,7 @@ _WHY = dict(
     vitb='ViT-B (DINOv2) and BERT-base, the largest of the three',
 )
 _IMAGES = dict(small=6809, r50=16994, vitb=16994)  # of their training splits
+_EXPRESSIONS = dict(small=80)  # 8 images of ten; 64 is the paper's
 _GROUNDERS = dict(small='weights/m2ist_yolox-nano_flickr30k-part.pth')
 
 
@@ -76,6 +92,7 @@ def find_preset(name: str) -> Preset:
         config=path,
         why=_WHY.get(name, 'your config'),
         epochs=config.train_cfg.max_epochs,
+        expressions=_EXPRESSIONS.get(name, 64),
         images=_IMAGES.get(name),
         # beside configs/, in a clone as in a wheel
         grounder=grounder and path.parents[2] / grounder,

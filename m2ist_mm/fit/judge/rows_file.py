@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...atomic_file import write_atomically
 from ...datasets import DatasetError
-from ...datasets.formats import read_rows
+from ...datasets.formats.rows import read_rows
 
 _KEYS = ('image', 'expression', 'bbox', 'sent_id', 'kind')
 
