@@ -6,10 +6,11 @@ The driver trains and tests; this room says on which rows, and makes the report:
     for run in runs:  # those without run.predictions
         ...  # train on run.train (None: take the fitted model as it is)
         ...  # tools/test.py on run.test, --out run.predictions
-    report = judge(work_dir, image_folder, runs, facts=[Fact('memory', '2 GB')])
+    report = judge(work_dir, runs, facts=[Fact('memory', '2 GB', '1.9 GB')])
 
-It reads ``work_dir/data/{train,val,test}.jsonl`` (format 'rows'; val is judged where
-there is no test) and the runs' predictions. It writes ``report.html`` and
+It reads the runs' predictions and, in ``work_dir/data/``, ``{train,val,test}.jsonl``
+(rows with ``sent_id``, ``width`` and ``height``; val is judged where there is no test)
+and ``summary.json`` (``image_root``, ``constant_box``). It writes ``report.html`` and
 ``report.json``, with the same figures.
 """
 

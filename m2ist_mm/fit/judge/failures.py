@@ -38,7 +38,7 @@ def _reason(answer: dict, others: list[dict]) -> tuple[str | None, str]:
             text = others[best]['expression']
             return 'right object of another sentence', f'labelled “{text}”'
     if answer['iou'] < NEAR:
-        return 'wrong place', f'IoU {answer["iou"]:.2f} with the label'
+        return 'wrong place', ''
     ratio = _area(predicted) / _area(answer['bbox'])
     if ratio > 1.5:
         how = f'{ratio:.1f} times as large as the label'
@@ -46,7 +46,7 @@ def _reason(answer: dict, others: list[dict]) -> tuple[str | None, str]:
         how = f'{ratio:.0%} of the label’s area'
     else:
         how = 'about as large as the label, but shifted'
-    return 'near miss', f'IoU {answer["iou"]:.2f}, {how}'
+    return 'near miss', how
 
 
 def _area(box: list[float]) -> float:

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from ...atomic_file import write_atomically
-from .answers import load_answers
+from ...datasets.formats.json_text import read_json
+from .answers import constant_answers, load_answers
 from .audit import SHARE, rank_suspects
-from .controls import WHOLE_IMAGE, constant_answers, fit_constant_box, image_sizes
+from .breakdowns import breakdowns
 from .fact import Fact
 from .failures import REASONS, explain
-from .figures import breakdowns, difference, figures
+from .figures import difference, figures
 from .report_page import write_report_page
 from .rows_file import load_rows
 from .run import CURVE, Run, audited_rows
@@ -42,15 +43,14 @@ _SHUFFLES = {
 
 def judge(
     work_dir: str | Path,
-    image_folder: str | Path,
     runs: Sequence[Run],
     facts: Sequence[Fact] = (),
 ) -> dict:
     """Write ``report.json`` and ``report.html`` with the same figures.
 
     Args:
-        work_dir: Folder of the fit; both files go there.
-        image_folder: Folder that the rows' ``image`` is below.
+        work_dir: Folder of the fit; both files go there. Its ``data/summary.json`` holds
+            the best ``constant_box`` (xyxy relative to the image) and ``image_root``.
         runs: What :func:`.plan_runs` gave, with their predictions written.
         facts: Plan against fact, shown as a table.
 
@@ -66,8 +66,7 @@ def judge(
     by_name = {run.name: run for run in runs}
     model = by_name['model']
     answers = load_answers(model.test, model.predictions)
-    training = load_rows(Path(work_dir, 'data', 'train.jsonl'))
-    sizes = image_sizes([*training, *answers], image_folder)
+    data = read_json(str(Path(work_dir, 'data', 'summary.json')))
     explained = explain(answers)
     failed = [answer for answer in explained if answer['reason']]
     reasons = Counter(answer['reason'] for answer in failed)
@@ -76,10 +75,10 @@ def judge(
         'note': ALWAYS_ANSWERS,
         'model': figures(answers),
         'truncated': sum(answer['truncated'] for answer in answers),
-        'controls': _controls(answers, training, sizes, by_name),
-        'breakdowns': breakdowns(answers, sizes),
+        'controls': _controls(answers, data['constant_box'], by_name),
+        'breakdowns': breakdowns(answers),
     }
-    if curve := _learning_curve(answers, training, by_name):
+    if curve := _learning_curve(answers, work_dir, by_name):
         report['learning curve'] = curve
     report['plan'] = [asdict(fact) for fact in facts]
     report['failures'] = {
@@ -96,31 +95,27 @@ def judge(
         Path(work_dir, 'report.html'),
         report,
         [_entry(answer) for answer in found],
-        image_folder,
+        data['image_root'],
     )
     return report
 
 
 def _controls(
-    answers: list[dict],
-    training: list[dict],
-    sizes: dict[str, tuple[int, int]],
-    runs: dict[str, Run],
+    answers: list[dict], constant_box: Sequence[float], runs: dict[str, Run]
 ) -> list[dict]:
     """Compare the model with what looks at less."""
-    box = fit_constant_box(training, sizes)
-    left, top, right, bottom = (f'{100 * side:.0f}' for side in box)
+    left, top, right, bottom = (f'{100 * side:.0f}' for side in constant_box)
     others = [
         (
             'whole image',
             'the image as the box',
-            constant_answers(answers, sizes, WHOLE_IMAGE),
+            constant_answers(answers, (0, 0, 1, 1)),
         ),
         (
             'best constant box',
             f'from {left}, {top} to {right}, {bottom} % of width and height, the best '
             'on train',
-            constant_answers(answers, sizes, box),
+            constant_answers(answers, constant_box),
         ),
     ]
     for name, (title, what) in _SHUFFLES.items():
@@ -157,7 +152,7 @@ def verdict(gained: dict[str, float]) -> str:
 
 
 def _learning_curve(
-    answers: list[dict], training: list[dict], runs: dict[str, Run]
+    answers: list[dict], work_dir: str | Path, runs: dict[str, Run]
 ) -> dict:
     """Figures by the share of the training images, and what more of them would do."""
     points, half = [], None
@@ -168,6 +163,7 @@ def _learning_curve(
             points.append(_point(share, load_rows(run.train), half))
     if not points:
         return {}
+    training = load_rows(Path(work_dir, 'data', 'train.jsonl'))
     points.append(_point(1, training, answers))
     gained = difference(answers, half)
     change = gained['P@0.5']
@@ -192,7 +188,6 @@ def _point(share: float, training: list[dict], answers: list[dict]) -> dict:
 
 def _suspects(work_dir: str | Path, runs: dict[str, Run]) -> dict:
     """The most suspect rows of all splits."""
-    rows = {row['sent_id']: row for row in audited_rows(work_dir)}
     answers = [
         answer
         for name, run in runs.items()
@@ -201,11 +196,11 @@ def _suspects(work_dir: str | Path, runs: dict[str, Run]) -> dict:
     ]
     if not answers:
         return {}
+    splits = {row['sent_id']: row['split'] for row in audited_rows(work_dir)}
     ranked = rank_suspects(answers)
     listed = ranked[: max(1, round(SHARE * len(ranked)))]
     for answer in listed:
-        row = rows[answer['sent_id']]
-        answer.update(split=row['split'], sent_id=row['id'])
+        answer['split'] = splits[answer['sent_id']]
     return {
         'rows': len(ranked),
         'folds': sum(name.startswith('audit_') for name in runs),

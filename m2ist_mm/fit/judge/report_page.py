@@ -7,7 +7,7 @@ import numpy as np
 
 from ...datasets.image_reader import read_image
 from ...report import draw_labelled_and_predicted, fill_cards, write_page
-from .figures import FEW_IMAGES
+from .breakdowns import FEW_IMAGES
 
 FAILURES, FOUND, SUSPECTS = 60, 12, 40  # cards at most
 MAX_SIDE = 480  # pixels of their images
@@ -66,7 +66,7 @@ def curve_geometry(points: list[dict]) -> dict:
     right = (steps - steps[0]) / (steps[-1] - steps[0])
 
     def height(percent: float) -> float:
-        return round(float(165 - 150 * (percent - bottom) / (top - bottom)), 1)
+        return round(float(165 - 140 * (percent - bottom) / (top - bottom)), 1)
 
     ticks = np.arange(bottom, top + 1, 10 if top - bottom <= 50 else 20).tolist()
     return {

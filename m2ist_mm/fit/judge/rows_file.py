@@ -1,4 +1,4 @@
-"""Rows of the format 'rows', one JSON value per line."""
+"""Rows that the fit works on: one JSON value per line, one box each."""
 
 import json
 from collections.abc import Iterable
@@ -6,44 +6,46 @@ from pathlib import Path
 
 from ...atomic_file import write_atomically
 from ...datasets import DatasetError
-from ...datasets.formats.rows import read_rows
+from ...datasets.formats.fields import read_fields
+from ...datasets.formats.json_text import parse_json_lines, read_text
 
-_KEYS = ('image', 'expression', 'bbox', 'sent_id', 'kind')
+_REQUIRED = dict(
+    image=str, expression=str, bbox=list, sent_id=int, width=int, height=int
+)
+_OPTIONAL = dict(kind=str)
 
 
 def load_rows(path: str | Path) -> list[dict]:
     """Read rows.
 
     Args:
-        path: The file; its rows hold one box each, xyxy pixels.
+        path: The file.
 
     Returns:
-        Dicts with ``image`` (path below the image folder), ``expression``, ``bbox``,
-        ``sent_id`` (unique) and ``kind`` (None where the row has none).
+        Dicts with ``image`` (path below the image folder), ``width`` and ``height`` of
+        it, ``expression``, ``bbox`` (xyxy pixels), ``sent_id`` (unique) and, where the
+        row has one, ``kind``.
 
     Raises:
         DatasetError: The file is missing, empty or faulty.
     """
-    expressions, faults = read_rows(str(path))
-    if not expressions and not faults:
-        faults = [f'{path}: has no rows']
-    if len({e['sent_id'] for e in expressions}) < len(expressions):
+    rows, faults = [], []
+    for entry, row in parse_json_lines(str(path), read_text(str(path))):
+        try:
+            rows.append(read_fields(row, _REQUIRED, _OPTIONAL))
+        except ValueError as error:
+            faults.append(f'{entry}: {error}')
+    if not rows and not faults:
+        faults.append(f'{path}: has no rows')
+    if len({row['sent_id'] for row in rows}) < len(rows):
         faults.append(f'{path}: a sent_id occurs twice')
     if faults:
         raise DatasetError(faults)
-    return [
-        {
-            **{key: expression.get(key) for key in _KEYS},
-            'expression': expression['text'],
-        }
-        for expression in expressions
-    ]
+    return rows
 
 
 def save_rows(path: str | Path, rows: Iterable[dict]) -> None:
     """Write rows as :func:`load_rows` reads them; other keys are left out."""
-    lines = [
-        json.dumps({key: row[key] for key in _KEYS if row.get(key) is not None})
-        for row in rows
-    ]
+    keys = (*_REQUIRED, *_OPTIONAL)
+    lines = [json.dumps({key: row[key] for key in keys if key in row}) for row in rows]
     write_atomically(path, ''.join(f'{line}\n' for line in lines).encode())

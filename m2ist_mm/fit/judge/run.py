@@ -115,15 +115,18 @@ def judged_file(work_dir: str | Path) -> Path:
 
 
 def audited_rows(work_dir: str | Path) -> list[dict]:
-    """Rows of all splits, numbered anew: a ``sent_id`` is unique in its split alone.
+    """Rows of all splits, with ``split``.
 
-    They have ``split``, too, and the ``sent_id`` that they have there as ``id``.
+    Raises:
+        DatasetError: A file is faulty, or a ``sent_id`` is in several splits.
     """
-    rows = []
-    for split in SPLITS:
-        path = Path(work_dir, 'data', f'{split}.jsonl')
-        if path.exists():
-            for row in load_rows(path):
-                number = dict(id=row['sent_id'], sent_id=len(rows))
-                rows.append({**row, 'split': split, **number})
+    folder = Path(work_dir, 'data')
+    rows = [
+        {**row, 'split': split}
+        for split in SPLITS
+        if (path := folder / f'{split}.jsonl').exists()
+        for row in load_rows(path)
+    ]
+    if len({row['sent_id'] for row in rows}) < len(rows):
+        raise DatasetError([f'{folder}: a sent_id occurs in several splits'])
     return rows
