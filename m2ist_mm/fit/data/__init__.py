@@ -1,0 +1,18 @@
+"""Reads what people have: annotations of many formats, as rows by split."""
+
+from .data_changed_error import DataChangedError
+from .data_summary import DataSummary
+from .prepare import prepare_data
+from .source import DATA_FORMATS, SPLITS
+from .statistics import best_constant_box, iou_with, relative_boxes
+
+__all__ = [
+    'DATA_FORMATS',
+    'SPLITS',
+    'DataChangedError',
+    'DataSummary',
+    'best_constant_box',
+    'iou_with',
+    'prepare_data',
+    'relative_boxes',
+]
