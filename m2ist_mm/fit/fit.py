@@ -68,6 +68,9 @@ class Fit:
                 there; nothing fits the memory; a program failed.
         """
         init_default_scope('mmdet')
+        # models are built again and again; what is wrong with one is an error
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
         lock = lock_work_dir(self.folder)
         try:
             self._run(plan_only, restart)
@@ -101,7 +104,7 @@ class Fit:
         for run in runs:
             self._predict(run, planner, model)
         self.say('\nreport')
-        report = judge(self.folder, summary.image_root, runs, self._facts(plan, model))
+        report = judge(self.folder, runs, self._facts(plan, model))
         self._close(report, model.checkpoint, summary)
 
     # -- steps -------------------------------------------------------------

@@ -307,4 +307,7 @@ def _mixed_precision() -> dict:
 
 def _tower_name(tower: dict) -> str:
     """What a tower is called: its weights, without the way to them."""
-    return str(tower.get('weights')).removeprefix('package:').rpartition('/')[2]
+    weights = str(tower.get('weights'))
+    if weights.startswith('package:'):
+        return weights.removeprefix('package:').partition('/')[0]
+    return weights.rpartition('/')[2]
