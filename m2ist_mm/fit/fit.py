@@ -8,6 +8,7 @@ from dataclasses import asdict
 from os.path import relpath
 from pathlib import Path
 
+import transformers
 from mmdet.registry import DATASETS
 from mmengine.registry import init_default_scope
 
