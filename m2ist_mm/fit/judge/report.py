@@ -28,11 +28,11 @@ ALWAYS_ANSWERS = (
 _SHUFFLES = {
     'shuffled_in_image': (
         'sentence of another object in the image',
-        'the same model; what it gets where the sentence names another object',
+        'the same model, asked for something else in the image',
     ),
     'shuffled_across_images': (
         'sentence of another image',
-        'the same model; what it gets without reading',
+        'the same model: what it gets without reading',
     ),
     'no_side': (
         'without side networks',
@@ -49,8 +49,9 @@ def judge(
     """Write ``report.json`` and ``report.html`` with the same figures.
 
     Args:
-        work_dir: Folder of the fit; both files go there. Its ``data/summary.json`` holds
-            the best ``constant_box`` (xyxy relative to the image) and ``image_root``.
+        work_dir: Folder of the fit; both files go there. Its ``data/summary.json``
+            holds the best ``constant_box`` (xyxy relative to the image) and
+            ``image_root``.
         runs: What :func:`.plan_runs` gave, with their predictions written.
         facts: Plan against fact, shown as a table.
 
