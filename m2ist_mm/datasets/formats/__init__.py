@@ -1,6 +1,7 @@
 """Readers of annotation files, one module a format."""
 
 from .coco_tables import read_coco_tables
+from .export import EXPORTS
 from .fields import duplicates, has_lone_surrogate, read_fields, to_xyxy
 from .file_format import FORMATS, FileFormat, build_reader
 from .json_text import read_bytes, read_json
@@ -9,6 +10,7 @@ from .recognise import ANNOTATION_SUFFIXES, REFER, recognise_format
 
 __all__ = [
     'ANNOTATION_SUFFIXES',
+    'EXPORTS',
     'FORMATS',
     'REFER',
     'SEVERAL',

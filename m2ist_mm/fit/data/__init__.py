@@ -2,6 +2,7 @@
 
 from .data_changed_error import DataChangedError
 from .data_summary import DataSummary
+from .export import export_rows
 from .prepare import prepare_data
 from .source import DATA_FORMATS, SPLITS
 from .statistics import best_constant_box, iou_with, relative_boxes
@@ -12,6 +13,7 @@ __all__ = [
     'DataChangedError',
     'DataSummary',
     'best_constant_box',
+    'export_rows',
     'iou_with',
     'prepare_data',
     'relative_boxes',
