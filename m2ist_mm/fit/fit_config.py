@@ -10,6 +10,7 @@ _HEAD = """\
 # what MMEngine puts in place of it is the folder of the config file
 HERE = '{{fileDirname}}'
 TOWERS = ('language', 'vision')
+WIDTH = 88
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,10 @@ def _rows(rows: tuple[str, str]) -> dict:
 
 
 def _render(tree: dict[str, Any]) -> str:
-    lines = [f'{name} = {_source(value)}\n' for name, value in tree.items()]
+    lines = [
+        f'{name} = {_source(value, taken=len(name) + 3)}\n'
+        for name, value in tree.items()
+    ]
     return _HEAD + ''.join(lines)
 
 
@@ -218,19 +222,31 @@ def _set(node: Any, path: list[str], value: Any) -> None:
         node[last] = value
 
 
-def _source(value: Any, indent: int = 0) -> str:
-    """Source text of a value, a line for each entry of a dict or a list of dicts."""
-    inner, outer = ' ' * (indent + 4), ' ' * indent
-    if isinstance(value, Mapping) and value:
-        named = all(isinstance(key, str) and key.isidentifier() for key in value)
-        entries = [
-            f'{inner}{key if named else repr(key)}{"=" if named else ": "}'
-            f'{_source(entry, indent + 4)},\n'
-            for key, entry in value.items()
-        ]
+def _source(value: Any, indent: int = 0, taken: int = 0) -> str:
+    """Source text of a value, in a line where it fits.
+
+    Args:
+        value: The value.
+        indent: Blanks before its line.
+        taken: Characters of its line that are taken already.
+    """
+    is_dict = isinstance(value, Mapping) and value
+    named = is_dict and all(str(key).isidentifier() for key in value)
+    if is_dict:
         start, end = ('dict(', ')') if named else ('{', '}')
-        return f'{start}\n{"".join(entries)}{outer}{end}'
-    if isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
-        entries = [f'{inner}{_source(entry, indent + 4)},\n' for entry in value]
-        return f'[\n{"".join(entries)}{outer}]'
-    return repr(value)
+        heads = [f'{key}=' if named else f'{key!r}: ' for key in value]
+        entries = list(value.values())
+    elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+        start, end, heads, entries = '[', ']', [''] * len(value), value
+    else:
+        return repr(value)
+    parts = zip(heads, entries, strict=True)
+    line = start + ', '.join(h + _source(e, indent, -WIDTH) for h, e in parts) + end
+    if '\n' not in line and indent + taken + len(line) <= WIDTH:
+        return line
+    inner = ' ' * (indent + 4)
+    lines = [
+        f'{inner}{head}{_source(entry, indent + 4, len(head) + 1)},\n'
+        for head, entry in zip(heads, entries, strict=True)
+    ]
+    return f'{start}\n{"".join(lines)}{" " * indent}{end}'
