@@ -15,12 +15,14 @@ from mmengine.registry import init_default_scope
 from ..atomic_file import write_atomically
 from ..checkpoints.work_dir_lock import lock_work_dir
 from ..config import load_config_file
+from ..engine.interruption import Stopped
 from .data import DataSummary, prepare_data
 from .fit_config import RunSettings, render_run
 from .fit_options import FitOptions
 from .judge import Fact, Run, judge, plan_runs
 from .judge.rows_file import load_rows
-from .memory import format_bytes
+from .memory import CUDA_RUNTIME, format_bytes
+from .plan import Need
 from .planning import Planner
 from .tool_process import Usage, run_tool
 from .training import Training
@@ -75,6 +77,9 @@ class Fit:
         lock = lock_work_dir(self.folder)
         try:
             self._run(plan_only, restart)
+        except Stopped as stopped:
+            stopped.notes.append('the same command goes on from here')
+            raise
         finally:
             lock.release()
 
@@ -223,14 +228,17 @@ class Fit:
 
     def _facts(self, plan: dict, training: Training) -> list[Fact]:
         """Plan against fact."""
-        need, seconds = plan['need'], plan['seconds']
+        seconds = plan['seconds']
         peak = self._peak(training.folder)
+        if plan['device'] == 'cuda':
+            gpu = training.gpu_peak()
+            peak = None if gpu is None else gpu + CUDA_RUNTIME
         found = 'not measured' if peak is None else format_bytes(peak)
         step = training.step_seconds()
         return [
             Fact(
                 'memory of the training',
-                format_bytes(need['runtime'] + need['peak']),
+                format_bytes(Need(**plan['need']).total),
                 found,
             ),
             Fact(

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from statistics import median
 from time import perf_counter
 
 import torch
@@ -24,6 +23,7 @@ from .memory import format_bytes
 # images of the batches whose bytes are counted; larger ones lie on a line with them
 SIZES = (2, 3)
 TIMED_STEPS = 3
+WASTE = 0.1  # of all memory: rounded up, or in pieces too small to be used
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Need:
 
     @property
     def total(self) -> int:
-        """Bytes that the training needs."""
-        return self.runtime + self.peak
+        """Bytes that the training needs, with those that allocators waste."""
+        return round((1 + WASTE) * (self.runtime + self.peak))
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Plan:
             f'memory: {format_bytes(need.total)} of {format_bytes(self.memory)} on '
             f'{"the GPU" if self.device == "cuda" else "the CPU"}: '
             f'{format_bytes(need.peak)} counted for a step, '
-            f'{format_bytes(need.runtime)} for the program itself',
+            f'{format_bytes(need.runtime)} for the program itself, and a tenth more',
             f'batch: {batch}',
             f'arithmetic: {precision}',
             f'disk: {caches or "nothing"} of cached features; '
@@ -162,6 +162,7 @@ def fit_memory(
     memory: int,
     runtime: int,
     device: str,
+    otherwise: str = '',
 ) -> tuple[Settings, Need]:
     """Choose what makes a training step fit the memory, with the same gradient.
 
@@ -175,6 +176,7 @@ def fit_memory(
         memory: Bytes that there are.
         runtime: Bytes of the program itself.
         device: ``'cuda'`` or ``'cpu'``.
+        otherwise: What else would help, for the message.
 
     Raises:
         ValueError: Nothing fits; says how much memory would.
@@ -194,8 +196,8 @@ def fit_memory(
     raise ValueError(
         f'the training does not fit {format_bytes(memory)}: with every saving it needs '
         f'{format_bytes(smallest.total)}, of which {format_bytes(smallest.runtime)} '
-        f'are the program itself; give --memory {smallest.total / 1e9:.2f}GB if there '
-        'is as much, or take --preset small'
+        f'are the program itself; free some, and give --memory '
+        f'{smallest.total / 1e9:.2f}GB{otherwise}'
     )
 
 
@@ -279,7 +281,7 @@ def time_parts(
         clock: Gives seconds.
 
     Returns:
-        ``step`` is of these samples.
+        ``step`` is of these samples. The shortest times count: others were disturbed.
     """
     step = TrainingStep(config, device)
     batch = step.inputs.batch(images, expressions)
@@ -297,9 +299,9 @@ def time_parts(
         dataset[index]
         loading.append(clock() - begin)
     return Seconds(
-        step=median(training),
+        step=min(training),
         loading=sum(loading) / len(loading),
-        predicting=median(predicting) / images,
+        predicting=min(predicting) / images,
     )
 
 

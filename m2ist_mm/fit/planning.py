@@ -106,7 +106,10 @@ class Planner:
         train = self._dataset(config)
         settings = self._with_batch(settings, train)
         settings = replace(settings, cached=_cacheable(model, train))
-        settings, need = fit_memory(settings, self._load, memory, runtime, self.device)
+        small = ', or take --preset small' * (self.options.preset != 'small')
+        settings, need = fit_memory(
+            settings, self._load, memory, runtime, self.device, small
+        )
         train = self._dataset(self._load(settings))
         settings = self._with_batch(settings, train)
         if settings.cached:
