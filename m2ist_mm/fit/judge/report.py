@@ -78,17 +78,14 @@ def judge(
         'truncated': sum(answer['truncated'] for answer in answers),
         'controls': _controls(answers, data['constant_box'], by_name),
         'breakdowns': breakdowns(answers),
+        'learning_curve': _learning_curve(answers, work_dir, by_name),
+        'plan': [asdict(fact) for fact in facts],
+        'failures': {
+            'reasons': {name: reasons[name] for name in REASONS if reasons[name]},
+            'rows': [_entry(answer, 'reason', 'detail') for answer in failed],
+        },
+        'audit': _audit(work_dir, by_name),
     }
-    if curve := _learning_curve(answers, work_dir, by_name):
-        report['learning curve'] = curve
-    report['plan'] = [asdict(fact) for fact in facts]
-    report['failures'] = {
-        'reasons': {name: reasons[name] for name in REASONS if reasons[name]},
-        'rows': [_entry(answer, 'reason', 'detail') for answer in failed],
-    }
-    suspects = _suspects(work_dir, by_name)
-    if suspects:
-        report['audit'] = suspects
     text = json.dumps(report, indent=1, ensure_ascii=False)
     write_atomically(Path(work_dir, 'report.json'), f'{text}\n'.encode())
     found = [answer for answer in explained if not answer['reason']]
@@ -154,7 +151,7 @@ def verdict(gained: dict[str, float]) -> str:
 
 def _learning_curve(
     answers: list[dict], work_dir: str | Path, runs: dict[str, Run]
-) -> dict:
+) -> dict | None:
     """Figures by the share of the training images, and what more of them would do."""
     points, half = [], None
     for share in CURVE:
@@ -163,7 +160,7 @@ def _learning_curve(
             half = load_answers(run.test, run.predictions)
             points.append(_point(share, load_rows(run.train), half))
     if not points:
-        return {}
+        return None
     training = load_rows(Path(work_dir, 'data', 'train.jsonl'))
     points.append(_point(1, training, answers))
     gained = difference(answers, half)
@@ -187,7 +184,7 @@ def _point(share: float, training: list[dict], answers: list[dict]) -> dict:
     return {'share': share, 'training images': images, **figures(answers)}
 
 
-def _suspects(work_dir: str | Path, runs: dict[str, Run]) -> dict:
+def _audit(work_dir: str | Path, runs: dict[str, Run]) -> dict | None:
     """The most suspect rows of all splits."""
     answers = [
         answer
@@ -196,7 +193,7 @@ def _suspects(work_dir: str | Path, runs: dict[str, Run]) -> dict:
         for answer in load_answers(run.test, run.predictions)
     ]
     if not answers:
-        return {}
+        return None
     splits = {row['sent_id']: row['split'] for row in audited_rows(work_dir)}
     ranked = rank_suspects(answers)
     listed = ranked[: max(1, round(SHARE * len(ranked)))]

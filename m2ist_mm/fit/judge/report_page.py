@@ -33,8 +33,7 @@ def write_report_page(
         cards, left_over = fill_cards(_cards(rows, image_folder, keys), MAX_BYTES)
         return {'cards': cards, 'left_over': left_over}
 
-    audit = report.get('audit')
-    curve = report.get('learning curve')
+    audit, curve = report['audit'], report['learning_curve']
     write_page(
         path,
         'fit/judge/templates/report.html',
