@@ -1,7 +1,7 @@
 """Runs a program of ``tools/`` and waits for it."""
 
 import ctypes
-import os
+import re
 import signal
 import subprocess
 import sys
@@ -84,22 +84,24 @@ def run_tool(
 def _wait(
     process: subprocess.Popen, watch: Callable[[], None], interval: float
 ) -> int | None:
-    """Wait for the end; give the most bytes of memory that the process had."""
-    while True:
+    """Wait for the end; give the most bytes of memory that were seen."""
+    peak = None
+    while process.poll() is None:
         watch()
-        if not hasattr(os, 'wait4'):  # Windows
-            try:
-                process.wait(interval)
-                return None
-            except subprocess.TimeoutExpired:
-                continue
-        found, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if found:
-            process.returncode = os.waitstatus_to_exitcode(status)
-            watch()
-            # kB, but for macOS
-            return usage.ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
+        peak = _peak(process.pid) or peak
         time.sleep(interval)
+    watch()
+    return peak
+
+
+def _peak(process: int) -> int | None:
+    """Most bytes of memory that a process has had so far."""
+    try:
+        status = Path(f'/proc/{process}/status').read_text()
+    except OSError:
+        return None  # it is over, or this is not Linux
+    found = re.search(r'^VmHWM:\s+(\d+) kB', status, re.M)
+    return found and int(found[1]) * 1024
 
 
 def _die_with_parent() -> None:
