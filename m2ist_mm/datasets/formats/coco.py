@@ -4,7 +4,7 @@ from collections import defaultdict
 from itertools import chain
 
 from .coco_tables import coco_tables
-from .fields import choose_text_field, to_xyxy
+from .fields import choose_text_field, has_lone_surrogate, to_xyxy
 from .json_text import read_json
 from .regions import finish_regions, rotated
 
@@ -96,6 +96,7 @@ def _category_names(content: dict) -> dict[int, str]:
         if isinstance(row, dict)
         and isinstance(row.get('id'), int)
         and isinstance(row.get('name'), str)
+        and not has_lone_surrogate(row['name'])
     }
 
 

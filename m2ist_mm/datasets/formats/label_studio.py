@@ -146,7 +146,7 @@ def _results(annotations: list) -> Iterator[tuple[int, dict[str, list[dict]]]]:
         regions = defaultdict(list)
         for result in values['result']:
             if isinstance(result, dict) and 'value' in result:
-                read_fields(result, dict(type=str, value=dict))
+                read_fields(result, dict(type=str, value=dict), dict(id=int | str))
                 regions[str(result.get('id'))].append(result)
         yield position, regions
 
@@ -173,8 +173,8 @@ def _read_region(results: list[dict], field: str) -> list[dict]:
         kind, value = result['type'], result['value']
         if result.get('from_name') == field:
             texts += _texts(value.get('text' if kind == 'textarea' else kind))
-        if kind in ('rectanglelabels', 'labels') and value.get(kind):
-            common['kind'] = str(value[kind][0])
+        if kind in ('rectanglelabels', 'labels') and (labels := _texts(value.get(kind))):
+            common['kind'] = labels[0]
         if kind in _RECTANGLES:
             size = read_fields(
                 result, {}, dict(original_width=int, original_height=int)
@@ -195,7 +195,7 @@ def _texts(value: Any) -> list[str]:
     Raises:
         ValueError: They are none.
     """
-    texts = value if isinstance(value, list) else [value]
+    texts = value if isinstance(value, list) else [value or '']
     read = [read_fields(dict(text=text), dict(text=str))['text'] for text in texts]
     return [text for text in read if text.strip()]
 

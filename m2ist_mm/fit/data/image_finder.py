@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from ...datasets.dataset_error import DatasetError
 from ...datasets.image_reader import IMAGE_SUFFIXES
+from .source import walk
 
 
 class ImageFinder:
@@ -18,22 +19,22 @@ class ImageFinder:
     without these differences; of several such the one whose folders agree most.
 
     Args:
-        folder: Where the images are; not searched in hidden folders.
+        folder: Where the images are.
+        ignored: A folder in it that is not searched.
 
     Raises:
         DatasetError: There is no such folder, or no image in it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, ignored: Path | None = None) -> None:
         self.folder = folder
         if not folder.is_dir():
             raise DatasetError([f'{folder}: no such image folder; check image_root'])
         self._by_name = defaultdict(list)
-        for place, folders, names in os.walk(folder):
-            folders[:] = sorted(name for name in folders if name[0] != '.')
+        for here, names in walk(folder, ignored):
             for name in names:
                 if name.lower().endswith(IMAGE_SUFFIXES):
-                    self._by_name[_plain(name)].append(Path(place, name))
+                    self._by_name[_plain(name)].append(here / name)
         if not self._by_name:
             raise DatasetError(
                 [

@@ -79,15 +79,16 @@ def prepare_data(
         raise ValueError(
             f'several={several!r}: must be one of {", ".join(map(repr, SEVERAL))}'
         )
-    folder = Path(work_dir).resolve() / FOLDER
+    work_dir = Path(work_dir).resolve()
+    folder = work_dir / FOLDER
     previous = DataSummary.load(work_dir) if DataSummary.exists(work_dir) else None
-    found = find_source(Path(source), data_format, Path(work_dir))
+    found = find_source(Path(source), data_format, work_dir)
     root = Path(image_root or found.folder).resolve()
     read, faults = _read(found, text_field, bbox_form)
     unreadable = len(faults)
     kept, wrong, counts = keep_one_box(read, several)
     candidates = len(kept) + len(wrong)
-    faults += wrong + _find_images(kept, root)
+    faults += wrong + _find_images(kept, ImageFinder(root, work_dir))
     rows = _check(kept, faults, found, root, box_unit, skip_faulty, folder)
     digests, broken = digest_images(
         {row['image']: root / row['image'] for row in rows}, folder / 'images.json'
@@ -219,7 +220,7 @@ def _read_refer(path: str) -> tuple[list[dict], list[str]]:
     return list(expressions.values()), faults
 
 
-def _find_images(expressions: list[dict], root: Path) -> list[str]:
+def _find_images(expressions: list[dict], finder: ImageFinder) -> list[str]:
     """Set the ``img_path`` of each expression whose image is there.
 
     The others are taken out of the list.
@@ -227,11 +228,8 @@ def _find_images(expressions: list[dict], root: Path) -> list[str]:
     Returns:
         The faults: one for all images that are missing, one for each that may be any
         of several.
-
-    Raises:
-        DatasetError: There is no image at all.
     """
-    finder, found, faults, missing = ImageFinder(root), {}, [], []
+    found, faults, missing = {}, [], []
     for expression in expressions:
         name, beside = expression['image'], expression['file'].parent
         if (name, beside) not in found:
@@ -249,8 +247,8 @@ def _find_images(expressions: list[dict], root: Path) -> list[str]:
     expressions[:] = [e for e in expressions if e['img_path'] is not None]
     if missing:
         faults.append(
-            f'{root}: {len(missing)} of {len(found)} images are not below it, the '
-            f'first: {missing[0]}; name the folder of the images by image_root'
+            f'{finder.folder}: {len(missing)} of {len(found)} images are not below it, '
+            f'the first: {missing[0]}; name the folder of the images by image_root'
         )
     return faults
 

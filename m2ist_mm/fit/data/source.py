@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +72,8 @@ def find_source(
             found.setdefault(recognise_format(str(path)), []).append(path)
         except DatasetError as error:
             reasons += error.faults
+    if not found:
+        raise DatasetError([_nothing_found(source, reasons)])
     if data_format in found:
         found = {data_format: found[data_format]}
     if len(found) > 1 or (data_format is not None and data_format not in found):
@@ -79,17 +82,37 @@ def find_source(
             + (f' and {len(paths) - 1} more' if len(paths) > 1 else '')
             for name, paths in found.items()
         )
-        what = f'has files of {len(found)} formats' if found else 'has no such files'
+        if data_format is None:
+            what = f'has files of {len(found)} formats'
+        else:
+            what = f'has no file of the format {data_format!r}'
         raise DatasetError(
             [
                 f'{source}: {what} ({named}); name the file that is meant, or its '
                 'format by data_format'
             ]
         )
-    if not found:
-        raise DatasetError([_nothing_found(source, reasons)])
     ((name, paths),) = found.items()
     return Source(name, _split_files(source, name, paths), source)
+
+
+def walk(folder: Path, ignored: Path | None = None) -> Iterator[tuple[Path, list[str]]]:
+    """Walk through the folders of a dataset, and give the names of their files.
+
+    Left out are hidden folders, the one that is ignored, and what
+    :func:`prepare_data` or a training wrote.
+    """
+    for place, folders, names in os.walk(folder):
+        here = Path(place)
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith('.')
+            and here / name != ignored
+            and not (here / name / 'splits.csv').is_file()
+            and not (here / name / 'data' / 'splits.csv').is_file()
+        )
+        yield here, sorted(names)
 
 
 def standard_split(name: str) -> str | None:
@@ -101,17 +124,9 @@ def standard_split(name: str) -> str | None:
 
 
 def _annotation_files(folder: Path, ignored: Path | None) -> list[Path]:
-    """List files that may be annotations; those of a prepared folder are not."""
+    """List files that may be annotations."""
     files = []
-    for place, folders, names in os.walk(folder):
-        here = Path(place)
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith('.')
-            and here / name != ignored
-            and not (here / name / 'splits.csv').is_file()
-        )
+    for here, names in walk(folder, ignored):
         refer = [name for name in names if re.fullmatch(r'refs\(.*\)\.p', name)]
         # beside refs(*).p, the JSON files are the other half of REFER's layout
         taken = refer or [
@@ -119,7 +134,7 @@ def _annotation_files(folder: Path, ignored: Path | None) -> list[Path]:
             for name in names
             if name.lower().endswith(ANNOTATION_SUFFIXES) and not name.startswith('.')
         ]
-        files += [here / name for name in sorted(taken)]
+        files += [here / name for name in taken]
     return files
 
 

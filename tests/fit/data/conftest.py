@@ -18,7 +18,7 @@ LABELS = [
     label
     for number, image in enumerate(IMAGES)
     for label in (
-        (image, f'Dog "{number}" & cat, left', [10 + number, 20, 60, 80.5]),
+        (image, f'D\u00f6g "{number}" & <c;a\tt>,\n\U0001f415', [10 + number, 20, 60, 80.5]),
         (image, f'the dog behind {number}', [100, 0, 200, 150]),
     )
 ]
@@ -54,7 +54,7 @@ def write_jsonl(folder, labels):
 
 
 def write_csv(folder, labels, separator=',', columns=('x1', 'y1', 'x2', 'y2')):
-    with open(folder / 'mine.csv', 'w', newline='') as file:
+    with open(folder / 'mine.csv', 'w', encoding='utf-8', newline='') as file:
         writer = csv.writer(file, delimiter=separator)
         writer.writerow(['image', 'expression', *columns])
         for image, text, box in labels:
@@ -157,7 +157,8 @@ def write_cvat(folder, labels):
                     f'<attribute name="caption">{escape(text)}</attribute></box>'
                 )
         lines.append('</image>')
-    (folder / 'annotations.xml').write_text('\n'.join([*lines, '</annotations>']))
+    text = '\n'.join([*lines, '</annotations>'])
+    (folder / 'annotations.xml').write_text(text, encoding='utf-8')
 
 
 def coco_content(labels, name='caption', nested=False):

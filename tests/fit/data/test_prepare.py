@@ -6,6 +6,7 @@ import re
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from m2ist_mm.datasets import DatasetError, RECFileDataset
 from m2ist_mm.fit.data import DataChangedError, DataSummary, prepare_data
@@ -338,5 +339,55 @@ def test_work_dir_within_the_data_is_no_source(make_folder):
     folder = make_folder('json')
     folder.work_dir = folder.root / 'work'
     folder.prepare()
+    drawn = folder.work_dir / 'predictions' / 'dog 1.png'
+    drawn.parent.mkdir()
+    drawn.write_bytes((folder.root / 'images' / 'dog 1.png').read_bytes())
+    rows = json.loads((folder.root / 'mine.json').read_text())
+    for row in rows:
+        row['image'] = row['image'].removeprefix('images/')
+    (folder.root / 'mine.json').write_text(json.dumps(rows))
+    same(folder.labels(), labels_of(folder))
     folder.work_dir = folder.root / 'work 2'
     same(folder.labels(), labels_of(folder))
+
+
+def test_datasets_read_each_format_by_its_name(folder):
+    if folder.data_format == 'refer':
+        pytest.skip('ReferDataset reads it')
+    (path,) = folder.files() or folder.files('annotations/*')
+    path.rename(folder.root / f'mine_train{path.suffix}')
+    images = folder.root / 'images'
+    for image in list(images.iterdir()):  # uploads lose their blanks
+        (images / image.name.replace(' ', '_')).write_bytes(image.read_bytes())
+    named = 'images/' if folder.data_format not in ('rows', 'swift') else ''
+    dataset = RECFileDataset(
+        data_root=str(folder.root),
+        ann_file=f'mine_{{split}}{path.suffix}',
+        data_prefix=dict(img=named),
+        file_format=folder.data_format,
+        bbox_form=None,
+        split='train',
+        lowercase=False,
+        **folder.options,
+    )
+    found = sorted(
+        (
+            sample['img_path'].rpartition('/')[2].replace('_', ' '),
+            sample['text'][0],
+            sample['instances'][0]['bbox'],
+        )
+        for sample in (dataset.get_data_info(i) for i in range(len(dataset)))
+    )
+    same(found, labels_of(folder))
+
+
+def test_boxes_are_of_the_upright_image(make_folder):
+    folder = make_folder('csv')
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    for image, *_ in labels_of(folder):
+        path = folder.root / 'images' / image
+        Image.open(path).convert('RGB').resize((160, 200)).save(path, exif=exif)
+    same(folder.labels(), labels_of(folder))
+    row = DataSummary.load(folder.work_dir).rows('train')[0]
+    assert (row['width'], row['height']) == (200, 160)

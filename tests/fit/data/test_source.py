@@ -58,8 +58,10 @@ def test_nothing_known_is_one_line(tmp_path):
 
 def test_a_named_format_that_is_not_there_is_one_line(tmp_path):
     write(tmp_path, mine_json=ROW)
-    assert 'has no such files' not in fault(tmp_path, 'cvat')
-    assert '(rows: mine.json)' in fault(tmp_path, 'cvat')
+    assert fault(tmp_path, 'cvat') == (
+        f"{tmp_path}: has no file of the format 'cvat' (rows: mine.json); name the file "
+        'that is meant, or its format by data_format'
+    )
 
 
 def test_splits_are_in_names_of_files_or_folders(tmp_path):
