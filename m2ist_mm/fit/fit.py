@@ -2,14 +2,19 @@
 
 import hashlib
 import json
+import logging
+import re
 import shutil
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from os.path import relpath
 from pathlib import Path
 
 import transformers
 from mmdet.registry import DATASETS
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 from ..atomic_file import write_atomically
@@ -64,19 +69,16 @@ class Fit:
 
         Raises:
             BlockingIOError: Another call works in the work dir.
-            DatasetError: The data have faults.
-            DataChangedError: The data are others than those of the training there.
             OSError: A file is missing, or cannot be written.
-            ValueError: The options make no sense, or differ from those of the training
-                there; nothing fits the memory; a program failed.
+            ValueError: The data have faults, or are others than those of the training
+                there; the options make no sense, or differ from its; nothing fits the
+                memory; a program failed.
         """
         init_default_scope('mmdet')
-        # models are built again and again; what is wrong with one is an error
-        transformers.logging.set_verbosity_error()
-        transformers.logging.disable_progress_bar()
         lock = lock_work_dir(self.folder)
         try:
-            self._run(plan_only, restart)
+            with _quiet_building():
+                self._run(plan_only, restart)
         except Stopped as stopped:
             stopped.notes.append('the same command goes on from here')
             raise
@@ -117,20 +119,19 @@ class Fit:
 
     def _read(self, started: bool) -> DataSummary:
         self.say('data')
-        options = self.options
-        summary = prepare_data(
-            options.source,
-            self.folder,
-            data_format=options.data_format,
-            image_root=options.image_root,
-            text_field=options.text_field,
-            bbox_form=options.bbox_form,
-            box_unit=options.box_unit,
-            several=options.several,
-            skip_faulty=options.skip_faulty,
-            seed=options.seed,
-            started=started,
-        )
+        names = (
+            'data_format image_root text_field bbox_form box_unit several skip_faulty '
+            'seed'
+        ).split()
+        try:
+            summary = prepare_data(
+                self.options.source,
+                self.folder,
+                **{name: getattr(self.options, name) for name in names},
+                started=started,
+            )
+        except ValueError as error:
+            raise ValueError(_as_typed(str(error))) from error
         for line in summary.lines():
             self.say(f'  {line}')
         return summary
@@ -211,7 +212,11 @@ class Fit:
         if run.train is not None:
             base = load_config_file(self.config).train_dataloader.dataset
             train = DATASETS.build(
-                dict(base, ann_file=str(run.train), split=run.train.stem)
+                dict(
+                    base,
+                    ann_file=str(run.train.with_name('{split}.jsonl')),
+                    split=run.train.stem,
+                )
             )
             recipe = planner.recipe(load_rows(run.train), len(train))
             recipe['train'] = rows(run.train)
@@ -337,3 +342,34 @@ Export it:
         path = Path(path)
         here = Path.cwd()
         return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _as_typed(message: str) -> str:
+    """Name arguments of :func:`prepare_data` as options, in one line."""
+    message = re.sub(r'\bdata_format\b', 'format', message)
+    names = 'format(?==)|image_root|text_field|bbox_form|box_unit|several=|skip_faulty'
+    message = re.sub(
+        rf'\b(?:{names})', lambda found: f'--{found[0].replace("_", "-")}', message
+    )
+    message = message.replace(
+        'start anew, or in another folder',
+        'start anew by --restart, or in another folder by --work-dir',
+    )
+    return '; '.join(message.splitlines())
+
+
+@contextmanager
+def _quiet_building() -> Iterator[None]:
+    """Say nothing of each weight when models are built; what is wrong is an error."""
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # of mmdet's YOLOX, at every build
+            warnings.simplefilter('ignore', FutureWarning)
+            yield
+    finally:
+        logger.setLevel(level)

@@ -173,7 +173,9 @@ def _read_region(results: list[dict], field: str) -> list[dict]:
         kind, value = result['type'], result['value']
         if result.get('from_name') == field:
             texts += _texts(value.get('text' if kind == 'textarea' else kind))
-        if kind in ('rectanglelabels', 'labels') and (labels := _texts(value.get(kind))):
+        if kind in ('rectanglelabels', 'labels') and (
+            labels := _texts(value.get(kind))
+        ):
             common['kind'] = labels[0]
         if kind in _RECTANGLES:
             size = read_fields(

@@ -51,7 +51,9 @@ def test_a_box_in_one_cell(read, cell, boxes):
 
 
 def test_other_separators_and_forms(read):
-    (found,), _ = read('image\texpression\tx\ty\tw\th\na.jpg\tdog\t1\t2\t3\t4\n', 'a.tsv')
+    (found,), _ = read(
+        'image\texpression\tx\ty\tw\th\na.jpg\tdog\t1\t2\t3\t4\n', 'a.tsv'
+    )
     assert found['boxes'] == [[1, 2, 4, 6]]
     (found,), _ = read('image;expression;bbox\na.jpg;a, b;1 2 3 4\n', bbox_form='xywh')
     assert found['text'] == 'a, b' and found['boxes'] == [[1, 2, 4, 6]]
@@ -85,7 +87,9 @@ def test_columns_without_box_are_named(read):
 
 def test_the_field_of_the_text_can_be_named(read):
     text = json.dumps([dict(image='a.jpg', caption='dog', bbox=[1, 2, 3, 4])])
-    with pytest.raises(DatasetError, match="no row has 'expression'; name .* text_field"):
+    with pytest.raises(
+        DatasetError, match="no row has 'expression'; name .* text_field"
+    ):
         read(text, 'mine.json')
     with pytest.raises(DatasetError, match="the fields are 'image', 'caption', 'bbox'"):
         read(text, 'mine.json', text_field='said')
