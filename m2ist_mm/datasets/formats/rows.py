@@ -94,28 +94,29 @@ def parse_table(path: str, text: str) -> list[tuple[str, dict]]:
         are ``None``, a ``sent_id`` is a number, a cell ``bbox`` a list.
 
     Raises:
-        DatasetError: A row has more cells than there are columns.
+        DatasetError: A row has more or fewer cells than there are columns, or a quote
+            is never closed.
     """
     text = text.removeprefix('\ufeff')
     header = text.partition('\n')[0]
     reader = csv.DictReader(
-        io.StringIO(text, newline=''), delimiter=max(',;\t', key=header.count)
+        io.StringIO(text, newline=''),
+        delimiter=max(',;\t', key=header.count),
+        strict=True,  # else a quote that is never closed swallows rows
     )
     rows = []
     try:
         for cells in reader:
             entry = f'{path}: line {reader.line_num}'
-            if None in cells:
+            if None in cells or None in cells.values():
+                how = 'more' if None in cells else 'fewer'
                 raise DatasetError(
                     [
-                        f'{entry} has more cells than there are columns; a text with '
+                        f'{entry} has {how} cells than there are columns; a text with '
                         'the separator in it must stand in quotes'
                     ]
                 )
-            row = {
-                (key or '').strip(): (value or '').strip() or None
-                for key, value in cells.items()
-            }
+            row = {key.strip(): value.strip() or None for key, value in cells.items()}
             if re.fullmatch(r'\d{1,18}', row.get('sent_id') or ''):
                 row['sent_id'] = int(row['sent_id'])
             if row.get('bbox') is not None:

@@ -84,7 +84,7 @@ def look_of(image: np.ndarray) -> str | None:
 
 
 def find_near_duplicates(
-    looks: Mapping[str, str | None], splits: Mapping[str, str], most_bits: int = 10
+    looks: Mapping[str, str | None], splits: Mapping[str, str], most_bits: int = 16
 ) -> list[tuple[str, str, int]]:
     """Find images of different splits that look the same.
 

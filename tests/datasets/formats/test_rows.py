@@ -66,9 +66,10 @@ def test_other_separators_and_forms(read):
     [
         ('a.jpg,dog,1,2,3,4,5', 'line 2 has more cells than there are columns; a text'),
         ('a.jpg,dog,1,2,"3,5",4', "its x1, y1, x2, y2 are ['1', '2', '3,5', '4'], not"),
-        ('a.jpg,dog,1,2', "its x1, y1, x2, y2 are ['1', '2', None, None], not four nu"),
+        ('a.jpg,dog,1,2,,', "its x1, y1, x2, y2 are ['1', '2', None, None], not four"),
+        ('a.jpg,dog,1,2', 'line 2 has fewer cells than there are columns'),
         ('a.jpg,,1,2,3,4', "its 'expression' is None, not a str"),
-        ('a.jpg,dog,1,2,3,4\nb.jpg,"cat,1', 'line 4'),
+        ('a.jpg,dog,1,2,3,4\nb.jpg,"cat,1', 'is no row of a table: unexpected end'),
     ],
 )
 def test_wrong_rows_are_one_line(read, row, message):

@@ -226,6 +226,7 @@ def test_image_of_two_splits_goes_to_the_one_that_is_tested(make_folder):
     (folder.root / 'mine.json').write_text(json.dumps(rows))
     found = folder.rows()
     assert [len(found[split]) for split in ('train', 'val', 'test')] == [20, 2, 2]
+    assert {row['image'] for row in found['test']} == {rows[2]['image']}
     notes = DataSummary.load(folder.work_dir).notes
     assert any(note.startswith('2 images were in several splits') for note in notes)
 
