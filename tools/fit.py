@@ -6,6 +6,7 @@ from pathlib import Path
 
 from m2ist_mm.engine.config_options import ConfigOptions
 from m2ist_mm.engine.program import run_program
+from m2ist_mm.fit.data import DATA_FORMATS
 from m2ist_mm.fit.fit import Fit
 from m2ist_mm.fit.fit_options import FitOptions
 from m2ist_mm.fit.presets import PRESETS
@@ -40,7 +41,7 @@ def parse_args() -> argparse.Namespace:
     data.add_argument(
         '--format',
         dest='data_format',
-        metavar='NAME',
+        choices=DATA_FORMATS,
         help='format of the annotations; recognised by their content unless given',
     )
     data.add_argument(

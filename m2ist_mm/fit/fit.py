@@ -6,7 +6,7 @@ import logging
 import re
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from os.path import relpath
@@ -27,7 +27,7 @@ from .fit_options import FitOptions
 from .judge import Fact, Run, judge, plan_runs
 from .judge.rows_file import load_rows
 from .memory import CUDA_RUNTIME, format_bytes
-from .plan import Need
+from .plan import Plan
 from .planning import Planner
 from .tool_process import Usage, run_tool
 from .training import Training
@@ -101,12 +101,18 @@ class Fit:
         )
         planner = Planner(self.options, summary, self.config)
         if started:
-            plan = json.loads((self.folder / 'plan.json').read_text())
-            self.say(f'\ngoing on in {self.folder}')
+            self.say(f'\nplan, by which {self._name(self.folder)} was begun')
+            plan = self._begun_plan()[0]
         else:
-            plan = self._plan(planner, runs)
+            self.say('\nplan')
+            plan = planner.make(runs)
+            self._save(plan)
+        for line in plan.lines():
+            self.say(f'  {line}')
         if plan_only:
-            self.say(f'\nThe config is {self._name(self.config)}; nothing was trained.')
+            self.say(
+                f'\nThe config is {self._name(self.config)}; --plan-only stops here.'
+            )
             return
         model = self._train(self.config, self.folder / 'train', 'training')
         for run in runs:
@@ -136,11 +142,7 @@ class Fit:
             self.say(f'  {line}')
         return summary
 
-    def _plan(self, planner: Planner, runs: Sequence[Run]) -> dict:
-        self.say('\nplan')
-        plan = planner.make(runs)
-        for line in plan.lines():
-            self.say(f'  {line}')
+    def _save(self, plan: Plan) -> None:
         content = dict(
             asdict(plan),
             options=self.options.fixed(),
@@ -148,7 +150,6 @@ class Fit:
         )
         text = json.dumps(content, indent=1, ensure_ascii=False)
         write_atomically(self.folder / 'plan.json', f'{text}\n'.encode())
-        return json.loads(text)
 
     def _train(self, config: Path, folder: Path, name: str) -> Training:
         """Train, or go on with a training."""
@@ -231,11 +232,10 @@ class Fit:
             )
         )
 
-    def _facts(self, plan: dict, training: Training) -> list[Fact]:
+    def _facts(self, plan: Plan, training: Training) -> list[Fact]:
         """Plan against fact."""
-        seconds = plan['seconds']
         peak = self._peak(training.folder)
-        if plan['device'] == 'cuda':
+        if plan.device == 'cuda':
             gpu = training.gpu_peak()
             peak = None if gpu is None else gpu + CUDA_RUNTIME
         found = 'not measured' if peak is None else format_bytes(peak)
@@ -243,17 +243,17 @@ class Fit:
         return [
             Fact(
                 'memory of the training',
-                format_bytes(Need(**plan['need']).total),
+                format_bytes(plan.need.total),
                 found,
             ),
             Fact(
                 'seconds a step',
-                f'{seconds["step"]:.2f}',
+                f'{plan.seconds["step"]:.2f}',
                 'not measured' if step is None else f'{step:.2f}',
             ),
             Fact(
                 'minutes of the training',
-                f'{seconds["training"] / 60:.1f}',
+                f'{plan.seconds["training"] / 60:.1f}',
                 f'{training.seconds() / 60:.1f}',
             ),
         ]
@@ -266,7 +266,21 @@ class Fit:
         image = self._name(Path(summary.image_root, row['image']))
         pair = f'--config {config} --checkpoint {checkpoint}'
         tools = self._name(self.tools)
-        self.say(f'  {figures}')
+        self.say(
+            f'  {report["split"]}: {figures["expressions"]} expressions of '
+            f'{figures["images"]} images'
+        )
+        for name in ('P@0.5', 'mIoU'):
+            one = figures[name]
+            self.say(
+                f'  {name}: {one["value"]:.1f} % ({one["low"]:.1f} to '
+                f'{one["high"]:.1f})'
+            )
+        for control in report['controls']:
+            self.say(
+                f'  {control["name"]}: {control["P@0.5"]["value"]:.1f} %; '
+                f'{control["verdict"]}'
+            )
         self.say(
             f"""
 report: {self._name(self.folder / 'report.html')}
@@ -299,20 +313,14 @@ Export it:
         Raises:
             ValueError: Some differ, or the config was edited; names them.
         """
-        try:
-            plan = json.loads((self.folder / 'plan.json').read_text())
-        except (OSError, ValueError) as error:
-            raise ValueError(
-                f'{self.folder} has a training and no plan.json of it ({error}): start '
-                'anew with --restart, or name another folder with --work-dir'
-            ) from error
-        old, new = plan['options'], json.loads(json.dumps(self.options.fixed()))
+        _, content = self._begun_plan()
+        old, new = content['options'], json.loads(json.dumps(self.options.fixed()))
         changed = [
             f'{name} was {old.get(name)!r} and is {new.get(name)!r}'
             for name in sorted(old.keys() | new.keys())
             if old.get(name) != new.get(name)
         ]
-        if plan['config_sha256'] != self._config_hash():
+        if content['config_sha256'] != self._config_hash():
             changed.append(
                 f'{self._name(self.config)} was edited (tools/train.py runs it)'
             )
@@ -322,6 +330,24 @@ Export it:
                 f'{"; ".join(changed)}. Start anew with --restart, or name another '
                 'folder with --work-dir'
             )
+
+    def _begun_plan(self) -> tuple[Plan, dict]:
+        """The plan by which the training was begun, and all that is in its file.
+
+        Raises:
+            ValueError: There is none.
+        """
+        path = self.folder / 'plan.json'
+        try:
+            content = json.loads(path.read_text())
+            content['options'], content['config_sha256']
+            return Plan.from_dict(content), content
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f'{self._name(self.folder)} has a training, and {path.name} there is '
+                f'no plan of it ({error}): start anew with --restart, or name another '
+                'folder with --work-dir'
+            ) from error
 
     def _config_hash(self) -> str:
         content = self.config.read_bytes() if self.config.exists() else b''

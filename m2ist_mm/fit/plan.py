@@ -1,7 +1,7 @@
 """What a training will cost, before anything is spent on it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from time import perf_counter
 
@@ -112,6 +112,16 @@ class Plan:
     epochs: int
     steps: int
     seconds: dict[str, float]
+
+    @classmethod
+    def from_dict(cls, content: dict) -> 'Plan':
+        """Read what ``dataclasses.asdict`` made of a plan; other keys are passed over.
+
+        Raises:
+            KeyError: Something is missing.
+        """
+        values = {one.name: content[one.name] for one in fields(cls)}
+        return cls(**{**values, 'need': Need(**content['need'])})
 
     def lines(self) -> list[str]:
         """Describe the plan, one line each."""

@@ -57,7 +57,7 @@ def test_plan_only_writes_a_config_that_can_be_trained(run, options):
     assert '60 expressions of 60' in text
     assert 'of 4.00 GB on the CPU' in text
     assert '5 epochs of ' in text
-    assert lines[-1].endswith('nothing was trained.')
+    assert lines[-1].endswith('--plan-only stops here.')
     work = Path(options.work_dir)
     assert not (work / 'train').exists()
     plan = json.loads((work / 'plan.json').read_text())
@@ -92,7 +92,13 @@ def test_then_other_options_are_named_and_refused(run, begun):
     assert "--memory was None and is '3GB'" in str(error.value)
     assert '--restart' in str(error.value)
     # what the report has besides may be asked for
-    assert 'nothing was trained' in run(audit=True, learning_curve=True)[-1]
+    assert '--plan-only stops' in run(audit=True, learning_curve=True)[-1]
+
+
+def test_a_training_without_its_plan_is_refused(run, begun, options):
+    (Path(options.work_dir) / 'plan.json').write_text('{}')
+    with pytest.raises(ValueError, match='plan.json there is no plan .*--restart'):
+        run()
 
 
 def test_an_edited_config_is_named_and_refused(run, begun, options):
