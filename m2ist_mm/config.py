@@ -170,7 +170,17 @@ def load_config_file(
     _check_loaders(config)
     check_old_keys(config)
     apply_canvas(config)
+    _drop_hooks_that_are_none(config)
     return config
+
+
+def _drop_hooks_that_are_none(config: Config) -> None:
+    """Let ``default_hooks.NAME=None`` be no hook, as it is for MMEngine's own six."""
+    own = 'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler'
+    hooks = config.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if hook is None]:
+        if name not in (*own, 'checkpoint'):
+            del hooks[name]
 
 
 def _check_loaders(config: Config) -> None:

@@ -227,3 +227,10 @@ def test_an_option_below_a_value_is_named(tmp_path, key):
     path.write_text('a = 1\nb = (1, 2)\n')
     with pytest.raises(ValueError, match=f'--cfg-options {key}: .*small.py'):
         load_config_file(path, cfg_options={key: 1})
+
+
+def test_a_default_hook_that_is_none_is_no_hook(tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text("default_hooks = dict(a=dict(type='A'), b=None, checkpoint=None)")
+    hooks = load_config_file(path, cfg_options={'default_hooks.a': None}).default_hooks
+    assert hooks == dict(checkpoint=None)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import mmcv
 import mmengine
 import numpy as np
 import PIL.Image
@@ -26,8 +27,9 @@ from ..config import iter_dataset_configs, load_config_file
 from ..datasets import LoadRECImage
 from ..datasets.checks import wrong_text
 from ..datasets.image_reader import IMAGE_SUFFIXES, image_to_array, read_image
-from ..structures import Expressions
-from ..visualization import require_display
+from ..models.heads import TokenFusion
+from ..structures import Expressions, Placement
+from ..visualization import draw_attention, draw_attention_sheet, require_display
 
 Image = str | Path | np.ndarray | PIL.Image.Image
 
@@ -56,6 +58,7 @@ class RECInferencer(BaseInferencer):
         ValueError: There is no checkpoint, it does not fit, or the device is none.
     """
 
+    forward_kwargs = {'return_attention'}
     visualize_kwargs = {'return_vis', 'show', 'wait_time', 'no_save_vis'}
     postprocess_kwargs = {'return_datasamples', 'no_save_pred'}
 
@@ -91,13 +94,14 @@ class RECInferencer(BaseInferencer):
             texts: The expressions: one, or several, asked of every image; or a list
                 of lists, one for each image.
             batch_size: Images that go through the model together.
-            out_dir: Folder for ``vis/NAME.jpg`` and ``preds/NAME.json``; nothing is
-                written unless it is given.
+            out_dir: Folder for ``vis/NAME.jpg``, ``preds/NAME.json`` and, with
+                ``return_attention``, ``attention/NAME_1.jpg``, ...; nothing is written
+                unless it is given.
             skip_unreadable: Whether images that cannot be read are left out of the
                 results and told in ``errors``, instead of ending the run.
-            **kwargs: ``return_vis``, ``show``, ``wait_time`` and ``no_save_vis`` of
-                :meth:`visualize`, ``return_datasamples`` and ``no_save_pred`` of
-                :meth:`postprocess`.
+            **kwargs: ``return_attention`` of :meth:`forward`, ``return_vis``, ``show``,
+                ``wait_time`` and ``no_save_vis`` of :meth:`visualize`,
+                ``return_datasamples`` and ``no_save_pred`` of :meth:`postprocess`.
 
         Returns:
             ``predictions``, for each image what :meth:`postprocess` says,
@@ -109,9 +113,12 @@ class RECInferencer(BaseInferencer):
             ValueError: An image is broken, an expression is empty or too long, there
                 are too many or not as many lists of expressions as images,
                 ``batch_size`` is no positive integer, there is no display to show
-                images on, or the model gives boxes that are not finite.
+                images on, the model gives boxes that are not finite, or its attention
+                is asked for and it has none.
         """
-        *_, visualize_kwargs, postprocess_kwargs = self._dispatch_kwargs(**kwargs)
+        _, forward_kwargs, visualize_kwargs, postprocess_kwargs = self._dispatch_kwargs(
+            **kwargs
+        )
         if visualize_kwargs.get('show'):
             require_display()
         if type(batch_size) is not int or batch_size < 1:
@@ -133,7 +140,7 @@ class RECInferencer(BaseInferencer):
         written = set()
         for images, batch in batches:
             with self._lock:
-                samples = self.forward(batch)
+                samples = self.forward(batch, **forward_kwargs)
                 _check_boxes(samples)
                 names = [self._name(sample, written) for sample in samples]
                 results['visualization'] += self.visualize(
@@ -145,9 +152,33 @@ class RECInferencer(BaseInferencer):
         return dict(results, errors=errors or [])
 
     @torch.no_grad()
-    def forward(self, inputs: dict) -> SampleList:
-        """Run the model on a batch."""
-        return self.model.test_step(inputs)
+    def forward(self, inputs: dict, return_attention: bool = False) -> SampleList:
+        """Run the model on a batch.
+
+        Args:
+            inputs: What :meth:`preprocess` yields.
+            return_attention: Whether ``pred_instances`` get ``attention``: what the REG
+                token attends to, (k, layers, heads, h, w) over the vision grid. It is
+                computed beside the prediction, which stays the same.
+
+        Raises:
+            ValueError: The attention is asked for, and the model's head has none.
+        """
+        if not return_attention:
+            return self.model.test_step(inputs)
+        head = getattr(self.model, 'bbox_head', None)
+        if not isinstance(head, TokenFusion):
+            raise ValueError(
+                f'return_attention: {type(head).__name__} has no target token that '
+                'attends to the image; RECHead has'
+            )
+        with head.recording_attention() as recorded:
+            samples = self.model.test_step(inputs)
+        counts = [len(Expressions.of(sample)) for sample in samples]
+        (attention,) = recorded
+        for sample, own in zip(samples, attention[:, 0].split(counts), strict=True):
+            sample.pred_instances.attention = own
+        return samples
 
     def preprocess(
         self,
@@ -193,7 +224,10 @@ class RECInferencer(BaseInferencer):
             show: Whether they are shown in a window.
             wait_time: Seconds that it stays; 0 = until a key is pressed.
             no_save_vis: Whether ``out_dir`` gets no images.
-            out_dir: Folder for ``vis/NAME.jpg``; empty is none.
+            out_dir: Folder for ``vis/NAME.jpg`` and, where the predictions have
+                ``attention``, ``attention/NAME_1.jpg`` (mean over the heads of the last
+                layer, for the first expression) and ``attention/NAME_1_heads.jpg`` (all
+                layers and heads), ...; empty is none.
 
         Returns:
             The drawn images (H', W', 3), uint8, RGB, if asked for.
@@ -214,7 +248,28 @@ class RECInferencer(BaseInferencer):
             )
             if return_vis:
                 drawn.append(self.visualizer.get_image())
+            if saved and 'attention' in sample.pred_instances:
+                self._write_attention(image[..., ::-1], sample, name, out_dir)
         return drawn
+
+    def _write_attention(
+        self, image: np.ndarray, sample: DetDataSample, name: str, out_dir: str | Path
+    ) -> None:
+        """Write what the REG token attends to, for each expression of an image."""
+        placement, texts = Placement.of(sample), Expressions.of(sample).texts
+        for index, text in enumerate(texts):
+            instance = sample.pred_instances[index]
+            attention = instance.attention[0].cpu().numpy()
+            instance.labels = torch.zeros_like(instance.labels)
+            path = str(Path(out_dir, 'attention', f'{name}_{index + 1}'))
+            self.visualizer.add_datasample(
+                name,
+                draw_attention(image, attention[-1].mean(0), placement),
+                DetDataSample(metainfo=dict(text=text), pred_instances=instance),
+                out_file=f'{path}.jpg',
+            )
+            sheet = draw_attention_sheet(image, attention, placement)
+            mmcv.imwrite(sheet[..., ::-1], f'{path}_heads.jpg')
 
     def postprocess(
         self,
@@ -237,12 +292,18 @@ class RECInferencer(BaseInferencer):
             For each image ``img_path`` (``None`` of an array) and, in the order of
             its expressions, ``text`` (as the model got it), ``bboxes`` (k, 4) ``xyxy``
             in pixels of the image, and ``truncated``: whether the expression was
-            longer than what the model reads.
+            longer than what the model reads. Where the predictions have it, also
+            ``attention`` (k, layers, heads, h, w), float32, over the vision grid,
+            and ``placement``, where the image lies on it; neither is written.
         """
         results = [_as_dict(sample) for sample in preds]
         if out_dir and not no_save_pred:
             for result, name in zip(results, names, strict=True):
                 mmengine.dump(result, str(Path(out_dir, 'preds', f'{name}.json')))
+        for result, sample in zip(results, preds, strict=True):
+            if 'attention' in sample.pred_instances:
+                result['attention'] = sample.pred_instances.attention.cpu().numpy()
+                result['placement'] = Placement.of(sample)
         return preds if return_datasamples else results
 
     def _inputs_to_list(self, inputs: Image | Sequence[Image]) -> list[Image]:

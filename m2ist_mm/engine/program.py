@@ -3,6 +3,7 @@
 import argparse
 import gc
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -67,6 +68,9 @@ def run_config(config: Config, stage: str) -> None:
     Raises:
         ValueError: Something cannot be built from the config; names it.
     """
+    if config.get('randomness', {}).get('deterministic'):
+        # without it, cuBLAS refuses to be deterministic
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
     interruption = Interruption()
     prefix = f'{config.filename}: '
     with safe_loading(), interruption.handling(), _naming_what_cannot_be_built(prefix):

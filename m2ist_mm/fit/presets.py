@@ -57,7 +57,7 @@ class Preset:
 
 
 _CONFIGS = dict(
-    small='m2ist_yolox-nano_flickr30k-part',
+    small='m2ist_yolox-nano-fine_flickr30k-part',
     r50='m2ist_r50_grouped-cached_refcoco',
     vitb='m2ist_vitb_grouped_refcoco',
 )
