@@ -3,8 +3,9 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-# what may be asked for when the training is over
-_LATER = ('compare', 'learning_curve', 'audit', 'work_dir')
+# what may be asked for when the training is over, and where things lie: whether the
+# data are the same is seen from themselves
+_LATER = ('compare', 'learning_curve', 'audit', 'work_dir', 'source', 'image_root')
 
 
 @dataclass(frozen=True)
