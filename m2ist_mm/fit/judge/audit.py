@@ -1,6 +1,7 @@
 """Rows whose labels models that never saw them find implausible."""
 
 from ...evaluation import pairwise_iou
+from .expectation import expected_hits
 from .figures import FOUND
 from .neighbours import other_objects
 
@@ -15,12 +16,15 @@ def rank_suspects(answers: list[dict]) -> list[dict]:
             images; all rows of an image.
 
     Returns:
-        All answers, the most suspect first, with ``score`` (0 to 2: one minus the IoU
-        with the label, plus the highest IoU with the label of another object in the
-        image) and ``why``, in words.
+        All answers, the most suspect first, with ``why``, in words, and ``score`` (0 to
+        1.5): one minus the IoU with the label, plus half the highest IoU with the label
+        of another object in the image, times the probability that the box of such a
+        row is found, see :func:`.expected_hits`.
     """
+    neighbours = other_objects(answers)
+    expected = expected_hits(answers, neighbours)
     ranked = []
-    for answer, others in zip(answers, other_objects(answers), strict=True):
+    for answer, others, likely in zip(answers, neighbours, expected, strict=True):
         nearest, other = 0.0, None
         predicted = answer['predicted']
         if predicted is not None and others:
@@ -33,6 +37,6 @@ def rank_suspects(answers: list[dict]) -> list[dict]:
             why = 'another place is predicted'
         if answer['iou'] >= FOUND:
             why = 'agrees with the label'
-        score = round(1 - answer['iou'] + float(nearest), 4)
-        ranked.append({**answer, 'score': score, 'why': why})
+        score = likely * (1 - answer['iou'] + nearest / 2)
+        ranked.append({**answer, 'score': round(float(score), 4), 'why': why})
     return sorted(ranked, key=lambda row: -row['score'])

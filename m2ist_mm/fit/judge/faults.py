@@ -1,5 +1,7 @@
 """Planted faults: how many of them an audit finds."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from .neighbours import other_objects
@@ -57,28 +59,27 @@ def plant_faults(
     return spoilt, planted
 
 
-def recall(ranked: list[int], planted: dict[int, str], share: float = 0.1) -> dict:
-    """Share of planted faults among the first rows of a ranking.
+def recall(listed: Iterable[int], planted: dict[int, str]) -> dict:
+    """Share of the planted faults that an audit lists.
 
     Args:
-        ranked: ``sent_id`` of all rows, the most suspect first.
+        listed: ``sent_id`` of the rows that are listed as suspect.
         planted: See :func:`plant_faults`.
-        share: Of the rows that are looked at; by chance as many faults are found.
 
     Returns:
-        ``rows`` looked at, ``planted`` and ``found`` faults, and their ``recall`` in
-        percent, in all and under each of ``KINDS``.
+        ``planted`` and ``found`` faults, and their ``recall`` in percent, in all and
+        under each of ``KINDS``.
     """
-    first = set(ranked[: round(share * len(ranked))])
-    result = {'rows': len(first), **_recall(planted, first)}
+    listed = set(listed)
+    result = _recall(set(planted), listed)
     for kind in KINDS:
         of_kind = {number for number, fault in planted.items() if fault == kind}
-        result[kind] = _recall(of_kind, first)
+        result[kind] = _recall(of_kind, listed)
     return result
 
 
-def _recall(planted: dict[int, str] | set[int], first: set[int]) -> dict:
-    found = len(first & set(planted))
+def _recall(planted: set[int], listed: set[int]) -> dict:
+    found = len(listed & planted)
     percent = 100 * found / len(planted) if planted else 0.0
     return {'planted': len(planted), 'found': found, 'recall': round(percent, 1)}
 

@@ -2,6 +2,7 @@ import pytest
 from made_rows import LEFT, RIGHT, make_row
 
 from m2ist_mm.evaluation import aligned_iou
+from m2ist_mm.fit.judge import audit
 from m2ist_mm.fit.judge.audit import rank_suspects
 
 
@@ -10,7 +11,8 @@ def answer(sent_id, text, bbox, predicted):
     return dict(make_row(sent_id, 'a.png', text, bbox), predicted=predicted, iou=iou)
 
 
-def test_prediction_on_another_label_is_most_suspect():
+def test_prediction_on_another_label_is_most_suspect(monkeypatch):
+    monkeypatch.setattr(audit, 'expected_hits', lambda answers, others: [0.5] * 5)
     ranked = rank_suspects(
         [
             answer(0, 'the dog', LEFT, LEFT),
@@ -21,7 +23,9 @@ def test_prediction_on_another_label_is_most_suspect():
         ]
     )
     assert [row['sent_id'] for row in ranked] == [1, 2, 4, 3, 0]
-    assert [row['score'] for row in ranked] == pytest.approx([2, 1, 1, 0.4, 0])
+    # 0.5 * (1 - IoU with the label + half the IoU with another)
+    scores = [row['score'] for row in ranked]
+    assert scores == pytest.approx([0.75, 0.5, 0.5, 0.2, 0])
     assert [row['why'] for row in ranked] == [
         'the box of “the dog” is predicted',
         'another place is predicted',
@@ -29,3 +33,16 @@ def test_prediction_on_another_label_is_most_suspect():
         'agrees with the label',
         'agrees with the label',
     ]
+
+
+def test_miss_of_what_is_usually_found_is_more_suspect():
+    """Dogs are found but for one, cats are not: the dog that is missed comes first."""
+    answers = [
+        dict(answer(n, 'a dog' if n < 40 else 'a cat', LEFT, RIGHT), image=f'{n}.png')
+        for n in range(80)
+    ]
+    for found in answers[1:40]:
+        found.update(predicted=LEFT, iou=1.0)
+    ranked = rank_suspects(answers)
+    assert ranked[0]['sent_id'] == 0
+    assert ranked[0]['score'] > 2 * ranked[1]['score']

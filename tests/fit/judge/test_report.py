@@ -102,7 +102,7 @@ def test_audit_lists_the_most_suspect_tenth(work_dir, runs):
     suspect = audit['suspects'][0]
     assert suspect['sent_id'] == first['sent_id']
     assert suspect['split'] == re.match('[a-z]+', first['image'])[0]
-    assert suspect['score'] == 2
+    assert 1 < suspect['score'] < 1.5
     assert suspect['why'] == 'the box of “the cat” is predicted'
 
 
