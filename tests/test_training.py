@@ -249,6 +249,29 @@ def test_two_processes_train_like_one(
     assert any(uneven) == (group_size > 1)
 
 
+def test_two_processes_with_micro_batches_train_like_one_without(
+    nano, tmp_path, monkeypatch
+):
+    exact = {
+        'model.bbox_head.dropout': 0.0,
+        'optim_wrapper.optimizer.eps': 1e-6,
+        'train_dataloader.dataset.max_expressions_per_sample': 3,
+    }
+    one, _ = train(
+        nano,
+        tmp_path / 'one',
+        **settings('whole', **exact, **{'train_dataloader.batch_size': 4}),
+    )
+    divided = {
+        'train_dataloader.batch_size': 2,
+        'train_cfg.type': 'MicroBatchTrainLoop',
+        'train_cfg.micro_batch_size': 1,
+    }
+    done = start_two(nano, tmp_path / 'two', **settings('parts', **exact, **divided))
+    assert done.returncode == 0, done.stderr
+    assert_saved(tmp_path / 'two/epoch_3.pth', one.model)
+
+
 MIXED = """
 _base_ = './nano_drawn.py'
 data = dict(_delete_=True, type='ConcatDataset', datasets=[

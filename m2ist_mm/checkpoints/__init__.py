@@ -8,6 +8,7 @@ from .converters import convert_detr, convert_transvg, convert_yolox
 from .identity import file_sha256, state_sha256, tensors_sha256
 from .safe_loading import safe_loading
 from .state_file import load_exactly, load_state_file, save_state_file
+from .trained_grounder import start_from_grounder
 
 __all__ = [
     'convert_detr',
@@ -19,6 +20,7 @@ __all__ = [
     'load_state_file',
     'safe_loading',
     'save_state_file',
+    'start_from_grounder',
     'state_sha256',
     'tensors_sha256',
 ]

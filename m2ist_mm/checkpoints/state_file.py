@@ -1,6 +1,7 @@
 """Files that hold a state dict alone."""
 
 import io
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,11 @@ def load_state_file(path: str) -> dict[str, Tensor]:
         ValueError: It is not a checkpoint, is damaged, holds more than plain data, or
             has weights that are not finite.
     """
-    content = read_torch_file(path)
+    return state_in(read_torch_file(path), path)
+
+
+def state_in(content: Any, path: str) -> dict[str, Tensor]:
+    """The state dict in the content of a file, see :func:`load_state_file`."""
     for key in ('state_dict', 'model'):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]

@@ -1,6 +1,7 @@
 """Measuring what a training step costs."""
 
 from .allocation_tracker import AllocationTracker
+from .extrapolation import extrapolate, extrapolate_peak, extrapolate_step
 from .grouping_plan import GroupingPlan, plan_groups, vision_share
 from .paired_times import PairedTimes
 from .pipeline_profile import PipelineProfile
@@ -26,6 +27,9 @@ __all__ = [
     'SyntheticInputs',
     'TrainingStep',
     'cuda_peak',
+    'extrapolate',
+    'extrapolate_peak',
+    'extrapolate_step',
     'measure_step',
     'part_of',
     'plan_groups',

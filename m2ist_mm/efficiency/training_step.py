@@ -106,6 +106,7 @@ def use_random_towers(config: Config) -> None:
     """Take the names of pre-trained weights out of a config.
 
     A transformers tower whose architecture is known from its weights alone keeps them.
+    A trained grounder to start from is left out, too.
 
     Raises:
         ValueError: The model has no pair of towers.
@@ -113,6 +114,7 @@ def use_random_towers(config: Config) -> None:
     backbone = config.get('model', {}).get('backbone', {})
     if 'vision' not in backbone or 'language' not in backbone:
         raise ValueError(f'{config.filename}: the model has no pair of towers')
+    config.model.pop('init_grounder', None)
     for tower in (backbone.vision, backbone.language):
         if tower.get('arch') is not None or 'Transformers' not in tower.type:
             tower.weights = None

@@ -1,4 +1,4 @@
-"""Hooks, optimisers and the start of programs."""
+"""Hooks, loops, optimisers and the start of programs."""
 
 from .hooks import (
     COCOLeakHook,
@@ -8,6 +8,7 @@ from .hooks import (
     RECVisualizationHook,
     TuningSummaryHook,
 )
+from .loops import MicroBatchTrainLoop
 from .optimizers import (
     AutocastOptimWrapper,
     MuonAdamW,
@@ -20,6 +21,7 @@ __all__ = [
     'DataCheckHook',
     'EpochSeedHook',
     'FiniteLossHook',
+    'MicroBatchTrainLoop',
     'MuonAdamW',
     'RECVisualizationHook',
     'TunedOptimWrapperConstructor',

@@ -177,6 +177,18 @@ class FeatureCache:
                         pending = {}
                 _write(store, pending)
 
+    def num_bytes(
+        self, batches: Sequence[tuple[Tensor, Tensor]], num_inputs: int, num_tokens: int
+    ) -> int:
+        """Bytes that :meth:`build` would store; encodes one input.
+
+        Args:
+            batches, num_inputs, num_tokens: See :meth:`build`.
+        """
+        x, mask = batches[0]
+        layout, _ = self._encode(self.tower.run, x[:1], mask[:1], [0])[0]
+        return layout.num_values(num_inputs, num_tokens) * DTYPES[self.dtype].itemsize
+
     @property
     def _device(self) -> torch.device:
         return next(self.tower.parameters()).device
@@ -226,6 +238,9 @@ class FeatureCache:
         """
         store = self._store
         known = self._memory if store is None else store
+        # what waits to be written; else, after a kill, other inputs would be encoded
+        # together than without one, and rounded differently
+        seen: set[bytes] = set()
         rank, world_size = get_dist_info() if store is None else (0, 1)
         rounds, announced = range(-(-len(batches) // world_size)), False
         for number in track(rounds, f'encoding {name}', disable=rank > 0):
@@ -233,7 +248,12 @@ class FeatureCache:
             if own < len(batches):
                 x, mask = batches[own]
                 keys = self._keys(x, mask)
-                new = {key: place for place, key in enumerate(keys) if key not in known}
+                new = {
+                    key: place
+                    for place, key in enumerate(keys)
+                    if key not in known and key not in seen
+                }
+                seen |= new.keys()
             if not new:
                 yield {}
                 continue

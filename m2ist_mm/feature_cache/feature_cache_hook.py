@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from ..checkpoints.tuned_state import unwrap
 from ..datasets.transforms import RECRandomFlip, fixed_views, swap_left_right
@@ -129,22 +130,50 @@ class FeatureCacheHook(Hook):
         """Attach the caches and fill them."""
         model = unwrap(runner.model)
         self.attach(model)
-        datasets = list(leaf_datasets(runner.train_dataloader.dataset))
-        for name, kind in (('language', _TextBatches), ('vision', _ViewBatches)):
-            if name not in self.caches:
-                continue
-            cache = self.caches[name]
-            batches = kind(model.data_preprocessor, datasets, self.batch_size)
-            count = batches.num_inputs
+        inputs = self.inputs(model, runner.train_dataloader.dataset)
+        for name, batches in inputs.items():
+            cache, count = self.caches[name], batches.num_inputs
             if cache.folder is None and cache.max_entries < count:
                 print_log(
-                    f'Feature cache of {kind.name} in memory: max_entries is '
+                    f'Feature cache of {batches.name} in memory: max_entries is '
                     f'{cache.max_entries} and the training has {count}; it fills as '
                     'the training goes',
                     logger='current',
                 )
                 continue
-            cache.build(batches, count, batches.num_tokens(cache.tower), kind.name)
+            tokens = batches.num_tokens(cache.tower)
+            cache.build(batches, count, tokens, batches.name)
+
+    def inputs(self, model: nn.Module, dataset: Dataset) -> dict[str, Sequence]:
+        """What the caches keep of a training dataset, in batches, by tower.
+
+        Args:
+            model: The model, without wrapper.
+            dataset: The dataset, which may be wrapped.
+
+        Raises:
+            ValueError: The vision tower is to be cached, and the pipeline makes random
+                views of images.
+        """
+        datasets = list(leaf_datasets(dataset))
+        kinds = dict(language=_TextBatches, vision=_ViewBatches)
+        return {
+            name: kind(model.data_preprocessor, datasets, self.batch_size)
+            for name, kind in kinds.items()
+            if name in self.settings
+        }
+
+    def num_bytes(self, model: nn.Module, dataset: Dataset) -> dict[str, int]:
+        """Bytes that a training's caches will have, by tower; see :meth:`inputs`."""
+        self.attach(model)
+        sizes = {}
+        for name, batches in self.inputs(model, dataset).items():
+            tokens = batches.num_tokens(self.caches[name].tower)
+            sizes[name] = self.caches[name].num_bytes(
+                batches, batches.num_inputs, tokens
+            )
+        self.detach()
+        return sizes
 
     def after_train(self, runner: Runner) -> None:
         """Detach the caches."""

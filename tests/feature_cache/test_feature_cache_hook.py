@@ -236,3 +236,18 @@ def test_random_numbers_are_not_touched(config, tmp_path):
     expected = np.random.RandomState(3).rand()
     hook_of(runner).before_train(runner)
     assert np.random.rand() == expected
+
+
+def test_bytes_are_told_before_they_are_written(config, tmp_path):
+    config = on_disk(config, tmp_path / 'caches')
+    config.experiment_name = 'told'
+    runner = Runner.from_cfg(config)
+    told = hook_of(runner).num_bytes(runner.model, runner.train_dataloader.dataset)
+    assert all(tower.cache is None for tower in runner.model.backbone.towers.values())
+    assert not (tmp_path / 'caches').exists()
+    runner.train()
+    files = list((tmp_path / 'caches').rglob('*.safetensors'))
+    written = sum(path.stat().st_size for path in files)
+    # names, masks and headers are not features
+    assert 0.9 * written < sum(told.values()) < written
+    assert told['vision'] > told['language'] > 0

@@ -9,7 +9,6 @@ from itertools import cycle
 from pathlib import Path
 
 import torch
-from benchmark.extrapolation import extrapolate_step
 from benchmark.reference_step import ReferenceStep
 from mmengine.config import Config
 from mmengine.device import get_device
@@ -25,6 +24,7 @@ from m2ist_mm.efficiency import (
     SavedActivations,
     TrainingStep,
     cuda_peak,
+    extrapolate_step,
     measure_step,
     step_flops,
 )

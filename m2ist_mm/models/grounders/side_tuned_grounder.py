@@ -3,8 +3,10 @@
 from mmdet.models.detectors import BaseDetector
 from mmdet.registry import MODELS
 from mmdet.structures import SampleList
+from mmengine.logging import print_log
 from torch import Tensor
 
+from ...checkpoints import start_from_grounder
 from ...structures import Features, TowerFeatures
 
 
@@ -22,6 +24,8 @@ class SideTunedGrounder(BaseDetector):
             ``None`` passes the towers' outputs to the head unchanged.
         data_preprocessor: Config of the preprocessor; it is given the towers' input
             contract and needs no arguments, see ``RECDataPreprocessor``.
+        init_grounder: Checkpoint of a trained grounder that a training starts from: see
+            :func:`start_from_grounder`. ``None`` starts from scratch.
     """
 
     def __init__(
@@ -30,9 +34,11 @@ class SideTunedGrounder(BaseDetector):
         bbox_head: dict,
         neck: dict | None = None,
         data_preprocessor: dict | None = None,
+        init_grounder: str | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
+        self.init_grounder = init_grounder
         self.backbone = MODELS.build(backbone)
         towers = dict(towers=self.backbone.towers)
         self.neck = None if neck is None else MODELS.build(neck, default_args=towers)
@@ -41,6 +47,13 @@ class SideTunedGrounder(BaseDetector):
             dict(type='RECDataPreprocessor') | dict(data_preprocessor or {}),
             default_args=dict(input_spec=self.backbone.input_spec),
         )
+
+    def init_weights(self) -> None:
+        """Initialise what is trained, from a trained grounder if one is given."""
+        super().init_weights()
+        if self.init_grounder is not None:
+            line = start_from_grounder(self, self.init_grounder)
+            print_log(line, logger='current')
 
     def encode_image(self, images: Tensor, padding_mask: Tensor) -> TowerFeatures:
         """Encode images: vision tower and vision side network.

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
-from m2ist_mm.efficiency import MeasuredStep, StepBytes
+from .step_bytes import MeasuredStep, StepBytes
 
 
 def extrapolate(sizes: tuple[int, int], values: tuple[int, int], target: int) -> int:

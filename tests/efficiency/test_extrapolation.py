@@ -2,14 +2,16 @@ from functools import partial
 
 import pytest
 import torch
-from benchmark.extrapolation import (
+from torch import nn
+
+from m2ist_mm.efficiency import (
+    AllocationTracker,
+    TrainingStep,
     extrapolate,
     extrapolate_peak,
     extrapolate_step,
+    measure_step,
 )
-from torch import nn
-
-from m2ist_mm.efficiency import AllocationTracker, TrainingStep, measure_step
 
 
 def test_line_goes_through_both_points():

@@ -1,0 +1,401 @@
+"""From data of one's own to a judged model, step by step."""
+
+import hashlib
+import json
+import logging
+import re
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from os.path import relpath
+from pathlib import Path
+
+import transformers
+from mmdet.registry import DATASETS
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+
+from ..atomic_file import write_atomically
+from ..checkpoints.work_dir_lock import lock_work_dir
+from ..config import load_config_file
+from ..engine.interruption import Stopped
+from .data import DataSummary, prepare_data
+from .fit_config import RunSettings, render_run
+from .fit_options import FitOptions
+from .judge import Fact, Run, judge, plan_runs
+from .judge.rows_file import load_rows
+from .memory import CUDA_RUNTIME, format_bytes
+from .plan import Plan
+from .planning import Planner
+from .tool_process import Usage, run_tool
+from .training import Training
+
+# all that a run leaves in the work dir, but for caches and data/splits.csv, which
+# stay right
+_WRITTEN = (
+    'config.py plan.json train test judge predictions.json report.json report.html'
+).split()
+
+
+class Fit:
+    """Reads, plans, trains, tests and judges; each step is done once.
+
+    A killed run is gone on with by the same options: what is there whole is kept, a
+    training resumes from its last checkpoint.
+
+    Args:
+        options: What is asked for.
+        tools: Folder of ``train.py`` and ``test.py``.
+        say: Called with each line for the user.
+    """
+
+    def __init__(
+        self, options: FitOptions, tools: Path, say: Callable[[str], None] = print
+    ) -> None:
+        self.options = options
+        self.tools = tools
+        self.say = say
+        self.folder = Path(options.work_dir).resolve()
+        self.config = self.folder / 'config.py'
+
+    def run(self, plan_only: bool = False, restart: bool = False) -> None:
+        """Do what is not done yet.
+
+        Args:
+            plan_only: Stop when the plan is made.
+            restart: Forget what an earlier call has trained.
+
+        Raises:
+            BlockingIOError: Another call works in the work dir.
+            OSError: A file is missing, or cannot be written.
+            ValueError: The data have faults, or are others than those of the training
+                there; the options make no sense, or differ from its; nothing fits the
+                memory; a program failed.
+        """
+        init_default_scope('mmdet')
+        lock = lock_work_dir(self.folder)
+        try:
+            with _quiet_building():
+                self._run(plan_only, restart)
+        except Stopped as stopped:
+            stopped.notes.append('the same command goes on from here')
+            raise
+        finally:
+            lock.release()
+
+    def _run(self, plan_only: bool, restart: bool) -> None:
+        if restart:
+            self._forget()
+        started = (self.folder / 'train').exists()
+        if started:
+            self._refuse_other_options()
+        summary = self._read(started)
+        runs = plan_runs(
+            self.folder,
+            learning_curve=self.options.learning_curve,
+            compare=self.options.compare,
+            audit=self.options.audit,
+            seed=self.options.seed,
+        )
+        planner = Planner(self.options, summary, self.config)
+        if started:
+            self.say(f'\nplan, by which {self._name(self.folder)} was begun')
+            plan = self._begun_plan()[0]
+        else:
+            self.say('\nplan')
+            plan = planner.make(runs)
+            self._save(plan)
+        for line in plan.lines():
+            self.say(f'  {line}')
+        if plan_only:
+            self.say(
+                f'\nThe config is {self._name(self.config)}; --plan-only stops here.'
+            )
+            return
+        model = self._train(self.config, self.folder / 'train', 'training')
+        for run in runs:
+            self._predict(run, planner, model)
+        self.say('\nreport')
+        report = judge(self.folder, runs, self._facts(plan, model))
+        self._close(report, model.checkpoint, summary)
+
+    # -- steps -------------------------------------------------------------
+
+    def _read(self, started: bool) -> DataSummary:
+        self.say('data')
+        names = (
+            'data_format image_root text_field bbox_form box_unit several skip_faulty '
+            'seed'
+        ).split()
+        try:
+            summary = prepare_data(
+                self.options.source,
+                self.folder,
+                **{name: getattr(self.options, name) for name in names},
+                started=started,
+            )
+        except ValueError as error:
+            raise ValueError(_as_typed(str(error))) from error
+        for line in summary.lines():
+            self.say(f'  {line}')
+        return summary
+
+    def _save(self, plan: Plan) -> None:
+        content = dict(
+            asdict(plan),
+            options=self.options.fixed(),
+            config_sha256=self._config_hash(),
+        )
+        text = json.dumps(content, indent=1, ensure_ascii=False)
+        write_atomically(self.folder / 'plan.json', f'{text}\n'.encode())
+
+    def _train(self, config: Path, folder: Path, name: str) -> Training:
+        """Train, or go on with a training."""
+        settings = load_config_file(config)
+        training = Training(
+            folder,
+            settings.train_cfg.max_epochs,
+            validated=settings.get('val_cfg') is not None,
+        )
+        if training.done:
+            return training
+        self.say(f'\n{name}; the whole log: {self._name(folder)}/output.log')
+        folder.mkdir(parents=True, exist_ok=True)
+        told = set(training.validations())
+
+        def watch() -> None:
+            for epoch, precision in sorted(training.validations().items()):
+                if epoch not in told:
+                    told.add(epoch)
+                    self.say(
+                        f'  epoch {epoch} of {training.epochs}: P@0.5 on val '
+                        f'{precision:.1f} %'
+                    )
+
+        usage = run_tool(
+            [self.tools / 'train.py', config, '--work-dir', folder, '--resume'],
+            folder / 'output.log',
+            watch,
+        )
+        self._note_peak(folder, usage)
+        return training
+
+    def _predict(self, run: Run, planner: Planner, model: Training) -> None:
+        """Write the predictions of a run, after its training if it has one."""
+        if run.predictions.exists():
+            return
+        folder, config, training = self.folder / 'test', self.config, model
+        if run.name != 'model':
+            folder = self.folder / 'judge' / run.name
+            config = folder / 'config.py'
+            write_atomically(config, self._render(run, folder, planner).encode())
+        if run.train is not None:
+            training = self._train(config, folder, f'training {run.name}')
+        self.say(f'\ntest {run.name}')
+        run_tool(
+            [
+                *(self.tools / 'test.py', config, training.checkpoint),
+                *('--work-dir', folder, '--out', run.predictions),
+            ],
+            folder / 'output.log',
+        )
+
+    def _render(self, run: Run, folder: Path, planner: Planner) -> str:
+        """The config of a run, which lies in its folder."""
+
+        def rows(path: Path) -> tuple[str, str]:
+            beside = relpath(path.parent, folder)
+            return Path(beside, '{split}.jsonl').as_posix(), path.stem
+
+        recipe = {}
+        if run.train is not None:
+            base = load_config_file(self.config).train_dataloader.dataset
+            train = DATASETS.build(
+                dict(
+                    base,
+                    ann_file=str(run.train.with_name('{split}.jsonl')),
+                    split=run.train.stem,
+                )
+            )
+            recipe = planner.recipe(load_rows(run.train), len(train))
+            recipe['train'] = rows(run.train)
+        return render_run(
+            RunSettings(
+                base=Path(relpath(self.config, folder)).as_posix(),
+                test=rows(run.test),
+                # what is audited may be in val
+                validated=not run.name.startswith('audit'),
+                side_networks=run.side_networks,
+                **recipe,
+            )
+        )
+
+    def _facts(self, plan: Plan, training: Training) -> list[Fact]:
+        """Plan against fact."""
+        peak = self._peak(training.folder)
+        if plan.device == 'cuda':
+            gpu = training.gpu_peak()
+            peak = None if gpu is None else gpu + CUDA_RUNTIME
+        found = 'not measured' if peak is None else format_bytes(peak)
+        step = training.step_seconds()
+        return [
+            Fact(
+                'memory of the training',
+                format_bytes(plan.need.total),
+                found,
+            ),
+            Fact(
+                'seconds a step',
+                f'{plan.seconds["step"]:.2f}',
+                'not measured' if step is None else f'{step:.2f}',
+            ),
+            Fact(
+                'minutes of the training',
+                f'{plan.seconds["training"] / 60:.1f}',
+                f'{training.seconds() / 60:.1f}',
+            ),
+        ]
+
+    def _close(self, report: dict, checkpoint: Path, summary: DataSummary) -> None:
+        """Say what came out, and what to do with it."""
+        figures = report['model']
+        config, checkpoint = self._name(self.config), self._name(checkpoint)
+        row = load_rows(self.folder / 'data' / f'{report["split"]}.jsonl')[0]
+        image = self._name(Path(summary.image_root, row['image']))
+        pair = f'--config {config} --checkpoint {checkpoint}'
+        tools = self._name(self.tools)
+        self.say(
+            f'  {report["split"]}: {figures["expressions"]} expressions of '
+            f'{figures["images"]} images'
+        )
+        for name in ('P@0.5', 'mIoU'):
+            one = figures[name]
+            self.say(
+                f'  {name}: {one["value"]:.1f} % ({one["low"]:.1f} to '
+                f'{one["high"]:.1f})'
+            )
+        for control in report['controls']:
+            self.say(
+                f'  {control["name"]}: {control["P@0.5"]["value"]:.1f} %; '
+                f'{control["verdict"]}'
+            )
+        self.say(
+            f"""
+report: {self._name(self.folder / 'report.html')}
+
+Ask the model:
+  python {tools}/image_demo.py {image} "{row['expression']}" {pair}
+From Python:
+  from m2ist_mm.apis import RECInferencer
+  model = RECInferencer('{config}', '{checkpoint}')
+  model('{image}', {row['expression']!r})['predictions'][0]['bboxes']
+Train on from this model, with more images or epochs:
+  python {tools}/fit.py DATA --init {checkpoint} --work-dir FOLDER
+Export it:
+  python {tools}/export_onnx.py {config} {checkpoint} FOLDER"""
+        )
+
+    # -- what an earlier call has left -------------------------------------
+
+    def _forget(self) -> None:
+        for name in _WRITTEN:
+            path = self.folder / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    def _refuse_other_options(self) -> None:
+        """Refuse to go on with other options than a training was begun with.
+
+        Raises:
+            ValueError: Some differ, or the config was edited; names them.
+        """
+        _, content = self._begun_plan()
+        old, new = content['options'], json.loads(json.dumps(self.options.fixed()))
+        changed = [
+            f'{name} was {old.get(name)!r} and is {new.get(name)!r}'
+            for name in sorted(old.keys() | new.keys())
+            if old.get(name) != new.get(name)
+        ]
+        if content['config_sha256'] != self._config_hash():
+            changed.append(
+                f'{self._name(self.config)} was edited (tools/train.py runs it)'
+            )
+        if changed:
+            raise ValueError(
+                f'{self._name(self.folder)} has a training of other settings: '
+                f'{"; ".join(changed)}. Start anew with --restart, or name another '
+                'folder with --work-dir'
+            )
+
+    def _begun_plan(self) -> tuple[Plan, dict]:
+        """The plan by which the training was begun, and all that is in its file.
+
+        Raises:
+            ValueError: There is none.
+        """
+        path = self.folder / 'plan.json'
+        try:
+            content = json.loads(path.read_text())
+            content['options'], content['config_sha256']
+            return Plan.from_dict(content), content
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f'{self._name(self.folder)} has a training, and {path.name} there is '
+                f'no plan of it ({error}): start anew with --restart, or name another '
+                'folder with --work-dir'
+            ) from error
+
+    def _config_hash(self) -> str:
+        content = self.config.read_bytes() if self.config.exists() else b''
+        return hashlib.sha256(content).hexdigest()
+
+    def _note_peak(self, folder: Path, usage: Usage) -> None:
+        """Write down the most memory of a training's process."""
+        if usage.peak is not None:
+            peak = max(usage.peak, self._peak(folder) or 0)
+            write_atomically(folder / 'peak.json', json.dumps(peak).encode())
+
+    def _peak(self, folder: Path) -> int | None:
+        path = folder / 'peak.json'
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def _name(self, path: Path) -> str:
+        """A path as one types it: relative to the present folder where it is below."""
+        path = Path(path)
+        here = Path.cwd()
+        return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _as_typed(message: str) -> str:
+    """Name arguments of :func:`prepare_data` as options, in one line."""
+    message = re.sub(r'\bdata_format\b', 'format', message)
+    names = 'format(?==)|image_root|text_field|bbox_form|box_unit|several=|skip_faulty'
+    message = re.sub(
+        rf'\b(?:{names})', lambda found: f'--{found[0].replace("_", "-")}', message
+    )
+    message = message.replace(
+        'start anew, or in another folder',
+        'start anew by --restart, or in another folder by --work-dir',
+    )
+    return '; '.join(message.splitlines())
+
+
+@contextmanager
+def _quiet_building() -> Iterator[None]:
+    """Say nothing of each weight when models are built; what is wrong is an error."""
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # of mmdet's YOLOX, at every build
+            warnings.simplefilter('ignore', FutureWarning)
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,67 @@
+"""Memory: what there is, and how it is written."""
+
+import re
+from pathlib import Path
+
+import torch
+
+_UNITS = {'': 10**9, 'K': 10**3, 'M': 10**6, 'G': 10**9, 'T': 10**12}
+_BINARY = {'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
+# what a process holds on a GPU before its first tensor: context and kernels
+CUDA_RUNTIME = 600 * 10**6
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size: ``8GB``, ``7.5 GiB``, ``900MB``; a number alone is in GB.
+
+    Raises:
+        ValueError: It is none.
+    """
+    match = re.fullmatch(r'\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?\s*', text.upper())
+    if match is None or not float(match[1]) or (match[3] and not match[2]):
+        raise ValueError(f'--memory {text}: write a size as 8GB, 7.5GiB or 900MB')
+    units = _BINARY if match[3] else _UNITS
+    return int(float(match[1]) * units[match[2]])
+
+
+def format_bytes(size: float) -> str:
+    """``'7.45 GB'``, or ``'12 MB'`` below a tenth of a GB."""
+    if size < 10**8:
+        return f'{size / 10**6:,.0f} MB'
+    return f'{size / 10**9:,.2f} GB'
+
+
+def free_memory(device: str) -> int:
+    """Bytes that are free: of the GPU, or of the machine.
+
+    Args:
+        device: ``'cuda'`` or ``'cpu'``.
+
+    Raises:
+        OSError: The system does not say how much.
+    """
+    if device == 'cuda':
+        return torch.cuda.mem_get_info()[0]
+    try:
+        line = re.search(
+            r'^MemAvailable:\s+(\d+) kB', Path('/proc/meminfo').read_text(), re.M
+        )
+    except OSError:
+        line = None
+    if line is None:
+        raise OSError('how much memory is free cannot be read: give --memory')
+    return int(line[1]) * 1024
+
+
+def runtime_memory(device: str) -> int:
+    """Bytes that the program itself needs, before a model is built.
+
+    On a CPU that of this process now; where that cannot be read, as much as on a GPU.
+    """
+    if device == 'cpu':
+        try:
+            status = Path('/proc/self/status').read_text()
+            return int(re.search(r'^VmRSS:\s+(\d+) kB', status, re.M)[1]) * 1024
+        except (OSError, TypeError):
+            pass
+    return CUDA_RUNTIME

@@ -1,0 +1,116 @@
+"""Runs a program of ``tools/`` and waits for it."""
+
+import ctypes
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..engine.interruption import PATIENCE
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == 'linux' else None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a program has used.
+
+    Attributes:
+        seconds: From start to end.
+        peak: Most bytes of memory that it had, without a GPU's; ``None`` where the
+            system does not count them.
+    """
+
+    seconds: float
+    peak: int | None
+
+
+def run_tool(
+    command: Sequence[str],
+    log: Path,
+    watch: Callable[[], None] = lambda: None,
+    interval: float = 0.5,
+) -> Usage:
+    """Run a program of ``tools/``; its output is appended to a file.
+
+    It ends with this process, however that ends (on Linux, also when it is killed). A
+    signal to this process is handed on: a training ends after its step.
+
+    Args:
+        command: The program's file and its arguments.
+        log: The file.
+        watch: Called now and then while it runs.
+        interval: Seconds between two looks.
+
+    Raises:
+        ValueError: The program failed; the message is the last line that it wrote.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    begin, start = time.monotonic(), log.stat().st_size if log.exists() else 0
+    with open(log, 'ab') as output:
+        process = subprocess.Popen(
+            [sys.executable, *map(str, command)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+        try:
+            peak = _wait(process, watch, interval)
+        except BaseException:
+            process.terminate()
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+    if process.returncode:
+        with open(log, 'rb') as file:
+            file.seek(start)
+            lines = file.read().decode(errors='replace').split('\n')
+        raise ValueError(
+            f'{Path(command[0]).name} failed: {_reason(lines)} (all of its output: '
+            f'{log})'
+        )
+    return Usage(time.monotonic() - begin, peak)
+
+
+def _wait(
+    process: subprocess.Popen, watch: Callable[[], None], interval: float
+) -> int | None:
+    """Wait for the end; give the most bytes of memory that were seen."""
+    peak = None
+    while process.poll() is None:
+        watch()
+        peak = _peak(process.pid) or peak
+        time.sleep(interval)
+    watch()
+    return peak
+
+
+def _peak(process: int) -> int | None:
+    """Most bytes of memory that a process has had so far."""
+    try:
+        status = Path(f'/proc/{process}/status').read_text()
+    except OSError:
+        return None  # it is over, or this is not Linux
+    found = re.search(r'^VmHWM:\s+(\d+) kB', status, re.M)
+    return found and int(found[1]) * 1024
+
+
+def _die_with_parent() -> None:
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _reason(lines: list[str]) -> str:
+    """The line that names the error, or the last one."""
+    written = [line.strip() for line in lines if line.strip()]
+    named = [line.partition('error: ')[2] for line in written if 'error: ' in line]
+    return (named or written or ['it said nothing'])[-1]

@@ -1,0 +1,290 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from m2ist_mm.config import load_config_file
+from m2ist_mm.fit.fit import Fit
+from m2ist_mm.fit.fit_options import FitOptions
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def options(squares, nano_path, tmp_path):
+    preset = tmp_path / 'grouped.py'
+    preset.write_text(
+        f'_base_ = {str(nano_path)!r}\n'
+        'train_dataloader = dict(dataset=dict(max_expressions_per_sample=4))\n'
+    )
+    return FitOptions(
+        source=str(squares), work_dir=str(tmp_path / 'work'), preset=str(preset)
+    )
+
+
+@pytest.fixture
+def run(options):
+    """Run a fit up to its plan, or as told; gives what it said."""
+
+    def run(plan_only=True, restart=False, **changes):
+        lines = []
+        fit = Fit(replace(options, **changes), ROOT / 'tools', lines.append)
+        fit.run(plan_only, restart)
+        return lines
+
+    return run
+
+
+def no_tool(*args, **kwargs):
+    raise AssertionError('something was trained')
+
+
+@pytest.fixture(autouse=True)
+def trains_nothing(monkeypatch):
+    monkeypatch.setattr('m2ist_mm.fit.fit.run_tool', no_tool)
+
+
+def test_plan_only_writes_a_config_that_can_be_trained(run, options):
+    lines = run(memory='4GB', epochs=5)
+    text = '\n'.join(lines)
+    assert '60 expressions of 60' in text
+    assert 'of 4.00 GB on the CPU' in text
+    assert '5 epochs of ' in text
+    assert lines[-1].endswith('--plan-only stops here.')
+    work = Path(options.work_dir)
+    assert not (work / 'train').exists()
+    plan = json.loads((work / 'plan.json').read_text())
+    config = load_config_file(work / 'config.py')
+    assert config.train_cfg.max_epochs == plan['epochs'] == 5
+    assert config.train_dataloader.batch_size == plan['batch_size'] == 3
+    assert plan['images'] == 24
+    assert plan['steps'] == 8
+    assert 0 < plan['seconds']['training'] < plan['seconds']['total']
+
+
+def test_before_a_training_everything_may_change(run, options, squares):
+    run(epochs=5)
+    (squares / 'images' / '003.png').unlink()
+    table = (squares / 'labels.csv').read_text().splitlines(keepends=True)
+    kept = [line for line in table if '003.png' not in line]
+    (squares / 'labels.csv').write_text(''.join(kept))
+    assert '7 epochs of ' in '\n'.join(run(epochs=7))
+
+
+@pytest.fixture
+def begun(run, options):
+    """A fit whose training has begun."""
+    run()
+    (Path(options.work_dir) / 'train').mkdir()
+
+
+def test_then_other_options_are_named_and_refused(run, begun):
+    with pytest.raises(ValueError) as error:
+        run(epochs=7, memory='3GB')
+    assert '--epochs was None and is 7' in str(error.value)
+    assert "--memory was None and is '3GB'" in str(error.value)
+    assert '--restart' in str(error.value)
+    # what the report has besides may be asked for
+    assert '--plan-only stops' in run(audit=True, learning_curve=True)[-1]
+
+
+def test_a_training_without_its_plan_is_refused(run, begun, options):
+    (Path(options.work_dir) / 'plan.json').write_text('{}')
+    with pytest.raises(ValueError, match='plan.json there is no plan .*--restart'):
+        run()
+
+
+def test_an_edited_config_is_named_and_refused(run, begun, options):
+    with open(Path(options.work_dir) / 'config.py', 'a') as file:
+        file.write('max_epochs = 9\n')
+    with pytest.raises(ValueError, match=r'config.py was edited .*--restart'):
+        run()
+
+
+def test_other_data_are_named_and_refused_and_restart_forgets(
+    run, begun, options, squares
+):
+    with open(squares / 'labels.csv', 'a') as file:
+        file.write('images/003.png,one more square,1,2,30,40\n')
+    with pytest.raises(ValueError, match='labels.csv') as error:
+        run()
+    assert '--restart' in str(error.value)
+    assert '\n' not in str(error.value)
+    work = Path(options.work_dir)
+    (work / 'predictions.json').write_text('[]')
+    run(restart=True)
+    assert not (work / 'train').exists()
+    assert not (work / 'predictions.json').exists()
+
+
+def test_splits_that_were_edited_count_after_a_restart(run, begun, options):
+    work = Path(options.work_dir)
+    splits = work / 'data' / 'splits.csv'
+    text = splits.read_text()
+    assert ',test' in text
+    splits.write_text(text.replace(',test', ',train', 1))
+    with pytest.raises(ValueError, match='splits'):
+        run()
+    run(restart=True)
+    assert json.loads((work / 'plan.json').read_text())['images'] == 25
+
+
+def percent(squares):
+    table = (squares / 'labels.csv').read_text().splitlines()
+    rows = [line.split(',') for line in table[1:]]
+    lines = [
+        ','.join([*row[:2], *(f'{float(v) / 96:.3f}' for v in row[2:])]) for row in rows
+    ]
+    (squares / 'labels.csv').write_text('\n'.join([table[0], *lines]) + '\n')
+
+
+def few(squares):
+    table = (squares / 'labels.csv').read_text().splitlines()
+    (squares / 'labels.csv').write_text('\n'.join(table[:4]) + '\n')
+
+
+def missing(squares):
+    (squares / 'images' / '005.png').unlink()
+
+
+def two_formats(squares):
+    coco = dict(images=[], annotations=[], categories=[])
+    (squares / 'coco.json').write_text(json.dumps(coco))
+
+
+def no_images(squares):
+    shutil.rmtree(squares / 'images')
+
+
+@pytest.mark.parametrize(
+    ('spoil', 'words'),
+    [
+        (percent, "--box-unit='relative'"),
+        (few, 'images are needed'),
+        (missing, '005.png.*--image-root; .*--skip-faulty'),
+        (two_formats, 'format'),
+        (no_images, 'no image'),
+    ],
+)
+def test_wrong_data_are_refused_in_a_line_before_anything(
+    run, squares, options, spoil, words
+):
+    spoil(squares)
+    with pytest.raises(ValueError, match=words) as error:
+        run(plan_only=False)
+    assert '\n' not in str(error.value)
+    assert not Path(options.work_dir, 'config.py').exists()
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        (dict(memory='1MB'), r'does not fit 1 MB: .* give --memory'),
+        (dict(memory='much'), '--memory much: write a size'),
+        (dict(init='shipped'), '--init shipped: no trained grounder is shipped'),
+        (dict(init='none.pth'), '--init none.pth: there is no checkpoint'),
+        (dict(preset='huge'), '--preset huge: is none of small'),
+        (dict(source='nowhere'), 'nowhere'),
+    ],
+)
+def test_wrong_options_are_refused_in_a_line_before_anything(run, changes, words):
+    with pytest.raises((OSError, ValueError), match=words) as error:
+        run(plan_only=False, **changes)
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('changes', [dict(epochs=0), dict(seed=-1)])
+def test_numbers_that_make_no_sense_are_refused(options, changes):
+    with pytest.raises(ValueError, match='at least'):
+        replace(options, **changes)
+
+
+# -- the whole way; some five minutes on one core -----------------------------
+
+
+def start(options, *more):
+    return subprocess.Popen(
+        [
+            *(sys.executable, 'tools/fit.py', options.source),
+            *('--work-dir', options.work_dir, '--preset', options.preset, *more),
+        ],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            'PYTHONPATH': os.pathsep.join([str(ROOT), *sys.path]),
+            'OMP_NUM_THREADS': '1',
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def figures(work):
+    """The report, but for what depends on the clock."""
+    report = json.loads((Path(work) / 'report.json').read_text())
+    assert report.pop('plan')
+    return report
+
+
+# each is waited for, and then the command is killed
+MOMENTS = (
+    'data/images.json',
+    'data/summary.json',
+    'config.py',
+    'plan.json',
+    'caches/*/*.safetensors',
+    'train/epoch_1.pth',
+    'train/epoch_2.pth',
+    'predictions.json',
+    'judge/shuffled_in_image/config.py',
+    'judge/curve_25/epoch_1.pth',
+    'judge/curve_50.predictions.json',
+    'report.json',
+)
+
+
+@pytest.mark.slow
+def test_killed_anywhere_the_same_command_ends_with_the_same_report(options, tmp_path):
+    whole = start(options, '--learning-curve')
+    said, _ = whole.communicate(timeout=900)
+    assert whole.returncode == 0, said
+    for word in ('image_demo.py', 'RECInferencer', 'export_onnx.py', '--init'):
+        assert word in said.rpartition('report.html')[2]
+    expected = figures(options.work_dir)
+    assert len(expected['learning_curve']['points']) == 3
+
+    again = replace(options, work_dir=str(tmp_path / 'again'))
+    for moment in MOMENTS:
+        killed = start(again, '--learning-curve')
+        deadline = time.monotonic() + 300
+        while not list(Path(again.work_dir).glob(moment)):
+            assert killed.poll() is None, killed.stdout.read()
+            assert time.monotonic() < deadline, moment
+            time.sleep(0.02)
+        killed.send_signal(signal.SIGKILL)
+        killed.communicate()
+    last = start(again, '--learning-curve')
+    said, _ = last.communicate(timeout=900)
+    assert last.returncode == 0, said
+    assert figures(again.work_dir) == expected
+
+
+@pytest.mark.slow
+def test_a_signal_ends_it_in_a_line_that_says_how_to_go_on(options):
+    stopped = start(options)
+    while not list(Path(options.work_dir).glob('train/epoch_1.pth')):
+        assert stopped.poll() is None, stopped.stdout.read()
+        time.sleep(0.02)
+    stopped.send_signal(signal.SIGINT)
+    said, _ = stopped.communicate(timeout=60)
+    assert stopped.returncode == 130
+    last = said.strip().splitlines()[-1]
+    assert last == 'stopped by SIGINT; the same command goes on from here'

@@ -1,0 +1,39 @@
+import pytest
+
+from m2ist_mm.fit.memory import (
+    format_bytes,
+    free_memory,
+    parse_bytes,
+    runtime_memory,
+)
+
+
+@pytest.mark.parametrize(
+    ('text', 'size'),
+    [
+        ('8GB', 8 * 10**9),
+        ('8', 8 * 10**9),
+        (' 7.5 gb ', 7_500_000_000),
+        ('7.5GiB', 7.5 * 2**30),
+        ('900MB', 900 * 10**6),
+        ('900m', 900 * 10**6),
+        ('512 MiB', 512 * 2**20),
+    ],
+)
+def test_sizes(text, size):
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize('text', ['', 'all', '8XB', '-1GB', '0', '1 iB', '8GB free'])
+def test_what_is_no_size_is_refused_in_a_line(text):
+    with pytest.raises(ValueError, match='--memory .*write a size as 8GB'):
+        parse_bytes(text)
+
+
+def test_written_sizes_have_their_unit():
+    assert format_bytes(1_234_567_890) == '1.23 GB'
+    assert format_bytes(12_345_678) == '12 MB'
+
+
+def test_this_machine_has_memory_and_this_program_needs_some():
+    assert 10**8 < runtime_memory('cpu') < free_memory('cpu') + runtime_memory('cpu')
