@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .converters import convert_transvg
 from .identity import is_identity, tower_identity
-from .state_checks import names_of_other_kind
+from .state_checks import find_misfits
 from .state_file import state_in
 from .torch_file import read_torch_file
 from .tuned_state import frozen_state_keys
@@ -61,8 +61,8 @@ def start_from_grounder(model: nn.Module, path: str | Path) -> str:
     frozen = frozen_state_keys(model)
     own = {n: v for n, v in model.state_dict().items() if n not in frozen}
     found = own.keys() & state.keys()
-    unlike = {n for n in found if own[n].shape != state[n].shape}
-    unlike |= set(names_of_other_kind(own, state))
+    misfits = find_misfits(own, state)
+    unlike = {*misfits['of another shape'], *misfits['of another kind of number']}
     taken = {name: state[name] for name in own if name in found - unlike}
     if not taken:
         raise ValueError(
