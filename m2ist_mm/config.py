@@ -11,6 +11,7 @@ from mmdet.registry import MODELS
 from mmengine import Config, ConfigDict
 from mmengine.config.utils import MODULE2PACKAGE
 
+from .config_checks import check_config
 from .models.towers import VisionTower
 
 # _base_ = 'm2ist_mm::m2ist/m2ist_r50_refcoco.py' is looked for in our distribution
@@ -74,6 +75,8 @@ OLD_KEYS = {
         'write it as model.backbone.language.max_tokens',
     ),
 }
+# the same, of one class alone
+OLD_ARGUMENTS = {('BackboneTower', 'model.backbone.vision.embed_dims'): _FOLLOWS}
 # arguments of transforms that are lengths in pixels: an edge or (width, height)
 _LENGTHS = {
     'Resize': ('scale',),
@@ -139,8 +142,8 @@ def load_config_file(
 
     Raises:
         FileNotFoundError: There is no such config.
-        ValueError: It is no Python file, has keys of an earlier version, a data loader
-            that is no dict, or a canvas that is none.
+        ValueError: It is no Python file, has keys of an earlier version, names that
+            nothing has, or values that an argument cannot take.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'there is no config file {path}')
@@ -169,18 +172,29 @@ def load_config_file(
             ) from error
     _check_loaders(config)
     check_old_keys(config)
+    check_config(config)
     apply_canvas(config)
+    _drop_hooks_that_are_none(config)
     return config
 
 
+def _drop_hooks_that_are_none(config: Config) -> None:
+    """Let ``default_hooks.NAME=None`` be no hook, as it is for MMEngine's own six."""
+    own = 'runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler'
+    hooks = config.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if hook is None]:
+        if name not in (*own, 'checkpoint'):
+            del hooks[name]
+
+
 def _check_loaders(config: Config) -> None:
-    for loader in ('train', 'val', 'test'):
-        found = config.get(f'{loader}_dataloader')
+    """Refuse what cannot be walked through."""
+    for key in (f'{loader}_dataloader' for loader in ('train', 'val', 'test')):
+        found = config.get(key)
+        if isinstance(found, dict):
+            key, found = f'{key}.dataset', found.get('dataset')
         if not isinstance(found, dict | None):
-            raise ValueError(
-                f'{config.filename}: {loader}_dataloader = {found!r} must be '
-                'dict(dataset=..., batch_size=...), or None for none'
-            )
+            raise ValueError(f'{config.filename}: {key} = {found!r} must be dict(...)')
 
 
 def _drop_own_scope(node: object) -> None:
@@ -204,7 +218,13 @@ def check_old_keys(config: Config) -> None:
     Raises:
         ValueError: There is one; the message says what to write instead.
     """
-    for key, remedy in OLD_KEYS.items():
+    vision = _find(config, 'model.backbone.vision') or {}
+    of_vision = {
+        key: remedy
+        for (owner, key), remedy in OLD_ARGUMENTS.items()
+        if _is(vision, owner)
+    }
+    for key, remedy in (OLD_KEYS | of_vision).items():
         if _find(config, key) is not None:
             raise ValueError(
                 f'{config.filename}: {key} is a key of an earlier version: {remedy}'
@@ -316,7 +336,7 @@ def _iter_steps(node: object) -> Iterator[dict]:
 
 
 def _is(step: dict, name: str) -> bool:
-    """Whether a config of a transform is of a class, named with or without scope."""
+    """Whether a part of a config is of a class, named with or without scope."""
     return str(step.get('type')).rpartition('.')[2] == name
 
 

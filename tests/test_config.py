@@ -184,6 +184,14 @@ def test_key_of_an_earlier_version_is_named_with_what_to_write(tmp_path):
         load_config_file(path)
 
 
+def test_width_of_a_backbone_alone_is_a_key_of_an_earlier_version(nano_path):
+    options = {'model.backbone.vision.embed_dims': 32}
+    load_config_file(nano_path, cfg_options=options)  # another tower's width
+    options['model.backbone.vision.type'] = 'BackboneTower'
+    with pytest.raises(ValueError, match=r'vision\.embed_dims is a key .*: leave it'):
+        load_config_file(nano_path, cfg_options=options)
+
+
 def test_page_for_those_who_come_from_an_earlier_version_has_every_old_key():
     page = Path(__file__).parents[1].joinpath('docs/migration.md').read_text('utf-8')
     # the widths of canvas_640 and its like differ, the remedy does not
@@ -227,3 +235,10 @@ def test_an_option_below_a_value_is_named(tmp_path, key):
     path.write_text('a = 1\nb = (1, 2)\n')
     with pytest.raises(ValueError, match=f'--cfg-options {key}: .*small.py'):
         load_config_file(path, cfg_options={key: 1})
+
+
+def test_a_default_hook_that_is_none_is_no_hook(tmp_path):
+    path = tmp_path / 'config.py'
+    path.write_text("default_hooks = dict(a=dict(type='A'), b=None, checkpoint=None)")
+    hooks = load_config_file(path, cfg_options={'default_hooks.a': None}).default_hooks
+    assert hooks == dict(checkpoint=None)

@@ -24,6 +24,7 @@ from m2ist_mm.apis import RECInferencer
 from m2ist_mm.checkpoints.identity import tower_identity
 from m2ist_mm.checkpoints.tuned_state import frozen_state_keys
 from m2ist_mm.config import load_config_file
+from m2ist_mm.report import contact_sheet
 
 package = Path(m2ist_mm.__file__).parent
 assert package.parent == Path(sys.argv[1]), package
@@ -53,6 +54,8 @@ torch.save(dict(state_dict=state, meta=dict(towers=tower_identity(model))), 'tun
 inferencer = RECInferencer('m2ist_tiny_refshapes', 'tuned.pth', 'cpu')
 found = inferencer(np.zeros((160, 160, 3), np.uint8), 'the red circle')
 assert np.shape(found['predictions'][0]['bboxes']) == (1, 4)
+
+contact_sheet('sheet.html', 'templates come with the wheel', [])
 """
 
 

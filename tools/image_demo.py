@@ -49,6 +49,18 @@ def parse_args() -> argparse.Namespace:
         '--no-save-pred', action='store_true', help='write no predictions'
     )
     parser.add_argument(
+        '--attention',
+        action='store_true',
+        help='draw also what the model attends to: for the first sentence '
+        'attention/NAME_1.jpg (last layer) and NAME_1_heads.jpg (all layers and heads)',
+    )
+    parser.add_argument(
+        '--font',
+        metavar='FILE',
+        help='TrueType or OpenType file to write the sentences with; a font of this '
+        'system that has their letters unless given',
+    )
+    parser.add_argument(
         '--show', action='store_true', help='show each drawn image in a window'
     )
     parser.add_argument(
@@ -115,13 +127,19 @@ def main() -> int:
     images, sentences = split_inputs(args.inputs)
     if args.batch_size < 1:
         raise ValueError(f'--batch-size {args.batch_size}: at least 1')
+    if args.attention and args.no_save_vis:
+        raise ValueError('--attention writes drawn images, and --no-save-vis none')
     args.config, args.data_root = find_config(args.config), None
-    inferencer = RECInferencer(load_config(args), args.checkpoint, args.device)
+    config = load_config(args)
+    if args.font is not None:
+        config.merge_from_dict({'visualizer.font': args.font})
+    inferencer = RECInferencer(config, args.checkpoint, args.device)
     results = inferencer(
         images,
         sentences,
         batch_size=args.batch_size,
         out_dir=args.out_dir,
+        return_attention=args.attention,
         show=args.show,
         no_save_vis=args.no_save_vis,
         no_save_pred=args.no_save_pred,

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData
 
 from ..standalone.predict import Placed, Predictor
+from .encoded_image import EncodedImage
 from .rec_inferencer import RECInferencer
 
 
@@ -22,10 +23,6 @@ class ONNXInferencer(RECInferencer):
         folder: The exported folder.
         threads: Number of threads of onnxruntime; all cores unless given.
         show_progress: Whether several images get a progress bar.
-
-    Attributes:
-        model: The :class:`Predictor`, whose ``encode`` and ``ground`` ask many
-            expressions of an image that is encoded once.
 
     Raises:
         FileNotFoundError: There is no exported model in the folder.
@@ -46,19 +43,34 @@ class ONNXInferencer(RECInferencer):
         self._threads = threads
         super().__init__(Config(), folder, 'cpu', show_progress)
 
-    @torch.no_grad()
-    def forward(self, inputs: dict) -> SampleList:
+    def forward(self, inputs: dict, return_attention: bool = False) -> SampleList:
         """Run the model on a batch, image by image."""
-        samples = inputs['data_samples']
-        for placed, sample in zip(inputs['inputs'], samples, strict=True):
-            image = self.model.encode_placed(placed)
-            boxes, truncated = self.model.ask(image, sample.text)
-            sample.set_metainfo(dict(truncated=tuple(truncated)))
-            sample.pred_instances = InstanceData(
-                bboxes=torch.from_numpy(placed.to_image(boxes)),
-                labels=torch.arange(len(boxes)),
-            )
+        samples = []
+        for placed, sample in zip(
+            inputs['inputs'], inputs['data_samples'], strict=True
+        ):
+            image = self._encode(dict(inputs=placed, data_samples=sample))
+            samples += self._ground(image, sample, return_attention)
         return samples
+
+    def _encode(self, packed: dict) -> EncodedImage:
+        """Run the image side."""
+        features = self.model.encode_placed(packed['inputs'])
+        return EncodedImage(features, packed['data_samples'])
+
+    def _ground(
+        self, image: EncodedImage, sample: DetDataSample, return_attention: bool
+    ) -> SampleList:
+        """Run the text side."""
+        if return_attention:
+            raise ValueError('return_attention: an exported model gives boxes alone')
+        boxes, truncated = self.model.ask(image.features, sample.text)
+        sample.set_metainfo(dict(truncated=tuple(truncated)))
+        sample.pred_instances = InstanceData(
+            bboxes=torch.from_numpy(image.features.placed.to_image(boxes)),
+            labels=torch.arange(len(boxes)),
+        )
+        return [sample]
 
     def _init_model(
         self, cfg: Config, weights: str | Path, device: str = 'cpu'

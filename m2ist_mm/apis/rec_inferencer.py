@@ -1,9 +1,10 @@
 """Inference on images and sentences: one box per expression."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import mmcv
 import mmengine
 import numpy as np
 import PIL.Image
@@ -26,8 +27,10 @@ from ..config import iter_dataset_configs, load_config_file
 from ..datasets import LoadRECImage
 from ..datasets.checks import wrong_text
 from ..datasets.image_reader import IMAGE_SUFFIXES, image_to_array, read_image
-from ..structures import Expressions
-from ..visualization import require_display
+from ..models.heads import TokenFusion
+from ..structures import Expressions, Features, Placement
+from ..visualization import draw_attention, draw_attention_sheet, require_display
+from .encoded_image import EncodedImage
 
 Image = str | Path | np.ndarray | PIL.Image.Image
 
@@ -56,6 +59,7 @@ class RECInferencer(BaseInferencer):
         ValueError: There is no checkpoint, it does not fit, or the device is none.
     """
 
+    forward_kwargs = {'return_attention'}
     visualize_kwargs = {'return_vis', 'show', 'wait_time', 'no_save_vis'}
     postprocess_kwargs = {'return_datasamples', 'no_save_pred'}
 
@@ -91,13 +95,14 @@ class RECInferencer(BaseInferencer):
             texts: The expressions: one, or several, asked of every image; or a list
                 of lists, one for each image.
             batch_size: Images that go through the model together.
-            out_dir: Folder for ``vis/NAME.jpg`` and ``preds/NAME.json``; nothing is
-                written unless it is given.
+            out_dir: Folder for ``vis/NAME.jpg``, ``preds/NAME.json`` and, with
+                ``return_attention``, ``attention/NAME_1.jpg``, ...; nothing is written
+                unless it is given.
             skip_unreadable: Whether images that cannot be read are left out of the
                 results and told in ``errors``, instead of ending the run.
-            **kwargs: ``return_vis``, ``show``, ``wait_time`` and ``no_save_vis`` of
-                :meth:`visualize`, ``return_datasamples`` and ``no_save_pred`` of
-                :meth:`postprocess`.
+            **kwargs: ``return_attention`` of :meth:`forward`, ``return_vis``, ``show``,
+                ``wait_time`` and ``no_save_vis`` of :meth:`visualize`,
+                ``return_datasamples`` and ``no_save_pred`` of :meth:`postprocess`.
 
         Returns:
             ``predictions``, for each image what :meth:`postprocess` says,
@@ -109,9 +114,12 @@ class RECInferencer(BaseInferencer):
             ValueError: An image is broken, an expression is empty or too long, there
                 are too many or not as many lists of expressions as images,
                 ``batch_size`` is no positive integer, there is no display to show
-                images on, or the model gives boxes that are not finite.
+                images on, the model gives boxes that are not finite, or its attention
+                is asked for and it has none.
         """
-        *_, visualize_kwargs, postprocess_kwargs = self._dispatch_kwargs(**kwargs)
+        _, forward_kwargs, visualize_kwargs, postprocess_kwargs = self._dispatch_kwargs(
+            **kwargs
+        )
         if visualize_kwargs.get('show'):
             require_display()
         if type(batch_size) is not int or batch_size < 1:
@@ -133,7 +141,7 @@ class RECInferencer(BaseInferencer):
         written = set()
         for images, batch in batches:
             with self._lock:
-                samples = self.forward(batch)
+                samples = self.forward(batch, **forward_kwargs)
                 _check_boxes(samples)
                 names = [self._name(sample, written) for sample in samples]
                 results['visualization'] += self.visualize(
@@ -145,9 +153,106 @@ class RECInferencer(BaseInferencer):
         return dict(results, errors=errors or [])
 
     @torch.no_grad()
-    def forward(self, inputs: dict) -> SampleList:
-        """Run the model on a batch."""
-        return self.model.test_step(inputs)
+    def encode_image(self, image: Image) -> EncodedImage:
+        """Encode an image once, to ask it many times: :meth:`ground`.
+
+        Args:
+            image: A file, a Pillow image or an array (H, W, 3), uint8, BGR.
+
+        Raises:
+            FileNotFoundError: The image is missing.
+            ValueError: The image is broken, or is a folder.
+        """
+        _, packed = self._prepare(image, [])
+        with self._lock:
+            return self._encode(packed)
+
+    @torch.no_grad()
+    def ground(
+        self,
+        image: EncodedImage,
+        texts: str | Sequence[str],
+        return_attention: bool = False,
+    ) -> dict:
+        """Find the referents in an image that is encoded already.
+
+        Args:
+            image: Output of :meth:`encode_image`.
+            texts: An expression or several.
+            return_attention: See :meth:`forward`.
+
+        Returns:
+            What :meth:`postprocess` says: the prediction that a call with the image
+            and these expressions gives.
+
+        Raises:
+            ValueError: As in a call.
+        """
+        (texts,) = _texts_by_image(texts, 1)
+        sample = image.sample.clone()
+        sample.set_metainfo(dict(text=self._as_in_dataset(texts)))
+        with self._lock:
+            samples = self._ground(image, sample, return_attention)
+        _check_boxes(samples)
+        return self.postprocess(samples, [''])[0]
+
+    @torch.no_grad()
+    def forward(self, inputs: dict, return_attention: bool = False) -> SampleList:
+        """Run the model on a batch.
+
+        Args:
+            inputs: What :meth:`preprocess` yields.
+            return_attention: Whether ``pred_instances`` get ``attention``: what the REG
+                token attends to, (k, layers, heads, h, w) over the vision grid. It is
+                computed beside the prediction, which stays the same.
+
+        Raises:
+            ValueError: The attention is asked for, and the model's head has none.
+        """
+        return self._predict(lambda: self.model.test_step(inputs), return_attention)
+
+    def _encode(self, packed: dict) -> EncodedImage:
+        """Run the vision side on a prepared image."""
+        data = self.model.data_preprocessor(self.collate_fn([packed]))
+        inputs = data['inputs']
+        features = self.model.encode_image(inputs['images'], inputs['padding_mask'])
+        return EncodedImage(features, data['data_samples'][0])
+
+    def _ground(
+        self, image: EncodedImage, sample: DetDataSample, return_attention: bool
+    ) -> SampleList:
+        """Run what follows the vision side on the expressions of a sample."""
+        inputs = self.model.data_preprocessor.tokenize([sample])
+        text = self.model.encode_text(inputs['input_ids'], inputs['attention_mask'])
+        features = Features(image.features, text, inputs['image_index'])
+
+        def predict() -> SampleList:
+            (sample.pred_instances,) = self.model.bbox_head.predict(
+                features.without_padding(), [sample]
+            )
+            return [sample]
+
+        return self._predict(predict, return_attention)
+
+    def _predict(
+        self, predict: Callable[[], SampleList], return_attention: bool
+    ) -> SampleList:
+        """Predict, and record the attention meanwhile if it is asked for."""
+        if not return_attention:
+            return predict()
+        head = getattr(self.model, 'bbox_head', None)
+        if not isinstance(head, TokenFusion):
+            raise ValueError(
+                f'return_attention: {type(head).__name__} has no target token that '
+                'attends to the image; RECHead has'
+            )
+        with head.recording_attention() as recorded:
+            samples = predict()
+        counts = [len(Expressions.of(sample)) for sample in samples]
+        (attention,) = recorded
+        for sample, own in zip(samples, attention[:, 0].split(counts), strict=True):
+            sample.pred_instances.attention = own
+        return samples
 
     def preprocess(
         self,
@@ -193,7 +298,10 @@ class RECInferencer(BaseInferencer):
             show: Whether they are shown in a window.
             wait_time: Seconds that it stays; 0 = until a key is pressed.
             no_save_vis: Whether ``out_dir`` gets no images.
-            out_dir: Folder for ``vis/NAME.jpg``; empty is none.
+            out_dir: Folder for ``vis/NAME.jpg`` and, where the predictions have
+                ``attention``, ``attention/NAME_1.jpg`` (mean over the heads of the last
+                layer, for the first expression) and ``attention/NAME_1_heads.jpg`` (all
+                layers and heads), ...; empty is none.
 
         Returns:
             The drawn images (H', W', 3), uint8, RGB, if asked for.
@@ -214,7 +322,28 @@ class RECInferencer(BaseInferencer):
             )
             if return_vis:
                 drawn.append(self.visualizer.get_image())
+            if saved and 'attention' in sample.pred_instances:
+                self._write_attention(image[..., ::-1], sample, name, out_dir)
         return drawn
+
+    def _write_attention(
+        self, image: np.ndarray, sample: DetDataSample, name: str, out_dir: str | Path
+    ) -> None:
+        """Write what the REG token attends to, for each expression of an image."""
+        placement, texts = Placement.of(sample), Expressions.of(sample).texts
+        for index, text in enumerate(texts):
+            instance = sample.pred_instances[index]
+            attention = instance.attention[0].cpu().numpy()
+            instance.labels = torch.zeros_like(instance.labels)
+            path = str(Path(out_dir, 'attention', f'{name}_{index + 1}'))
+            self.visualizer.add_datasample(
+                name,
+                draw_attention(image, attention[-1].mean(0), placement),
+                DetDataSample(metainfo=dict(text=text), pred_instances=instance),
+                out_file=f'{path}.jpg',
+            )
+            sheet = draw_attention_sheet(image, attention, placement)
+            mmcv.imwrite(sheet[..., ::-1], f'{path}_heads.jpg')
 
     def postprocess(
         self,
@@ -237,12 +366,18 @@ class RECInferencer(BaseInferencer):
             For each image ``img_path`` (``None`` of an array) and, in the order of
             its expressions, ``text`` (as the model got it), ``bboxes`` (k, 4) ``xyxy``
             in pixels of the image, and ``truncated``: whether the expression was
-            longer than what the model reads.
+            longer than what the model reads. Where the predictions have it, also
+            ``attention`` (k, layers, heads, h, w), float32, over the vision grid,
+            and ``placement``, where the image lies on it; neither is written.
         """
         results = [_as_dict(sample) for sample in preds]
         if out_dir and not no_save_pred:
             for result, name in zip(results, names, strict=True):
                 mmengine.dump(result, str(Path(out_dir, 'preds', f'{name}.json')))
+        for result, sample in zip(results, preds, strict=True):
+            if 'attention' in sample.pred_instances:
+                result['attention'] = sample.pred_instances.attention.cpu().numpy()
+                result['placement'] = Placement.of(sample)
         return preds if return_datasamples else results
 
     def _inputs_to_list(self, inputs: Image | Sequence[Image]) -> list[Image]:
@@ -297,19 +432,25 @@ class RECInferencer(BaseInferencer):
         else:
             path = name = image
             image = read_image(path, self._backend_args)
-        if self.lowercase:
-            texts = [text.lower() for text in texts]
         shape = image.shape[:2]
         results = dict(
-            img=image, img_path=path, img_shape=shape, ori_shape=shape, text=texts
+            img=image,
+            img_path=path,
+            img_shape=shape,
+            ori_shape=shape,
+            text=self._as_in_dataset(texts),
         )
         try:
             return image, self.pipeline(results)
         except Exception as error:
+            kind = '' if type(error) is ValueError else f'{type(error).__name__}: '
             raise ValueError(
                 f'{name} ({shape[1]}x{shape[0]} pixels) cannot be prepared: '
-                f'{type(error).__name__}: {error}'
+                f'{kind}{error}'
             ) from error
+
+    def _as_in_dataset(self, texts: Sequence[str]) -> tuple[str, ...]:
+        return tuple(text.lower() if self.lowercase else text for text in texts)
 
     def _name(self, sample: DetDataSample, written: set[str]) -> str:
         """Name of an image's files, other than those ``written`` in this call."""

@@ -186,15 +186,22 @@ def _parameter(data, grad=False, hooks=None) -> Tensor:
 
 
 def _numpy_dtype(code, align=False, copy=False, *, state=None) -> np.dtype:
-    _require(type(code) is str, 'numpy dtype')
+    code = _text(code)
     if re.fullmatch('b1|[iu][1248]|f[248]', code) is None:
         raise _refused(f'numpy array of {code!r}')
     if state is None:
         return np.dtype(code)
     _require(type(state) is tuple and len(state) >= 5, 'numpy dtype')
+    order = _text(state[1])
     # no parts, no names, no fields: one number
-    _require(state[1] in ('<', '>', '|', '=') and not any(state[2:5]), 'numpy dtype')
-    return np.dtype(code).newbyteorder(state[1])
+    _require(order in ('<', '>', '|', '=') and not any(state[2:5]), 'numpy dtype')
+    return np.dtype(code).newbyteorder(order)
+
+
+def _text(value) -> str:
+    """Text, which Python 2 wrote as bytes."""
+    _require(type(value) in (str, bytes), 'text')
+    return value if type(value) is str else value.decode('latin1')
 
 
 def _numpy_array(kind, shape=None, typecode=None, *, state=None) -> np.ndarray:

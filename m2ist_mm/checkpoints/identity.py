@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -30,9 +31,13 @@ def tensors_sha256(state: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(state.items()):
         digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
-        raw = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        digest.update(raw.numpy())
+        digest.update(raw_bytes(value))
     return digest.hexdigest()
+
+
+def raw_bytes(value: Tensor) -> np.ndarray:
+    """Bytes of a tensor, element by element, as numbers of 8 bits."""
+    return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
 
 
 def frozen_parts(model: nn.Module) -> dict[str, nn.Module]:

@@ -43,6 +43,9 @@ _PLAIN_OPCODES = (
     *(pickle.EMPTY_TUPLE, pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3),
     *(pickle.EMPTY_LIST, pickle.EMPTY_DICT),
     *(pickle.BINPUT, pickle.LONG_BINPUT, pickle.BINGET, pickle.LONG_BINGET),
+    # of protocol 0
+    *(pickle.INT, pickle.LONG, pickle.FLOAT, pickle.STRING, pickle.UNICODE),
+    *(pickle.LIST, pickle.PUT, pickle.GET),
     *(pickle.MEMOIZE, pickle.GLOBAL, pickle.STACK_GLOBAL, pickle.BINPERSID),
 )
 _KEYS = (str, bytes, int, float, bool, type(None))
@@ -57,14 +60,15 @@ class InertUnpickler(pickle._Unpickler):
 
     Args:
         file: Where the pickle begins; stands behind it after ``load``.
+        encoding: Of Python 2's byte strings; ``'bytes'`` leaves them as they are.
     """
 
     dispatch = {
         opcode[0]: pickle._Unpickler.dispatch[opcode[0]] for opcode in _PLAIN_OPCODES
     }
 
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__(file, encoding='utf-8')
+    def __init__(self, file: BinaryIO, encoding: str = 'utf-8') -> None:
+        super().__init__(file, encoding=encoding)
         self.storages: list[Call] = []
 
     def find_class(self, module: str, name: str) -> Name:
@@ -103,6 +107,12 @@ class InertUnpickler(pickle._Unpickler):
         items = self.pop_mark()
         self._set_items(zip(items[::2], items[1::2], strict=True))
 
+    def load_new_dict(self) -> None:
+        """Make a dict of keys and values: DICT."""
+        items = self.pop_mark()
+        self.append({})
+        self._set_items(zip(items[::2], items[1::2], strict=True))
+
     def load_item(self) -> None:
         """Set one key: SETITEM."""
         value, key = self.stack.pop(), self.stack.pop()
@@ -138,5 +148,6 @@ class InertUnpickler(pickle._Unpickler):
 
     dispatch[pickle.REDUCE[0]] = dispatch[pickle.NEWOBJ[0]] = load_call
     dispatch[pickle.BUILD[0]] = load_state
+    dispatch[pickle.DICT[0]] = load_new_dict
     dispatch[pickle.SETITEMS[0]], dispatch[pickle.SETITEM[0]] = load_items, load_item
     dispatch[pickle.APPENDS[0]], dispatch[pickle.APPEND[0]] = load_entries, load_entry

@@ -3,9 +3,9 @@
 import zlib
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
+from .identity import raw_bytes
 from .state_checks import check_state
 from .torch_file import read_torch_file
 
@@ -72,6 +72,11 @@ class ResumableCheckpoint(dict):
         self.update(content)
 
 
+def name_of(checkpoint: dict) -> str:
+    """What messages call a loaded checkpoint: its file, where that is known."""
+    return getattr(checkpoint, 'filename', 'the checkpoint')
+
+
 def newest_checkpoint(work_dir: str | Path) -> str | None:
     """Newest checkpoint of a training, or ``None`` where there is none.
 
@@ -111,6 +116,5 @@ def weights_crc32(state_dict: dict[str, Tensor]) -> int:
     """Checksum of a state dict's values, to tell which two files belong together."""
     checksum = 0
     for _, value in sorted(state_dict.items()):
-        raw = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        checksum = zlib.crc32(raw.numpy(), checksum)
+        checksum = zlib.crc32(raw_bytes(value), checksum)
     return checksum

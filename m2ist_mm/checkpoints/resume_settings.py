@@ -9,6 +9,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from .resumable_checkpoint import name_of
+
 SETTINGS = ('optim_wrapper', 'param_scheduler', 'auto_scale_lr')
 # where a value lies, such as ('optim_wrapper', 'optimizer', 'lr'); a key may have dots
 Path = tuple[str, ...]
@@ -29,6 +31,8 @@ def read_settings(text: str) -> dict[Path, Any]:
     Raises:
         ValueError: It is no config's text.
     """
+    if not isinstance(text, str):
+        raise ValueError('it is no text')
     try:
         module = ast.parse(text if len(text) < 1 << 20 else '...')
         assigned = {
@@ -63,13 +67,12 @@ def changed_settings(checkpoint: dict, config: Config) -> dict[Path, tuple[Any, 
     text = checkpoint['meta'].get('cfg')
     if not text or not config:
         return {}
-    source = getattr(checkpoint, 'filename', 'the checkpoint')
-    if not isinstance(text, str):
-        raise ValueError(f"{source}: its 'meta.cfg' is no text")
     try:
         old = read_settings(text)
     except ValueError as error:
-        raise ValueError(f"{source}: its 'meta.cfg' cannot be read: {error}") from error
+        raise ValueError(
+            f"{name_of(checkpoint)}: its 'meta.cfg' cannot be read: {error}"
+        ) from error
     new = read_settings(config.pretty_text)
     return {
         path: (old.get(path, 'nothing'), new.get(path, 'nothing'))
@@ -92,7 +95,7 @@ def refuse_changed_settings(
     Raises:
         ValueError: Some differ; all are named.
     """
-    source = getattr(checkpoint, 'filename', 'the checkpoint')
+    source = name_of(checkpoint)
     changed = changed_settings(checkpoint, config)
     if ('optim_wrapper', 'optimizer', 'type') in changed:
         old, new = changed['optim_wrapper', 'optimizer', 'type']
@@ -127,7 +130,7 @@ def take_settings(checkpoint: dict, config: Config) -> dict[Path, tuple[Any, Any
     Raises:
         ValueError: A setting differs that is no number or list of numbers.
     """
-    source = getattr(checkpoint, 'filename', 'the checkpoint')
+    source = name_of(checkpoint)
     changed = changed_settings(checkpoint, config)
     for path, (old, new) in changed.items():
         if path[-1] in _CLASSES or not (old == 'nothing' or _is_number(old)):

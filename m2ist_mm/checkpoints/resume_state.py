@@ -9,6 +9,8 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import Tensor
 
+from .resumable_checkpoint import name_of
+
 # what optimisers keep for each weight in the weight's shape
 _MOMENTS = ('exp_avg', 'exp_avg_sq', 'max_exp_avg_sq', 'momentum_buffer')
 
@@ -24,7 +26,7 @@ def check_resume_state(runner: Runner, checkpoint: dict) -> None:
         ValueError: Something is missing, malformed, of another model's shape, not
             finite, or of another moment of the training.
     """
-    source = getattr(checkpoint, 'filename', 'the checkpoint')
+    source = name_of(checkpoint)
     fault = (
         _fault_of_progress(checkpoint)
         or _fault_of_optimizer(runner.optim_wrapper, checkpoint)

@@ -1,15 +1,16 @@
 """Context in which MMEngine loads checkpoints without running code."""
 
-import functools
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from .checkpoint_file import load_checkpoint
+from .fetched_file import fetch
+
+# names of model zoos, which MMEngine turns into URLs
+_ZOOS = ('modelzoo://', 'torchvision://', 'open-mmlab://', 'openmmlab://', 'mmcls://')
 
 
 @contextmanager
@@ -18,35 +19,30 @@ def safe_loading() -> Iterator[None]:
 
     MMEngine calls ``torch.load`` with its default; the OneDL fork unpickles anything if
     the safe way fails, and always does so for files fetched by URL. Inside the context,
-    local files are read by this package's loader, and fetched ones by torch with
-    ``weights_only``. Outside, MMEngine loads as without this package.
+    local files and files of http and https, model zoos included, are read by this
+    package's loader; other addresses are refused. Outside, MMEngine loads as without
+    this package.
 
     The tools run inside this context. A runner that is built elsewhere loads inside it
     if its config has ``TunedStateHook``; otherwise call its ``resume`` or
     ``load_checkpoint`` only ``with safe_loading():``.
     """
+    own = {'': load_from_local} | dict.fromkeys(('http://', 'https://'), load_from_http)
     schemes = {
-        prefix: _weights_only(load) if prefix else load_from_local
+        prefix: own.get(prefix, load if prefix in _ZOOS else refuse)
         for prefix, load in CheckpointLoader._schemes.items()
     }
+    replaced = (
+        (CheckpointLoader, '_schemes', schemes),
+        # by these names the loaders of the zoos call them
+        (mmengine_checkpoint, 'load_from_local', load_from_local),
+        (mmengine_checkpoint, 'load_from_http', load_from_http),
+    )
     with ExitStack() as stack:
-        stack.enter_context(_replaced(CheckpointLoader, '_schemes', schemes))
-        if hasattr(mmengine_checkpoint, 'get_torch_safe_globals'):
-            # OneDL's own list has getattr in it
-            stack.enter_context(
-                _replaced(mmengine_checkpoint, 'get_torch_safe_globals', list)
-            )
+        for owner, name, value in replaced:
+            stack.callback(setattr, owner, name, getattr(owner, name))
+            setattr(owner, name, value)
         yield
-
-
-@contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    previous = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, previous)
 
 
 def load_from_local(filename: str, map_location=None) -> dict:
@@ -54,29 +50,18 @@ def load_from_local(filename: str, map_location=None) -> dict:
     return load_checkpoint(filename)
 
 
-def _weights_only(load: Callable) -> Callable:
-    """Make a loader that fetches a file and calls ``torch.load`` safe."""
+def load_from_http(filename: str, map_location=None, **kwargs) -> dict:
+    """Fetch a file, unless it was fetched before, and load it."""
+    return load_checkpoint(fetch(filename))
 
-    @functools.wraps(load)
-    def load_weights_only(filename: str, map_location=None):
-        # read by torch.load, and stronger than any argument it is called with
-        flag = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
-        previous = os.environ.get(flag)
-        os.environ[flag] = '1'
-        try:
-            return load(filename, map_location)
-        except OSError:
-            raise
-        except Exception as error:
-            # torch's message goes on for a page, and tells how to run the file's code
-            raise ValueError(
-                f'{filename} cannot be read as a checkpoint: it is damaged, or holds '
-                f'objects that could run code ({type(error).__name__})'
-            ) from error
-        finally:
-            if previous is None:
-                del os.environ[flag]
-            else:
-                os.environ[flag] = previous
 
-    return load_weights_only
+def refuse(filename: str, map_location=None, **kwargs) -> dict:
+    """Refuse a checkpoint of another address.
+
+    Raises:
+        ValueError: Always.
+    """
+    raise ValueError(
+        f'{filename}: checkpoints are read from files and from http and https; fetch '
+        'it and give the path of the file'
+    )

@@ -26,24 +26,52 @@ def check_state(state: Any, source: str) -> None:
             )
     wrong = [name for name, value in state.items() if not value.isfinite().all()]
     if wrong:
-        shown = ', '.join(wrong[:3]) + (', …' if len(wrong) > 3 else '')
         raise ValueError(
-            f'{source} has {len(wrong)} weights that are not finite ({shown}): the '
-            'training that wrote it diverged, or the file is damaged'
+            f'{source} has {len(wrong)} weights that are not finite '
+            f'({shorten(wrong)}): the training that wrote it diverged, or the file is '
+            'damaged'
         )
 
 
-def names_of_other_kind(own: dict[str, Tensor], state: dict[str, Tensor]) -> list[str]:
-    """Names of tensors that could be copied but would change their meaning.
+def find_misfits(
+    own: dict[str, Tensor], state: dict[str, Tensor]
+) -> dict[str, list[str]]:
+    """Names by which a state dict does not fit a module's.
 
     A float may become another float; a float, integer, boolean or complex number none
     of the others.
+
+    Args:
+        own: The module's.
+        state: What is to be loaded.
+
+    Returns:
+        Sorted names by what is wrong with them, for :func:`tell_misfits`; those that
+        are ``'missing'`` among them.
     """
-    return sorted(
-        name
-        for name in own.keys() & state.keys()
-        if _kind(own[name].dtype) != _kind(state[name].dtype)
+    both = sorted(own.keys() & state.keys())
+    return {
+        'missing': sorted(own.keys() - state.keys()),
+        'not known to the model': sorted(state.keys() - own.keys()),
+        'of another shape': [n for n in both if own[n].shape != state[n].shape],
+        'of another kind of number': [
+            n for n in both if _kind(own[n].dtype) != _kind(state[n].dtype)
+        ],
+    }
+
+
+def tell_misfits(misfits: dict[str, list[str]]) -> str:
+    """Say what does not fit, for a message; empty if all does."""
+    return '; '.join(
+        f'{len(names)} {what} ({shorten(names)})'
+        for what, names in misfits.items()
+        if names
     )
+
+
+def shorten(names: list[str]) -> str:
+    """The first three of a list of names."""
+    return ', '.join(names[:3]) + (', …' if len(names) > 3 else '')
 
 
 def _kind(dtype: torch.dtype) -> str:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..atomic_file import write_atomically
-from .state_checks import check_state, names_of_other_kind
+from .state_checks import check_state, find_misfits, tell_misfits
 from .torch_file import read_torch_file
 
 
@@ -47,22 +47,6 @@ def load_exactly(module: nn.Module, state: dict[str, Tensor], source: str) -> No
     Raises:
         ValueError: Some do not; the message names the first of them.
     """
-    own = module.state_dict()
-    faults = {
-        'missing': sorted(own.keys() - state.keys()),
-        'not known to the model': sorted(state.keys() - own.keys()),
-        'of another shape': sorted(
-            name
-            for name in own.keys() & state.keys()
-            if own[name].shape != state[name].shape
-        ),
-        'of another kind of number': names_of_other_kind(own, state),
-    }
-    if any(faults.values()):
-        text = '; '.join(
-            f'{len(names)} {kind} ({", ".join(names[:3])}{", …" * (len(names) > 3)})'
-            for kind, names in faults.items()
-            if names
-        )
-        raise ValueError(f'{source} does not fit {type(module).__name__}: {text}')
+    if fault := tell_misfits(find_misfits(module.state_dict(), state)):
+        raise ValueError(f'{source} does not fit {type(module).__name__}: {fault}')
     module.load_state_dict(state)

@@ -8,7 +8,8 @@ from mmengine.model import BaseTTAModel, is_model_wrapper
 from torch import Tensor, nn
 
 from .identity import frozen_parts, tower_identity
-from .state_checks import names_of_other_kind
+from .resumable_checkpoint import name_of
+from .state_checks import find_misfits, shorten, tell_misfits
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -57,7 +58,7 @@ def fit_checkpoint(model: nn.Module, checkpoint: dict, partial: bool = False) ->
     model = unwrap(model)
     if not frozen_parts(model):
         return
-    source = getattr(checkpoint, 'filename', 'the checkpoint')
+    source = name_of(checkpoint)
     if 'state_dict' not in checkpoint:
         state = dict(checkpoint)
         checkpoint.clear()
@@ -135,45 +136,27 @@ def _describe(identity: dict[str, str] | None) -> str:
 def _check_names_and_shapes(
     own: dict[str, Tensor], state: dict[str, Tensor], partial: bool, source: str
 ) -> None:
+    misfits = find_misfits(own, state)
     # as MMEngine does: BatchNorm's counters are missing in old checkpoints
-    missing = [
-        name
-        for name in own.keys() - state.keys()
-        if not name.endswith('num_batches_tracked')
+    missing = misfits['missing'] = [
+        name for name in misfits['missing'] if not name.endswith('num_batches_tracked')
     ]
-    faults = {
-        'unknown to the model': state.keys() - own.keys(),
-        'of another shape': [
-            name
-            for name in own.keys() & state.keys()
-            if own[name].shape != state[name].shape
-        ],
-        'of another kind of number': names_of_other_kind(own, state),
-    }
-    if not partial:
-        faults['missing'] = missing
-    elif missing:
+    if partial and missing:
         print_log(
-            f'Not in {source}, start anew: {_count(missing)}.',
+            f'Not in {source}, start anew: {len(missing)} weights '
+            f'({shorten(missing)}).',
             logger='current',
             level=logging.WARNING,
         )
-    if any(faults.values()):
-        text = '; '.join(
-            f'{_count(names)} {kind}' for kind, names in faults.items() if names
-        )
+    if partial:
+        del misfits['missing']
+    if fault := tell_misfits(misfits):
         raise ValueError(
-            f'{source} does not fit the model: {text}. Use the config it was '
-            'trained with (its meta.cfg); checkpoints of the original TransVG are '
-            'converted by tools/model_converters/transvg_to_m2ist.py'
+            f'{source} does not fit the model: {fault}. Use the config it was trained '
+            'with (its meta.cfg); checkpoints of the original TransVG are converted by '
+            'tools/model_converters/transvg_to_m2ist.py'
         )
 
 
 def _join(prefix: str, key: str) -> str:
     return f'{prefix}.{key}' if prefix else key
-
-
-def _count(names) -> str:
-    names = sorted(names)
-    shown = ', '.join(names[:3]) + (', …' if len(names) > 3 else '')
-    return f'{len(names)} weights ({shown})'

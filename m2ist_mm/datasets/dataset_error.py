@@ -11,6 +11,7 @@ class DatasetError(ValueError):
         remedy (str): What to do about them all; the message's last line.
 
     Attributes:
+        remedy (str): As given.
         faults (list[str]): The same lines; ``tools/misc/check_dataset.py``
             prints them all, the message only the first five.
     """
@@ -18,6 +19,7 @@ class DatasetError(ValueError):
     max_shown = 5
 
     def __init__(self, faults: list[str] | str, remedy: str = ''):
+        self.remedy = remedy
         if isinstance(faults, str):
             self.faults = [faults.rpartition('DatasetError: ')[2].strip()]
         else:

@@ -149,8 +149,9 @@ class RECDataset(BaseDetDataset):
             without ``with_boxes``), ``entry`` (where it stands, for messages) and
             optionally ``img_id`` (int, one for each
             image unless given), ``width`` and ``height`` (pixels, read from the
-            image unless given), ``kind`` (str) and ``dataset`` (str; ``name``
-            goes before it).
+            image unless given), ``kind`` (str), ``dataset`` (str; ``name`` goes before
+            it), ``box_unit`` (str, its own) and ``other_paths`` (list[str], where its
+            image may be instead).
 
         Raises:
             DatasetError: If a file cannot be read or has no such split.
@@ -247,6 +248,8 @@ class RECDataset(BaseDetDataset):
         if self.check_images:
             unusable = self._check_images(expressions, faults)
         boxed = [expression for expression in expressions if 'bbox' in expression]
+        faults += self._convert_own_units(boxed)
+        boxed = [expression for expression in boxed if 'box_unit' not in expression]
         if self.box_unit in BOX_UNITS:
             faults += convert_boxes(boxed, self.box_unit)
         elif self.box_unit is None and (unit := looks_like_unit(boxed)):
@@ -269,6 +272,14 @@ class RECDataset(BaseDetDataset):
                 logger='current',
             )
         return sound
+
+    def _convert_own_units(self, boxed: list[dict]) -> list[str]:
+        """Convert the boxes of entries that name their unit; return the faults."""
+        faults = []
+        for unit in BOX_UNITS:
+            own = [e for e in boxed if e.get('box_unit') == unit]
+            faults += convert_boxes(own, unit)
+        return faults
 
     def _check_images(self, expressions: list[dict], faults: list[str]) -> set[str]:
         """Append what is wrong with images to ``faults``; return those images."""

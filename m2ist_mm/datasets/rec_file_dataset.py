@@ -1,38 +1,44 @@
 """Datasets with images, expressions and boxes in one file per split."""
 
-from functools import partial
-
 from mmdet.registry import DATASETS
 from mmengine.fileio import join_path
+from mmengine.logging import print_log
 
 from .carved_split import carve_split
 from .dataset_error import DatasetError
-from .formats import read_mdetr, read_odvg, read_rows, read_transvg
+from .formats import SEVERAL, build_reader, keep_one_box
 from .rec_dataset import RECDataset
 from .split_names import in_split
-
-_READERS = dict(rows=read_rows, odvg=read_odvg, mdetr=read_mdetr, transvg=read_transvg)
-_WITH_BBOX_FORM = ('rows', 'transvg')
 
 
 @DATASETS.register_module()
 class RECFileDataset(RECDataset):
-    """Expressions in one of four file formats.
+    """Expressions in one of several file formats, each read by ``formats/NAME.py``.
 
-    ======== ====================================================================
-    rows     your own data: one JSON row per expression, see :func:`read_rows`
-    odvg     output of mmdet's ``refcoco2odvg.py``, see :func:`read_odvg`
-    mdetr    MDETR's COCO files, see :func:`read_mdetr`
-    transvg  TransVG's ``.pth`` lists, see :func:`read_transvg`
-    ======== ====================================================================
+    ============ ================================================================
+    rows         your own data: one row per expression, in JSON or CSV
+    label-studio Label Studio's JSON export: rectangles with a text per region
+    cvat         CVAT for images 1.1 (XML): boxes with a text attribute
+    coco         COCO with a text at each annotation, as CVAT exports it
+    odvg         output of mmdet's ``refcoco2odvg.py``
+    mdetr        MDETR's COCO files
+    swift        ms-swift's grounding rows
+    transvg      TransVG's ``.pth`` lists
+    ============ ================================================================
 
     Args:
         file_format (str): The format.
         ann_file (str): The file, below ``data_root``. ``{split}`` in it stands for the
             split's name: one file per split. Without it, the rows must name their
-            splits, which the format 'rows' alone can.
+            splits, which the formats 'rows' and 'cvat' alone can.
         bbox_form (str, optional): 'xyxy' or 'xywh', for the formats 'rows' (where
             xyxy is the default) and 'transvg' (where it must be given).
+        text_field (str, optional): Which field holds the text, where the format leaves
+            it to the user ('rows', 'label-studio', 'cvat', 'coco', 'odvg'). Defaults to
+            the one that is called 'expression' or 'caption', or the only one.
+        several (str): What to do with expressions that have several boxes or none:
+            'refuse', 'leave-out' or 'join', see :func:`keep_one_box`. Defaults to
+            'refuse'.
         data_prefix (dict): ``img`` is the image folder below ``data_root``. Defaults
             to ``data_root`` itself.
         carve (dict, optional): Splits that the file does not have, taken out of one
@@ -42,8 +48,7 @@ class RECFileDataset(RECDataset):
         **kwargs: See :class:`RECDataset`.
 
     Raises:
-        ValueError: If there is no such format, or ``bbox_form`` or ``carve`` does not
-            go with it.
+        ValueError: If there is no such format, or an option does not go with it.
     """
 
     def __init__(
@@ -51,26 +56,18 @@ class RECFileDataset(RECDataset):
         *args,
         file_format: str,
         bbox_form: str | None = None,
+        text_field: str | None = None,
+        several: str = 'refuse',
         data_prefix: dict | None = None,
         carve: dict[str, dict] | None = None,
         **kwargs,
     ) -> None:
-        if file_format not in _READERS:
+        self._read = build_reader(file_format, bbox_form, text_field)
+        if several not in SEVERAL:
             raise ValueError(
-                f'file_format={file_format!r} is not known; there are '
-                f'{", ".join(_READERS)}'
+                f'several={several!r}: must be one of {", ".join(map(repr, SEVERAL))}'
             )
-        if file_format == 'rows' and bbox_form is None:
-            bbox_form = 'xyxy'
-        allowed = ('xyxy', 'xywh') if file_format in _WITH_BBOX_FORM else (None,)
-        if bbox_form not in allowed:
-            raise ValueError(
-                f'bbox_form={bbox_form!r} does not go with files of the format '
-                f'{file_format!r}: it must be {" or ".join(map(repr, allowed))}'
-            )
-        self._read = _READERS[file_format]
-        if bbox_form is not None:
-            self._read = partial(self._read, bbox_form=bbox_form)
+        self.several = several
         self.carve = carve or {}
         super().__init__(*args, data_prefix=data_prefix or dict(img=''), **kwargs)
 
@@ -78,8 +75,10 @@ class RECFileDataset(RECDataset):
         """Read the splits' files, or the one file and its rows of these splits.
 
         Readers give dicts with ``text``, ``sent_id``, ``image`` (path below the image
-        folder), ``bbox`` (xyxy), ``entry`` and, where the file has them,
-        ``split``, ``img_id``, ``width`` and ``height``, ``kind`` and ``dataset``.
+        folder), ``boxes`` (a list of xyxy; or ``bbox``, one), ``entry``, ``origins``
+        (places in the file, for an export) and, where the file has them, ``split``,
+        ``img_id``, ``width`` and ``height``, ``kind``, ``dataset``, ``aliases`` (other
+        names of the image's file) and ``box_unit``.
 
         Returns:
             tuple[list[dict], list[str]]: Expressions and faults, see
@@ -110,15 +109,24 @@ class RECFileDataset(RECDataset):
                 if in_split(split, expression.get('split'))
             ]
         for expression in expressions:
-            expression['img_path'] = join_path(
-                self.data_prefix['img'], expression.pop('image')
+            names = [expression.pop('image'), *expression.pop('aliases', [])]
+            expression['img_path'], *expression['other_paths'] = (
+                join_path(self.data_prefix['img'], name) for name in names
             )
         return expressions, faults
 
     def _read_file(self, path: str) -> tuple[list[dict], list[str]]:
-        return self._read(
+        found, faults = self._read(
             path, with_boxes=self.with_boxes, backend_args=self.backend_args
         )
+        kept, wrong, counts = keep_one_box(found, self.several)
+        if self.several != 'refuse' and counts:
+            print_log(
+                f'{self.label}: {counts["several"]} expressions of {path} have several '
+                f'boxes ({self.several}), {counts["none"]} have none (left out)',
+                logger='current',
+            )
+        return kept, faults + wrong
 
     def _split_faults(self, expressions: list[dict]) -> list[str]:
         """Look whether every row names its split, and all splits are there."""

@@ -1,91 +1,17 @@
 """Reader of REFER's ``refs(*).p`` that cannot be made to run code."""
 
 import io
-import pickle
-import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from ..checkpoints.allowed_objects import build
+from ..checkpoints.inert_pickle import InertUnpickler
 from .dataset_error import DatasetError
 from .formats import read_bytes, read_fields
 
 # What a REFER entry must have, with the type of each value.
 _REF_FIELDS = dict(ref_id=int, ann_id=int | str, image_id=int, split=str)
 _SENTENCE_FIELDS = dict(sent_id=int, sent=str)
-
-
-class _NumberType:
-    """Stand-in for ``numpy.dtype`` that knows numbers alone."""
-
-    def __init__(self, code: str | bytes, *flags: Any) -> None:
-        self.code = _decode(code)
-        if not re.fullmatch(r'[iu][1248]|f[248]|b1', self.code):
-            raise pickle.UnpicklingError(f'it asks for numpy values of {code!r}')
-        self.order = '='
-
-    def __setstate__(self, state: tuple) -> None:
-        self.order = _decode(state[1]) if _decode(state[1]) in ('<', '>') else '='
-
-
-def _number(kind: _NumberType, content: bytes) -> int | float | bool:
-    """Stand-in for numpy's constructor of one number."""
-    if not isinstance(kind, _NumberType):
-        raise pickle.UnpicklingError('it asks for a numpy value that is no number')
-    (number,) = np.frombuffer(content, np.dtype(kind.code).newbyteorder(kind.order))
-    return number.item()
-
-
-def _as_bytes(text: str, encoding: str) -> bytes:
-    """Stand-in for ``_codecs.encode``, by which Python 3 writes bytes in protocol 2."""
-    return _decode(text).encode('latin1')
-
-
-class _StandIn:
-    """A function that a pickle can call and cannot change."""
-
-    __slots__ = ('_function',)
-
-    def __init__(self, function: Callable) -> None:
-        self._function = function
-
-    def __call__(self, *args: Any) -> Any:
-        return self._function(*args)
-
-    def __setstate__(self, state: Any) -> None:
-        raise pickle.UnpicklingError('it changes what makes its numbers')
-
-
-# what numpy 1 and numpy 2 write for one number
-_STAND_INS = {
-    ('numpy', 'dtype'): _StandIn(_NumberType),
-    ('numpy.core.multiarray', 'scalar'): _StandIn(_number),
-    ('numpy._core.multiarray', 'scalar'): _StandIn(_number),
-    ('_codecs', 'encode'): _StandIn(_as_bytes),
-}
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Unpickler of numbers, numpy's included, strings, lists and dicts alone.
-
-    Every way a pickle has to run code starts from a global (a class or a
-    function looked up by name) or from a persistent id. The four globals that a
-    number of numpy needs are replaced by stand-ins of this module, which make
-    numbers and nothing else; others do not exist here.
-    """
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _STAND_INS:
-            return _STAND_INS[module, name]
-        raise pickle.UnpicklingError(
-            f'it asks for {module}.{name}, and REFER files hold nothing but '
-            'numbers, strings, lists and dicts'
-        )
-
-    def persistent_load(self, pid: Any) -> Any:
-        raise pickle.UnpicklingError('it asks for an object outside the file')
 
 
 def _decode(value: Any) -> Any:
@@ -146,19 +72,21 @@ def load_refs(path: str | Path, backend_args: dict | None = None) -> list[dict]:
     """
     content = read_bytes(path, backend_args)
     try:
-        refs = _PlainUnpickler(io.BytesIO(content), encoding='bytes').load()
+        tree = InertUnpickler(io.BytesIO(content), encoding='bytes').load()
+        # without storages: it holds no tensors
+        refs = build(tree, {}.__getitem__)
+        if not isinstance(refs, list):
+            raise ValueError(
+                f'it holds a {type(refs).__name__}, not a list of referents'
+            )
     # A damaged pickle fails in whatever way its opcodes happen to.
     except Exception as error:
         raise DatasetError(
             [
-                f'{path}: not a REFER file: {error}; nothing in it was run; get the '
-                'original file again'
+                f'{path}: not a REFER file ({type(error).__name__}: {error}); nothing '
+                'in it was run; get the original file again'
             ]
         ) from error
-    if not isinstance(refs, list):
-        raise DatasetError(
-            [f'{path}: holds a {type(refs).__name__}, not a list of referents']
-        )
 
     faults, entries = [], []
     for number, ref in enumerate(refs):

@@ -3,6 +3,7 @@
 import argparse
 import gc
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from mmengine.runner import Runner
 
 from ..checkpoints import safe_loading
 from .config_options import ConfigOptions
+from .data_first_runner import TestingRunner, TrainingRunner
 from .interruption import Interruption, Stopped
 
 
@@ -67,11 +69,15 @@ def run_config(config: Config, stage: str) -> None:
     Raises:
         ValueError: Something cannot be built from the config; names it.
     """
+    if config.get('randomness', {}).get('deterministic'):
+        # without it, cuBLAS refuses to be deterministic
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
     interruption = Interruption()
     prefix = f'{config.filename}: '
     with safe_loading(), interruption.handling(), _naming_what_cannot_be_built(prefix):
+        runner_class = dict(train=TrainingRunner, test=TestingRunner)[stage]
         # a runner of another type: MMEngine's FlexibleRunner, for its strategies
-        build = RUNNERS.build if 'runner_type' in config else Runner.from_cfg
+        build = RUNNERS.build if 'runner_type' in config else runner_class.from_cfg
         try:
             runner = build(config)
             runner.register_hook(interruption)

@@ -1,7 +1,6 @@
 """Images of expressions with their ground-truth and predicted boxes."""
 
 import math
-import textwrap
 from collections.abc import Sequence
 
 import cv2
@@ -9,39 +8,61 @@ import mmcv
 import numpy as np
 from mmdet.registry import VISUALIZERS
 from mmdet.structures import DetDataSample
-from mmdet.structures.bbox import bbox_overlaps, get_box_tensor
+from mmdet.structures.bbox import get_box_tensor
 from mmdet.visualization import DetLocalVisualizer
 from mmengine.dist import master_only
+from PIL import Image
 from torch import Tensor
 
 from ..structures import Expressions
+from .box_drawing import LabelledBox, draw_boxes
+from .caption import CaptionEntry, add_caption
+from .colors import Color, expression_colors
+from .font_stack import FontStack
+from .sample_info import best_overlaps
+
+_GREY = (90, 90, 90)
 
 
 @VISUALIZERS.register_module()
 class RECVisualizer(DetLocalVisualizer):
-    """Draw the expression below the image, and its boxes in one image.
+    """Draw the boxes of an image's expressions, and the expressions below it.
 
-    Ground-truth boxes are green, predicted ones orange. Where a sample has several
-    expressions, numbers tell which box is whose: a box's label is the index of its
-    expression. Small images are enlarged so that lines and letters stay readable.
+    Each expression has a colour, see :func:`expression_colors`. Lines of predicted
+    boxes are solid, those of ground truth dashed. Where a sample has several
+    expressions, their boxes carry the numbers that they have below the image: a box's
+    label in the sample is the index of its expression.
+
+    Small images are enlarged so that lines and letters stay readable; in large images
+    lines and letters grow with the image.
 
     Args:
         name (str): Name of the instance.
         min_size (int): An image whose longer side has fewer pixels is enlarged
             by the smallest whole factor that reaches it. Defaults to 480.
+        font (str, optional): TrueType or OpenType file whose letters are taken where
+            it has them, see :class:`FontStack`. Defaults to None.
         **kwargs: See mmdet's DetLocalVisualizer.
+
+    Raises:
+        FileNotFoundError: The font is missing.
+        ValueError: It is none.
     """
 
-    true_color = (0, 170, 0)
-    predicted_color = (255, 110, 0)
-    font_pixels = 15
-    max_lines = 1000  # of expressions in a caption; more are cut
+    # JPEG files end at 65,535 pixels
+    max_caption_height = 20_000  # pixels; more lines are cut
 
     def __init__(
-        self, name: str = 'visualizer', *args, min_size: int = 480, **kwargs
+        self,
+        name: str = 'visualizer',
+        *args,
+        min_size: int = 480,
+        font: str | None = None,
+        **kwargs,
     ) -> None:
         super().__init__(name, *args, **kwargs)
         self.min_size = min_size
+        self._fonts = FontStack(font)
 
     @master_only
     def add_datasample(
@@ -78,7 +99,7 @@ class RECVisualizer(DetLocalVisualizer):
             step (int): Step under which backends store the image.
         """
         image = image.clip(0, 255).astype(np.uint8)
-        expressions, boxes = Expressions.of({}), {}
+        expressions, boxes, overlaps = Expressions.of({}), {}, None
         if data_sample is not None:
             expressions = Expressions.of(data_sample)
             for kind, wanted in (('gt', draw_gt), ('pred', draw_pred)):
@@ -87,7 +108,9 @@ class RECVisualizer(DetLocalVisualizer):
                     tensor = get_box_tensor(instances.bboxes).detach().float().cpu()
                     rows = expressions.rows(instances.labels.cpu())
                     boxes[kind] = [tensor[found] for found in rows]
-        drawn = self._draw(image, expressions.texts, boxes)
+            if len(boxes) == 2:
+                overlaps = best_overlaps(data_sample)
+        drawn = self._draw(image, expressions.texts, boxes, overlaps)
 
         self.set_image(drawn)
         if show:
@@ -97,11 +120,25 @@ class RECVisualizer(DetLocalVisualizer):
         else:
             self.add_image(name, drawn, step)
 
+    @master_only
+    def get_image(self) -> np.ndarray:
+        """Get the drawn image: (H, W, 3) uint8, RGB.
+
+        Matplotlib takes seconds to draw a large one, and is asked only where MMEngine's
+        ``draw_...`` have added something to it.
+        """
+        axes = self.ax_save
+        added = [*axes.collections, *axes.lines, *axes.patches, *axes.texts]
+        if added or len(axes.images) != 1:
+            return super().get_image()
+        return self._image.copy()
+
     def _draw(
         self,
         image: np.ndarray,
         expressions: Sequence[str],
         boxes: dict[str, list[Tensor]],
+        overlaps: list[float | None] | None,
     ) -> np.ndarray:
         """Draw boxes, numbers and caption.
 
@@ -110,97 +147,56 @@ class RECVisualizer(DetLocalVisualizer):
             expressions (Sequence[str]): k expressions.
             boxes (dict[str, list[Tensor]]): Under 'gt' and 'pred', for each of the k
                 expressions its boxes (n, 4) in xyxy pixels.
+            overlaps (list[float | None], optional): Their IoU, where it is to be said.
 
         Returns:
             np.ndarray: uint8, RGB, larger than ``image``.
         """
         height, width = image.shape[:2]
         scale = max(1, math.ceil(self.min_size / max(height, width)))
-        height, width = height * scale, width * scale
-        # A narrow image gets a margin: the caption needs room for words.
-        canvas_width = max(width, self.min_size * 2 // 3)
-        caption = self._caption(expressions, boxes, canvas_width)
-        line_height = int(1.5 * self.font_pixels)
-        canvas = np.full(
-            (height + line_height * len(caption) + 6, canvas_width, 3), 255, np.uint8
+        size = width * scale, height * scale
+        picture = Image.fromarray(cv2.resize(image, size))
+        colors, labelled = expression_colors(len(expressions)), len(expressions) > 1
+        left_out = draw_boxes(
+            picture,
+            [
+                LabelledBox(
+                    [scale * edge for edge in box],
+                    colors[index],
+                    dashed=kind == 'gt',
+                    label=str(index + 1) if labelled else '',
+                )
+                for kind in ('pred', 'gt')
+                for index, part in enumerate(boxes.get(kind, ()))
+                for box in part.tolist()
+                if all(map(math.isfinite, box))
+            ],
+            self._fonts,
         )
-        canvas[:height, :width] = cv2.resize(
-            image, (width, height), interpolation=cv2.INTER_LINEAR
-        )
-
-        self.set_image(canvas)
-        for kind, color in (('gt', self.true_color), ('pred', self.predicted_color)):
-            if kind in boxes:
-                scaled = [part * scale for part in boxes[kind]]
-                self._draw_boxes(scaled, color, (width, height))
-        for row, (line, color) in enumerate(caption):
-            self._write(line, (6, height + 4 + row * line_height), color)
-        return self.get_image()
-
-    def _draw_boxes(
-        self, boxes: list[Tensor], color: tuple, size: tuple[int, int]
-    ) -> None:
-        """Draw boxes with their numbers; those that are not finite are left out."""
-        numbers = {}  # of the expressions that share a box
-        for number, part in enumerate(boxes, start=1):
-            for box in part.tolist():
-                if all(map(math.isfinite, box)):
-                    numbers.setdefault(tuple(box), []).append(str(number))
-        for box, shared in numbers.items():
-            x1, x2 = sorted(np.clip(box[0::2], 1, size[0] - 1))
-            y1, y2 = sorted(np.clip(box[1::2], 1, size[1] - 1))
-            self.draw_bboxes(
-                np.array([x1, y1, x2, y2]), edge_colors=color, line_widths=2, alpha=1
-            )
-            if len(boxes) > 1:
-                # above the box, or inside where there is no room
-                above = y1 - self.font_pixels - 4
-                top = above if above > 0 else y1 + 2
-                self._write(','.join(shared), (x1 + 2, top), color, 'white')
-
-    def _caption(
-        self, expressions: Sequence[str], boxes: dict[str, list[Tensor]], width: int
-    ) -> list[tuple[str, tuple]]:
-        """Lay out the caption: lines of text with their colour."""
-        black = (0, 0, 0)
-        # The mean letter of the default font is 0.6 of its size wide.
-        letters = int((width - 12) / (0.6 * self.font_pixels))
-        lines = []
-        for number, expression in enumerate(expressions, start=1):
-            prefix = f'{number}: ' if len(expressions) > 1 else ''
-            lines += [
-                (line, black) for line in textwrap.wrap(prefix + expression, letters)
-            ]
-        if left := len(lines[self.max_lines :]):
-            lines[self.max_lines :] = [(f'... {left} more lines', black)]
-        if 'gt' in boxes:
-            lines.append(('ground truth', self.true_color))
-        if 'pred' in boxes:
-            line = 'predicted'
-            if 'gt' in boxes:
-                pairs = zip(boxes['gt'], boxes['pred'], strict=True)
-                line += ', IoU ' + ', '.join(_best_overlap(*pair) for pair in pairs)
-            lines += [
-                (part, self.predicted_color) for part in textwrap.wrap(line, letters)
-            ]
-        return lines
-
-    def _write(
-        self, text: str, position: tuple, color: tuple, background: str | None = None
-    ) -> None:
-        """Write one line of text, its upper left corner at ``position``."""
-        self.draw_texts(
-            text.replace('$', r'\$'),  # matplotlib would read $...$ as a formula
-            np.array(position),
-            font_sizes=self.font_pixels * 72 / self.dpi,
-            colors=color,
-            bboxes=background
-            and dict(facecolor=background, edgecolor='none', pad=1, alpha=0.8),
-        )
+        caption = _caption(expressions, list(boxes), overlaps, colors, left_out)
+        drawn = add_caption(picture, caption, self._fonts, self.max_caption_height)
+        return np.array(drawn)
 
 
-def _best_overlap(truth: Tensor, predicted: Tensor) -> str:
-    """Highest IoU of an expression's boxes, (n, 4) each; '-' where either has none."""
-    if not len(truth) or not len(predicted):
-        return '-'
-    return f'{bbox_overlaps(truth, predicted).nan_to_num().max():.2f}'
+def _caption(
+    expressions: Sequence[str],
+    kinds: Sequence[str],
+    overlaps: list[float | None] | None,
+    colors: Sequence[Color],
+    left_out: int,
+) -> list[CaptionEntry]:
+    """Say what is drawn: the expressions with their IoU, and the kinds of lines."""
+    entries = []
+    for index, text in enumerate(expressions):
+        if overlaps is not None:
+            overlap = overlaps[index]
+            text += ' (IoU -)' if overlap is None else f' (IoU {overlap:.2f})'
+        sign = LabelledBox((), colors[index], label=str(index + 1))
+        entries.append(CaptionEntry(text, sign if len(expressions) > 1 else None))
+    color = colors[0] if len(expressions) == 1 else _GREY
+    for kind, name in (('pred', 'predicted'), ('gt', 'ground truth')):
+        if kind in kinds:
+            entries.append(CaptionEntry(name, LabelledBox((), color, kind == 'gt')))
+    if left_out:
+        entries.append(CaptionEntry(f'{left_out} numbers found no room in the image'))
+    return entries

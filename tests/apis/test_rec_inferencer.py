@@ -1,6 +1,8 @@
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ from PIL import Image
 
 from m2ist_mm.apis import RECInferencer, find_config
 from m2ist_mm.config import load_config_file
+from m2ist_mm.visualization import draw_attention
 
 EXPRESSIONS = ['left block', 'pink one', 'right block', 'yellow one']
 
@@ -143,6 +146,47 @@ def test_what_is_not_wanted_is_not_written(inferencer, images, tmp_path):
     assert [path.name for path in (tmp_path / 'b').iterdir()] == ['vis']
     assert results['visualization'] == []
     assert results['predictions'][0].pred_instances.bboxes.shape == (1, 4)
+
+
+def test_attention_of_all_layers_and_heads_is_returned(inferencer, images, tmp_path):
+    plain = inferencer(images, EXPRESSIONS, batch_size=2)['predictions']
+    results = inferencer(
+        images,
+        [EXPRESSIONS, EXPRESSIONS[:1]],
+        batch_size=2,
+        out_dir=tmp_path,
+        return_attention=True,
+    )['predictions']
+    for result, number, expected in zip(results, (4, 1), plain, strict=True):
+        found = torch.tensor(result['bboxes'])
+        torch.testing.assert_close(found, torch.tensor(expected['bboxes'][:number]))
+        attention = result['attention']
+        assert attention.shape == (number, 2, 4, 4, 3)  # 128 x 96 pixels, stride 32
+        assert attention.dtype == np.float32
+        assert (attention >= 0).all()
+        assert (attention.sum((-1, -2)) < 1 + 1e-5).all()  # the rest: the text
+        image = cv2.imread(result['img_path'])[..., ::-1]
+        drawn = draw_attention(image, attention[0, -1].mean(0), result['placement'])
+        assert drawn.shape == image.shape
+    # each expression has its own
+    assert np.abs(np.diff(results[0]['attention'], axis=0)).max() > 1e-3
+    first, second = (Path(image).stem for image in images)
+    assert sorted(path.name for path in (tmp_path / 'attention').iterdir()) == [
+        f'{stem}_{number}{end}.jpg'
+        for stem, count in ((first, 4), (second, 1))
+        for number in range(1, count + 1)
+        for end in ('', '_heads')
+    ]
+    written = json.loads((tmp_path / 'preds' / f'{first}.json').read_text())
+    assert set(written) == {'img_path', 'text', 'bboxes', 'truncated'}
+    assert set(plain[0]) == set(written)  # and nothing is recorded unless asked for
+
+
+def test_attention_needs_a_head_that_attends(inferencer, images, monkeypatch):
+    other = SimpleNamespace(bbox_head=torch.nn.Identity())
+    monkeypatch.setattr(inferencer, 'model', other)
+    with pytest.raises(ValueError, match='return_attention: Identity has no target'):
+        inferencer(images[0], 'left one', return_attention=True)
 
 
 @pytest.mark.parametrize('texts', ['', [' '], ['left one', ''], [], [['left one'], []]])
@@ -341,3 +385,27 @@ def test_mmdet_s_inference_gives_a_box_for_a_sentence(inferencer, nano, images):
         sample = inference_detector(model, image, text_prompt=EXPRESSIONS[0])
         found = sample.pred_instances.bboxes
         torch.testing.assert_close(found, expected, rtol=0, atol=0.5)
+
+
+def test_encoded_image_gives_the_same_boxes_for_any_sentences(inferencer, images):
+    seen = []
+    handle = inferencer.model.backbone.vision.register_forward_hook(
+        lambda module, inputs, output: seen.append(len(inputs[0]))
+    )
+    try:
+        encoded = [inferencer.encode_image(image) for image in images]
+        assert seen == [1, 1]
+        asked = [EXPRESSIONS, EXPRESSIONS[:1], [' LEFT block ', 'left one ' * 5]]
+        for texts in asked:
+            expected = inferencer(images, texts)['predictions']
+            seen.clear()
+            for image, one in zip(encoded, expected, strict=True):
+                found = inferencer.ground(image, texts)
+                boxes = (torch.tensor(each.pop('bboxes')) for each in (found, one))
+                torch.testing.assert_close(*boxes, rtol=0, atol=1e-3)
+                assert found == one
+            assert not seen
+    finally:
+        handle.remove()
+    with pytest.raises(ValueError, match='empty'):
+        inferencer.ground(encoded[0], [''])

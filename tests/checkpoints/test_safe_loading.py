@@ -7,7 +7,6 @@ import torch
 from mmengine.runner import CheckpointLoader, load_checkpoint
 
 from m2ist_mm.checkpoints import safe_loading
-from m2ist_mm.checkpoints.safe_loading import _weights_only
 
 
 class Bomb:
@@ -82,18 +81,35 @@ def test_a_runner_loads_safely_whatever_mmengine_does(
     assert not (tmp_path / 'ran').exists()
 
 
-def test_loaders_that_fetch_files_run_no_code_either(tmp_path):
+@pytest.mark.parametrize('name', ['https://host/x.pth', 'open-mmlab://vgg16_caffe'])
+def test_fetched_files_run_no_code_either(tmp_path, monkeypatch, name):
     path = tmp_path / 'bomb.pth'
     torch.save(Bomb(tmp_path / 'ran'), path)
+    fetched = []
 
-    def fetch(filename, map_location=None):
-        # what torch.hub and the fallback of the OneDL fork do
-        return torch.load(path, map_location, weights_only=False)
+    def fetch(url):
+        fetched.append(url)
+        return str(path)
 
-    with pytest.raises(ValueError, match='https://host/x.pth.*could run code'):
-        _weights_only(fetch)('https://host/x.pth')
+    # the package has a function of the module's name
+    module = sys.modules['m2ist_mm.checkpoints.safe_loading']
+    monkeypatch.setattr(module, 'fetch', fetch)
+    load = torch.load
+    monkeypatch.setattr(torch, 'load', lambda *a, **k: load(*a, weights_only=False))
+    with safe_loading(), pytest.raises(ValueError, match='bomb.pth.*could run code'):
+        CheckpointLoader.load_checkpoint(name)
+    (url,) = fetched
+    assert url.startswith('https://')
     assert not (tmp_path / 'ran').exists()
-    assert 'TORCH_FORCE_WEIGHTS_ONLY_LOAD' not in os.environ
+
+
+@pytest.mark.parametrize('name', ['s3://bucket/x.pth', 'pavi://x', 'petrel:s3://x'])
+def test_other_addresses_are_refused(name):
+    with (
+        safe_loading(),
+        pytest.raises(ValueError, match=f'{name}: checkpoints are rea'),
+    ):
+        CheckpointLoader.load_checkpoint(name)
 
 
 def test_every_scheme_of_mmengine_is_made_safe():
@@ -102,8 +118,9 @@ def test_every_scheme_of_mmengine_is_made_safe():
         schemes = dict(CheckpointLoader._schemes)
     assert CheckpointLoader._schemes is before
     assert list(schemes) == list(before)
-    assert schemes.pop('').__module__ == 'm2ist_mm.checkpoints.safe_loading'
-    assert len(schemes) > 5
-    for load in schemes.values():
-        assert load.__name__.startswith('load_from_')
-        assert load.__wrapped__ in before.values()
+    for prefix, load in schemes.items():
+        zoo = prefix.strip(':/') in (
+            *('modelzoo', 'torchvision', 'open-mmlab', 'openmmlab', 'mmcls'),
+        )
+        module = 'mmengine.runner' if zoo else 'm2ist_mm.checkpoints.safe_loading'
+        assert load.__module__.startswith(module)

@@ -1,6 +1,7 @@
 import os
 import pickle
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -112,6 +113,17 @@ def test_pickle_bomb_runs_nothing(refs_file, tmp_path, number):
         load_refs(path)
     assert str(path) in str(caught.value)
     assert not trace.exists()
+
+
+def test_an_index_of_the_memo_takes_no_memory(refs_file):
+    """C's unpickler makes a table as long as the highest index, of 8 bytes each."""
+    content = python2_pickle([REF], 2)
+    last = b'r' + struct.pack('<I', 2**31) + b'.'
+    path = refs_file(content[:-1] + last)
+    tracemalloc.start()
+    assert len(load_refs(path)) == 1
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
 
 
 def test_bombs_are_live(tmp_path):

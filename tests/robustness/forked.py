@@ -38,7 +38,7 @@ class Ended:
 def run_forked(
     function: Callable[[], Any],
     folder: Path,
-    timeout: float = 60,
+    timeout: float = 120,
     kill_after: float | None = None,
 ) -> Ended:
     """Run a function in a fork, in a folder.

@@ -24,7 +24,16 @@ from mutations import (
 )
 from outcomes import NO_CHECKSUM, SENSIBLE, WRONG, Case
 from PIL import Image
-from world import IMAGE, SENTENCES, World, find_boxes, read_dataset, resume, train
+from world import (
+    IMAGE,
+    SENTENCES,
+    World,
+    find_boxes,
+    read_dataset,
+    resume,
+    test,
+    train,
+)
 
 # Gives the case, the run of it, and the run of the sound input.
 Made = tuple[Case, Callable[[], tuple[int, Any]], Callable[[], tuple[int, Any]]]
@@ -321,6 +330,17 @@ def _source(value: Any) -> str:
 def options(world: World, random: Random, folder: Path) -> Made:
     """Cases of --cfg-options of a training."""
     tree = {k: v for k, v in world.options.items() if k != '_base_'}
+    case, option = _mutated_option(tree, random)
+    arguments = ('--work-dir', 'work', '--cfg-options', 'train_cfg.max_epochs=1')
+    return (
+        case,
+        lambda: (train(world.config, *arguments, option), None),
+        lambda: (0, 'another'),
+    )
+
+
+def _mutated_option(tree: dict, random: Random) -> tuple[Case, str]:
+    """An option that changes one place of a config, or is written wrong."""
     place = choose_place(tree, random)
     key = '.'.join(map(str, place))
     values = 'abc nan -1 1e400 [] {} None "" ( [1, "\'" True 99999999999999999999'
@@ -337,12 +357,28 @@ def options(world: World, random: Random, folder: Path) -> Made:
     option = misspelt.get(way, f'{key}={value}')
     parts = [part for part in key.split('.') if not part.isdigit()]
     names = ('--cfg-options', 'custom_imports', option, *parts)
-    case = Case(option, names, SENSIBLE if way in ('value', 'below') else WRONG)
-    arguments = ('--work-dir', 'work', '--cfg-options', 'train_cfg.max_epochs=1')
+    sensible = way in ('value', 'below') or (way == 'misspelt' and len(place) == 1)
+    return Case(option, names, SENSIBLE if sensible else WRONG), option
+
+
+# -- tests -----------------------------------------------------------------
+
+
+def tests(world: World, random: Random, folder: Path) -> Made:
+    """Cases of a checkpoint that is tested, or of an option of the test."""
+    path, options = world.checkpoint, ()
+    if random.random() < 0.5:
+        path = folder / 'mutated.pth'
+        case = _mutated_torch_file(world.checkpoint, path, random, folder)
+    else:
+        names = ('model', 'test_dataloader', 'test_evaluator')
+        tree = {name: world.options[name] for name in names}
+        case, option = _mutated_option(tree, random)
+        options = ('--cfg-options', option)
     return (
         case,
-        lambda: (train(world.config, *arguments, option), None),
-        lambda: (0, 'another'),
+        lambda: test(world.config, path, *options),
+        lambda: test(world.config, world.checkpoint),
     )
 
 
@@ -354,4 +390,5 @@ KINDS: dict[str, Callable[[World, Random, Path], Made]] = {
     'resume file': resume_files,
     'config': configs,
     '--cfg-options': options,
+    'test.py': tests,
 }

@@ -26,7 +26,7 @@ MEANING = {
     NO_CHECKSUM: 'taken with other content, in a format that has no checksum',
     UNCLEAR: 'refused in a line that names none of them',
     TRACEBACK: 'a traceback was printed',
-    HANG: 'no end within a minute',
+    HANG: 'no end within two minutes',
     CRASH: 'ended by a signal, or code from the file ran',
     WRONG: 'taken with another result, or though it must be refused',
 }

@@ -3,6 +3,7 @@
     python tests/robustness/run.py --inputs 1000 --kills 20 --page docs/reliability.md
     python tests/robustness/run.py --case 17      # one case again, with its output
 
+The outcomes are kept in a file: the same command again goes on where it was stopped.
 Exit code 1 if any outcome is bad and no known exception.
 """
 
@@ -11,15 +12,22 @@ import os
 import shlex
 import sys
 import tempfile
-import time
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 from forked import run_forked
-from kills import EQUAL, fill_disk_and_resume, kill_and_resume, uninterrupted
+from kills import (
+    EQUAL,
+    fill_disk_and_resume,
+    kill_and_resume,
+    kill_rank_and_resume,
+    uninterrupted,
+)
 from kinds import KINDS
 from outcomes import BAD, CRASH, GOOD, KNOWN, MEANING, classify
+from results import ROOT, Results
 from world import World
 
 START, END = '<!-- table: begin -->', '<!-- table: end -->'
@@ -33,8 +41,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--inputs', type=int, default=100, help='mutated inputs')
     parser.add_argument('--kills', type=int, default=3, help='killed trainings')
     parser.add_argument('--disks', type=int, default=2, help='full disks')
+    parser.add_argument('--ranks', type=int, default=1, help='killed ranks of two')
     parser.add_argument('--first', type=int, default=0, help='first seed')
     parser.add_argument('--page', type=Path, help='page whose table is replaced')
+    parser.add_argument(
+        '--results',
+        type=Path,
+        default=ROOT / 'work_dirs/robustness.jsonl',
+        help='where outcomes are kept; begun anew when the code changes',
+    )
     parser.add_argument('--case', type=int, metavar='SEED', help='one input alone')
     parser.add_argument('--kind', choices=KINDS, help='inputs of one kind alone')
     return parser.parse_args()
@@ -102,61 +117,96 @@ def write_table(
 def main() -> int:
     """Run what is asked for."""
     args = parse_args()
-    start = time.monotonic()
-    sounds = {}
     with tempfile.TemporaryDirectory(prefix='robustness_') as folder:
         world = World(Path(folder))
         if args.case is not None:
             kind = kind_of(args.case, args.kind)
-            outcome, mutation, output = try_input(world, args.case, sounds, kind)
+            outcome, mutation, output = try_input(world, args.case, {}, kind)
             print(f'{output}\n{args.case} {kind}: {mutation}: {outcome}')
             return int(outcome in BAD)
-        counts, seeds = defaultdict(Counter), defaultdict(list)
-        for seed in range(args.first, args.first + args.inputs):
-            kind = kind_of(seed, args.kind)
-            outcome, mutation, output = try_input(world, seed, sounds, kind)
-            counts[kind][outcome] += 1
-            if outcome in BAD:
-                seeds[kind, outcome].append(seed)
-                last = (output.strip().splitlines() or [''])[-1]
-                print(f'{seed} {kind}: {ascii(mutation)}: {outcome}: {last[:200]}')
-                sys.stdout.flush()
-        stops = try_stops(world, args)
+        results = Results(args.results)
+        inputs = list(try_inputs(world, args, results))
+        stops = list(try_stops(world, args, results))
+    counts, seeds = defaultdict(Counter), defaultdict(list)
+    for row in inputs:
+        counts[row['kind']][row['outcome']] += 1
+        if row['outcome'] in BAD:
+            seeds[row['kind'], row['outcome']].append(row['seed'])
     table = write_table(counts, seeds)
-    table += f'\n\n{write_stops(stops)}'
+    table += f'\n\n{write_stops(Counter((r["what"], r["outcome"]) for r in stops))}'
     print(table)
     if args.page:
         command = f'python tests/robustness/run.py {shlex.join(sys.argv[1:])}'
-        replace_table(args.page, table, command, time.monotonic() - start)
+        seconds = sum(row['seconds'] for row in inputs + stops)
+        replace_table(args.page, table, command, seconds)
     bad = any(
-        outcome != EQUAL and not outcome.startswith('skipped') for _, outcome in stops
+        row['outcome'] != EQUAL and not row['outcome'].startswith('skipped')
+        for row in stops
     )
     return int(bool(seeds.keys() - KNOWN) or bad)
 
 
-def try_stops(world: World, args: argparse.Namespace) -> Counter:
-    """Kill trainings and fill disks."""
-    stops = Counter()
-    if not args.kills + args.disks:
-        return stops
+def try_inputs(
+    world: World, args: argparse.Namespace, results: Results
+) -> Iterator[dict]:
+    """Try mutated inputs; print the bad ones, and how far it is."""
+    sounds, bad, seconds = {}, 0, 0.0
+    for number in range(args.inputs):
+        seed = args.first + number
+        kind = kind_of(seed, args.kind)
+
+        def run(seed: int = seed, kind: str = kind) -> tuple[str, str]:
+            outcome, mutation, output = try_input(world, seed, sounds, kind)
+            last = (output.strip().splitlines() or [''])[-1]
+            return outcome, f'{mutation!a}: {last[:200]}'
+
+        row = results.run('input', kind, seed, run)
+        if row['outcome'] in BAD:
+            bad += 1
+            print(f'{seed} {kind}: {row["outcome"]}: {row["note"]}')
+        seconds += row['seconds']
+        if (number + 1) % 25 == 0:
+            left = seconds / (number + 1) * (args.inputs - number - 1)
+            print(
+                f'{number + 1} of {args.inputs} inputs, {bad} bad, '
+                f'{seconds / 60:.1f} minutes; {left / 60:.0f} minutes left'
+            )
+        sys.stdout.flush()
+        yield row
+
+
+def try_stops(
+    world: World, args: argparse.Namespace, results: Results
+) -> Iterator[dict]:
+    """Kill trainings and ranks, and fill disks."""
+    hows = (
+        *['killed'] * args.kills,
+        *['full disk'] * args.disks,
+        *['one rank of two killed'] * args.ranks,
+    )
     with tempfile.TemporaryDirectory(dir=world.folder) as folder:
-        world.final_state, seconds = uninterrupted(world, Path(folder))
-    for number in range(args.kills + args.disks):
-        random = Random(args.first + number)
-        with tempfile.TemporaryDirectory(dir=world.folder) as folder:
-            if number < args.kills:
-                how, outcome = (
-                    'killed',
-                    kill_and_resume(world, random, Path(folder), seconds),
-                )
-            else:
-                how, outcome = (
-                    'full disk',
-                    fill_disk_and_resume(world, random, Path(folder)),
-                )
-        stops[how, outcome] += 1
-        print(f'{how} {args.first + number}: {outcome}', flush=True)
-    return stops
+        if args.kills + args.disks:
+            world.whole = uninterrupted(world, Path(folder))
+        if args.ranks:
+            world.whole_of_two = uninterrupted(world, Path(folder), ranks=2)
+    for number, how in enumerate(hows, start=args.first):
+
+        def run(number: int = number, how: str = how) -> tuple[str, str]:
+            with tempfile.TemporaryDirectory(dir=world.folder) as folder:
+                return try_stop(world, how, Random(number), Path(folder)), ''
+
+        row = results.run(how, '', number, run)
+        print(f'{how} {number}: {row["outcome"]}', flush=True)
+        yield row
+
+
+def try_stop(world: World, how: str, random: Random, folder: Path) -> str:
+    """Stop one training and resume it."""
+    if how == 'killed':
+        return kill_and_resume(world, random, folder, world.whole.seconds)
+    if how == 'full disk':
+        return fill_disk_and_resume(world, random, folder, world.whole.size)
+    return kill_rank_and_resume(world, random, folder, world.whole_of_two.seconds)
 
 
 def write_stops(stops: Counter) -> str:

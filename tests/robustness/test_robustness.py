@@ -11,8 +11,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.slow
-def test_no_bad_outcome():
+def test_no_bad_outcome(tmp_path):
     command = ['tests/robustness/run.py', '--inputs', '100', '--kills', '3']
+    command += ['--results', str(tmp_path / 'results.jsonl')]
     done = subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,

@@ -219,6 +219,18 @@ def find_boxes(
     return 0, boxes.tolist() if boxes.isfinite().all() else 'not finite'
 
 
+def test(config: Path, checkpoint: Path, *arguments: str) -> tuple[int, Any]:
+    """Run tools/test.py; gives the predicted boxes."""
+    code = run_tool(
+        *('tools/test.py', config, checkpoint, '--work-dir', 'work'),
+        *('--out', 'predictions.json', *arguments),
+    )
+    if code:
+        return code, None
+    predictions = json.loads(Path('predictions.json').read_text())
+    return 0, [(row['text'], row['pred_bbox']) for row in predictions]
+
+
 def resume(config: Path, work_dir: Path, epochs: int) -> tuple[int, Any]:
     """Resume a training to its end; gives the hash of what it ends with."""
     code = train(

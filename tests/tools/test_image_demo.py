@@ -4,6 +4,8 @@ import runpy
 import shutil
 from pathlib import Path
 
+import cv2
+import matplotlib
 import pytest
 import torch
 from mmdet.registry import MODELS
@@ -12,6 +14,7 @@ from m2ist_mm.config import load_config_file
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = 'tools/image_demo.py'
+FONT = Path(matplotlib.get_data_path(), 'fonts', 'ttf', 'STIXGeneral.ttf')
 
 
 @pytest.fixture(scope='module')
@@ -56,12 +59,27 @@ def test_nothing_is_written_unless_wanted(run_tool, nano, image, tmp_path):
     assert not (tmp_path / 'out').exists()
 
 
+def test_attention_is_drawn_on_demand(run_tool, nano, image, tmp_path):
+    options = ('--attention', '--font', FONT, '--no-save-pred')
+    assert (
+        run_tool(TOOL, image, 'one', 'two', *nano, *options, '--out-dir', tmp_path) == 0
+    )
+    names = [f'{image.stem}_{end}.jpg' for end in ('1', '1_heads', '2', '2_heads')]
+    assert sorted(path.name for path in (tmp_path / 'attention').iterdir()) == names
+    plain, sheet = (
+        cv2.imread(str(tmp_path / 'attention' / name)) for name in names[:2]
+    )
+    assert plain.shape != sheet.shape
+
+
 def test_wrong_input_is_one_line(run_tool, nano, image, tmp_path, capsys):
     for arguments, message in (
         ((tmp_path / 'nope.jpg', 'one', *nano), 'there is no image'),
         ((image, ' ', *nano), 'an expression is empty'),
         ((image, 'one', *nano, '--batch-size', 0), '--batch-size 0'),
         ((image, 'one', *nano, '--config', 'nope'), 'there is no config file nope'),
+        ((image, 'one', *nano, '--font', 'a.ttf'), 'there is no font a.ttf'),
+        ((image, 'one', *nano, '--attention', '--no-save-vis'), '--attention writes'),
     ):
         assert run_tool(TOOL, *arguments, '--out-dir', tmp_path / 'out') == 1
         lines = [

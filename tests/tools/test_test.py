@@ -1,4 +1,5 @@
 import json
+import re
 import runpy
 from pathlib import Path
 
@@ -38,9 +39,15 @@ def test_results_and_images_of_every_expression_are_written(run_tool, nano, tmp_
     assert code == 0
     results = json.loads(out.read_text())
     assert sorted(entry['sent_id'] for entry in results) == list(range(12, 20))
-    assert sorted(path.name for path in images.iterdir()) == sorted(
-        f'{Path(entry["img_path"]).stem}_{entry["sent_id"]}.jpg' for entry in results
-    )
+    names = {
+        entry['sent_id']: f'val_{Path(entry["img_path"]).stem}_{entry["sent_id"]}.jpg'
+        for entry in results
+    }
+    page = images / 'contact_sheet.html'
+    assert {path.name for path in images.iterdir()} == {page.name, *names.values()}
+    listed = re.findall(r'>(val_.*\.jpg)</p>', page.read_text())
+    ordered = sorted(results, key=lambda entry: entry['iou'])
+    assert listed == [names[entry['sent_id']] for entry in ordered]
 
 
 def test_data_root_is_where_the_data_are_read(run_tool, nano, tmp_path, capsys):

@@ -69,7 +69,7 @@ def test_resume_takes_a_checkpoint(run_tool, config_path, trained):
 def test_learning_rate_cannot_be_scaled_without_a_base(
     run_tool, config_path, trained, capsys
 ):
-    text = config_path.read_text().replace('base_batch_size', 'other')
+    text = config_path.read_text().replace(', base_batch_size=64', '')
     config_path.write_text(text)
     assert run_tool('tools/train.py', config_path, '--auto-scale-lr') == 1
     assert 'auto_scale_lr.base_batch_size' in capsys.readouterr().err

@@ -8,7 +8,9 @@ import statistics
 import sys
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from m2ist_mm.atomic_file import write_atomically
 from m2ist_mm.engine.program import run_program
@@ -110,8 +112,12 @@ def draw(logs: dict[str, dict[str, Curve]], keys: list[str]) -> bytes:
         for label, curves in logs.items():
             points = sorted(curves.get(key, {}).items())
             if points:
-                axis.plot(*zip(*points, strict=True), '.-', markersize=4, label=label)
+                _plot(axis, points, label)
         axis.set_title(key)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        left, right = axis.get_xlim()
+        if right - left < 1:  # one step alone
+            axis.set_xlim(left - 1, right + 1)
         axis.set_xlabel('epoch or iteration' if '/' in key else 'iteration')
         axis.grid(alpha=0.3)
         if len(logs) > 1:
@@ -122,6 +128,21 @@ def draw(logs: dict[str, dict[str, Curve]], keys: list[str]) -> bytes:
     content = io.BytesIO()
     figure.savefig(content, dpi=100, format='png')
     return content.getvalue()
+
+
+def _plot(axis: Axes, points: list[tuple[int, float]], label: str) -> None:
+    """Draw a curve; one value alone, of which a line would show nothing, in figures."""
+    (line,) = axis.plot(*zip(*points, strict=True), '.-', markersize=4, label=label)
+    if len(points) == 1:
+        line.set(marker='o', markersize=8)
+        axis.annotate(
+            f'{points[0][1]:.4g}',
+            points[0],
+            (8, 4),
+            textcoords='offset points',
+            color=line.get_color(),
+            fontsize='large',
+        )
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""Draw samples of a config's dataset as the model gets them, with box and text."""
+"""Draw samples of a config's dataset as the model gets them, with box and text.
+
+Writes an image per sample, and a page of them all: MODE.html.
+"""
 
 import argparse
 import sys
@@ -12,7 +15,9 @@ import m2ist_mm  # noqa: F401  registers the datasets
 from m2ist_mm.config import load_config
 from m2ist_mm.engine.hooks.epoch_seed_hook import set_epoch
 from m2ist_mm.engine.program import add_config_arguments, run_program
+from m2ist_mm.report import contact_sheet, encode_image
 from m2ist_mm.structures import Placement
+from m2ist_mm.visualization import sample_name
 
 
 def parse_args() -> argparse.Namespace:
@@ -38,8 +43,11 @@ def main() -> None:
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     dataset = DATASETS.build(cfg[f'{args.mode}_dataloader'].dataset)
     set_epoch(dataset, args.epoch)
-    visualizer = VISUALIZERS.build(dict(type='RECVisualizer', name='browse_dataset'))
-    output_dir = Path(args.output_dir)
+    font = cfg.get('visualizer', {}).get('font')
+    visualizer = VISUALIZERS.build(
+        dict(type='RECVisualizer', name='browse_dataset', font=font)
+    )
+    output_dir, cards = Path(args.output_dir), []
     number = min(args.number, len(dataset))
     for index in np.linspace(0, len(dataset) - 1, number).round().astype(int).tolist():
         packed = dataset[index]
@@ -49,9 +57,15 @@ def main() -> None:
             instances = data_sample.gt_instances
             instances.bboxes = Placement.of(data_sample).to_canvas(instances.bboxes)
         image = packed['inputs'].numpy()[::-1].transpose(1, 2, 0)
-        out_file = output_dir / f'{args.mode}_{index:06d}.jpg'
+        name = f'{args.mode}_{index:06d}_{sample_name(data_sample)}.jpg'
+        out_file = output_dir / name
         visualizer.add_datasample('', image, data_sample, out_file=str(out_file))
+        drawn = encode_image(visualizer.get_image())
+        cards.append(dict(image=drawn, title=name, lines=data_sample.text))
         print(out_file, data_sample.text)
+    page = output_dir / f'{args.mode}.html'
+    contact_sheet(page, f'{args.mode}: {number} of {len(dataset)} samples', cards)
+    print(f'page: {page}')
 
 
 if __name__ == '__main__':

@@ -1,33 +1,38 @@
 """Train and measure tuning methods side by side; one JSON file per run.
 
     python tools/analysis_tools/compare_methods.py CONFIG --out FOLDER
+    python tools/analysis_tools/compare_methods.py CONFIG --out FOLDER --costs
     python tools/analysis_tools/compare_methods.py CONFIG --out FOLDER --page PAGE.md
 
 The config trains on 'train' and validates on 'dev'; its test reads 'val', once per
 run, after the last epoch. A method may choose its learning rate on dev by short runs.
 What is there is not made again, a run that was killed goes on where it was, and
-several of these processes share the runs. The page comes from the JSON files alone.
+several of these processes share the runs. --costs measures memory and time of a step
+instead, on an otherwise idle machine. The page comes from the JSON files alone.
 """
 
 import argparse
 import hashlib
 import json
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 from comparison.page import write_page
 from filelock import FileLock, Timeout
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 
 from m2ist_mm.atomic_file import write_atomically
 from m2ist_mm.config import load_config_file
-from m2ist_mm.efficiency import PairedTimes, TrainingStep, measure_step
+from m2ist_mm.efficiency import PairedTimes, TrainingStep, cuda_peak, measure_step
+from m2ist_mm.engine.config_options import ConfigOptions
 from m2ist_mm.engine.program import run_program
 from m2ist_mm.models import parameter_counts
 
@@ -35,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TUNERS = dict(
     lora='LoRATuner', adapter='AdapterTuner', dara='DARATuner', bitfit='BitFitTuner'
 )
-# changes of the config, and the part whose learning rate is chosen
+# changes of the config, and the part whose learning rate is chosen on dev
 METHODS = {
     'frozen': ({'model.neck': None}, None),
     'frozen-inputs': ({'model.neck.experts': ()}, None),
@@ -56,7 +61,7 @@ METHODS = {
     'm2ist-no-iea': ({'model.neck.experts': ('vea', 'lea')}, 'neck'),
     'm2ist-vision': ({'model.neck.experts': ('vea',)}, 'neck'),
 }
-SEVERAL_SEEDS = ('frozen', 'frozen-inputs', 'm2ist', 'full')
+MAIN = ('frozen', 'frozen-inputs', 'm2ist', 'full')
 # multiples of the head's learning rate
 RATES = dict(neck=(0.1, 0.3, 1.0), backbone=(0.02, 0.1, 0.3))
 TURNS = 7  # of the timing
@@ -80,6 +85,9 @@ def parse_args() -> argparse.Namespace:
         '--seeds', type=int, default=3, help='seeds of the four main methods'
     )
     parser.add_argument(
+        '--other-seeds', type=int, default=1, help='seeds of the other methods'
+    )
+    parser.add_argument(
         '--short-images',
         type=int,
         default=2200,
@@ -87,6 +95,19 @@ def parse_args() -> argparse.Namespace:
         'the data unless given',
     )
     parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=ConfigOptions,
+        metavar='KEY=VALUE',
+        help='change settings of all runs',
+    )
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument(
+        '--costs',
+        action='store_true',
+        help='measure memory and time of a step of each method and train nothing',
+    )
+    only.add_argument(
         '--page', metavar='FILE', help='write page and plots and train nothing'
     )
     return parser.parse_args()
@@ -94,11 +115,11 @@ def parse_args() -> argparse.Namespace:
 
 def derive(args: argparse.Namespace, method: str, rate: float | None, seed: int):
     """The config of a run."""
-    config = load_config_file(args.config, args.data_root)
+    config = load_config_file(args.config, args.data_root, args.cfg_options)
     changes, part = METHODS[method]
     config.merge_from_dict(changes)
     config.randomness.seed = seed
-    if part is not None:
+    if None not in (part, rate):
         keys = config.optim_wrapper.paramwise_cfg.custom_keys
         keys[part] = dict(keys.get(part, {}), lr_mult=rate)
     if 'model.backbone.freeze' in changes or 'model.backbone.tuner' in changes:
@@ -175,19 +196,24 @@ def make_run(args: argparse.Namespace, method: str, seed: int, folder: Path) -> 
     call('test.py', folder / 'run.py', checkpoint, '--out', results,
          '--work-dir', folder / 'test')  # fmt: skip
     found = json.loads(results.read_text())
-    frozen = derive(args, 'frozen', None, seed=0)
     return dict(
         method=method,
         seed=seed,
         rate=rate,
         commit=git('rev-parse', 'HEAD') + ('+' if git('status', '--porcelain') else ''),
         config=hashlib.sha256(config.pretty_text.encode()).hexdigest()[:16],
-        fingerprint=fingerprint(frozen),
+        device=device_name(),
+        fingerprint=fingerprint(derive(args, 'frozen', None, seed=0)),
         dev=dev_precision(rows),
         val=summarise(found),
         checkpoint_bytes=checkpoint.stat().st_size,
-        **measure(config, frozen),
+        seconds=train_seconds(rows),
     )
+
+
+def train_seconds(rows: list[dict]) -> float:
+    """Median seconds of a step, beside whatever else ran on the machine."""
+    return statistics.median(row['time'] for row in rows if 'loss' in row)
 
 
 def summarise(found: list[dict]) -> dict:
@@ -222,20 +248,44 @@ def fingerprint(config: Config) -> str:
     return hashlib.sha256(json.dumps(boxes).encode()).hexdigest()[:16]
 
 
-def measure(config: Config, frozen: Config) -> dict:
-    """Memory and time of a step of the run's batch, and what is trained."""
+def make_cost(args: argparse.Namespace, method: str, device: str, _: Path) -> dict:
+    """Memory and time of a step of the runs' batch, and what is trained."""
+    frozen, config = (derive(args, name, None, 0) for name in ('frozen', method))
     images = config.train_dataloader.batch_size
     per_image = config.train_dataloader.dataset.max_expressions_per_sample
-    measured = measure_step(lambda: TrainingStep(config), images, per_image)
-    steps = [TrainingStep(one) for one in (frozen, config)]
+
+    def build() -> TrainingStep:
+        return TrainingStep(config, device)
+
+    if device == 'cuda':
+        peak = cuda_peak(build, images, per_image)
+    else:
+        peak = measure_step(build, images, per_image).bytes.peak
+    steps = [TrainingStep(one, device) for one in (frozen, config)]
     batch = steps[0].inputs.batch(images, per_image)
-    times = PairedTimes([lambda s=step: s.train(batch) for step in steps], TURNS)
+
+    def program(step: TrainingStep) -> Callable[[], None]:
+        def run() -> None:
+            step.train(batch)
+            step.synchronize()
+
+        return run
+
+    times = PairedTimes([program(step) for step in steps], TURNS)
     return dict(
+        method=method,
+        device=device_name(),
+        threads=torch.get_num_threads(),
         trained_parameters=parameter_counts(steps[1].model)['trained_params'],
-        peak_bytes=measured.bytes.peak,
+        peak_bytes=peak,
         step_seconds=times.medians()[1],
         step_ratio=times.ratios()[1],
     )
+
+
+def device_name() -> str:
+    """What the steps run on."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'
 
 
 def git(*arguments: str) -> str:
@@ -245,12 +295,18 @@ def git(*arguments: str) -> str:
 
 def jobs(args: argparse.Namespace) -> Iterator[tuple[Path, tuple]]:
     """Files that there shall be, and what makes each: the short runs first."""
+    if args.costs:
+        device = get_device().partition(':')[0]
+        for method in args.methods:
+            path = Path(args.out, f'cost_{method}_{device}.json')
+            yield path, (make_cost, method, device)
+        return
     for method in args.methods:
         for rate in RATES.get(METHODS[method][1], ()):
             yield choice_file(args, method, rate), (make_choice, method, rate)
-    for seed in range(args.seeds):
+    for seed in range(max(args.seeds, args.other_seeds)):
         for method in args.methods:
-            if seed == 0 or method in SEVERAL_SEEDS:
+            if seed < (args.seeds if method in MAIN else args.other_seeds):
                 path = Path(args.out, f'run_{method}_{seed}.json')
                 yield path, (make_run, method, seed)
 

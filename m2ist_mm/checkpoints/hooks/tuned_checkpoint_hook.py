@@ -46,6 +46,10 @@ class TunedCheckpointHook(CheckpointHook):
             raise ValueError(
                 'TunedCheckpointHook writes to local folders: it takes no backend_args'
             )
+        if self.args:
+            raise ValueError(
+                f'TunedCheckpointHook has no arguments {sorted(self.args)}'
+            )
         self.backend_args = dict(backend='atomic_local')
         self._resume_file = None
         self._progress = {}
@@ -56,7 +60,8 @@ class TunedCheckpointHook(CheckpointHook):
 
         Raises:
             BlockingIOError: Another training runs in the work dir.
-            ValueError: ``out_dir`` is not a local folder, or FSDP would save in shards.
+            ValueError: ``out_dir`` is not a local folder, FSDP would save in shards, or
+                no metric reports ``save_best``.
         """
         if '://' in str(self.out_dir or ''):
             raise ValueError(f'checkpoint out_dir {self.out_dir} is not a local folder')
@@ -67,6 +72,7 @@ class TunedCheckpointHook(CheckpointHook):
                     'TunedCheckpointHook writes whole checkpoints and no shards: set '
                     "strategy.state_dict_cfg='full'"
                 )
+        self._check_save_best(runner)
         if is_main_process():
             self._lock = lock_work_dir(runner.work_dir)
         super().before_train(runner)
@@ -77,6 +83,16 @@ class TunedCheckpointHook(CheckpointHook):
             if is_validation_pending(runner, self.last_ckpt):
                 runner.logger.info(f'{self.last_ckpt} was not validated: it is now.')
                 runner.val_loop.run()
+
+    def _check_save_best(self, runner: Runner) -> None:
+        metrics = [] if runner.val_loop is None else runner.val_loop.evaluator.metrics
+        reports = [getattr(metric, 'reports', lambda name: True) for metric in metrics]
+        for key in set(self.save_best or ()) - {'auto'}:
+            if reports and not any(report(key) for report in reports):
+                raise ValueError(
+                    f'checkpoint.save_best = {key!r} is no figure of the validation: '
+                    'take one of those, such as rec/P@0.5, or auto'
+                )
 
     def _use_paths_of(self, runner: Runner) -> None:
         """Of a work dir that was copied or moved, take the files that are there."""
@@ -105,7 +121,17 @@ class TunedCheckpointHook(CheckpointHook):
                 Path(path).unlink()
 
     def after_val_epoch(self, runner: Runner, metrics: dict) -> None:
-        """Save the best checkpoint, and write down that this one was validated."""
+        """Save the best checkpoint, and write down that this one was validated.
+
+        Raises:
+            ValueError: The validation gave no ``save_best``.
+        """
+        missing = set(self.save_best or ()) - {'auto', *metrics}
+        if missing and metrics:
+            raise ValueError(
+                f'checkpoint.save_best = {sorted(missing)} is no figure of the '
+                f'validation, which gave {", ".join(metrics)}'
+            )
         super().after_val_epoch(runner, metrics)
         if self.last_ckpt is not None and is_main_process():
             mark_validated(runner, self.last_ckpt)
@@ -171,7 +197,6 @@ class TunedCheckpointHook(CheckpointHook):
                 meta=meta,
                 by_epoch=self.by_epoch,
                 backend_args=self.backend_args,
-                **self.args,
             )
             if not is_main_process():
                 return

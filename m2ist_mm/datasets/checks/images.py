@@ -21,7 +21,8 @@ def find_images(
 
     Args:
         expressions (Sequence[dict]): With ``img_path``, which is changed to the file
-            that is taken, and ``entry``.
+            that is taken, ``entry`` and optionally ``other_paths``, taken if
+            ``img_path`` is not there.
         folder (str): The image folder.
         backend_args (dict, optional): Where mmengine reads it.
 
@@ -44,7 +45,11 @@ def find_images(
             taken[path] = next(
                 (
                     name
-                    for name in (path, *_other_coco_names(path))
+                    for name in (
+                        path,
+                        *expression.get('other_paths', ()),
+                        *other_coco_names(path),
+                    )
                     if exists(name, backend_args=backend_args)
                 ),
                 None,
@@ -56,12 +61,12 @@ def find_images(
         f'data_prefix ({len(missing)} of {len(taken)} images are missing)'
         for path in missing
     ]
-    renamed = sum(found not in (None, path) for path, found in taken.items())
+    renamed = sum(found in other_coco_names(path) for path, found in taken.items())
     return set(missing), faults, renamed
 
 
-def _other_coco_names(path: str) -> list[str]:
-    """What one of COCO's images may be called as well."""
+def other_coco_names(path: str) -> list[str]:
+    """Say what one of COCO's images may be called as well."""
     found = re.fullmatch(r'(.*[/\\])?(COCO_(?:train|val)2014_)?(\d{12}\.jpg)', path)
     if not found:
         return []

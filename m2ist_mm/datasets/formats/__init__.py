@@ -1,23 +1,28 @@
 """Readers of annotation files, one module a format."""
 
 from .coco_tables import read_coco_tables
+from .export import EXPORTS
 from .fields import duplicates, has_lone_surrogate, read_fields, to_xyxy
+from .file_format import FORMATS, FileFormat, build_reader
 from .json_text import read_bytes, read_json
-from .mdetr import read_mdetr
-from .odvg import read_odvg
-from .rows import read_rows
-from .transvg import read_transvg
+from .one_box import SEVERAL, keep_one_box
+from .recognise import ANNOTATION_SUFFIXES, REFER, recognise_format
 
 __all__ = [
+    'ANNOTATION_SUFFIXES',
+    'EXPORTS',
+    'FORMATS',
+    'REFER',
+    'SEVERAL',
+    'FileFormat',
+    'build_reader',
     'duplicates',
     'has_lone_surrogate',
+    'keep_one_box',
     'read_bytes',
     'read_coco_tables',
     'read_fields',
     'read_json',
-    'read_mdetr',
-    'read_odvg',
-    'read_rows',
-    'read_transvg',
+    'recognise_format',
     'to_xyxy',
 ]

@@ -1,6 +1,7 @@
 """The two tables of a COCO file."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from ..dataset_error import DatasetError
 from .fields import duplicates, read_fields
@@ -16,14 +17,38 @@ def read_coco_tables(
     with_boxes: bool = True,
     backend_args: dict | None = None,
 ) -> tuple[dict[int, dict | str], dict[int | str, dict | str], list[str]]:
-    """Read images and annotations by id.
+    """Read images and annotations of a JSON file in COCO's layout by id.
 
     Args:
-        path (str): A JSON file in COCO's layout.
+        path (str): The file.
+        image_fields (Mapping[str, type], optional): See :func:`coco_tables`.
+        with_boxes (bool): Whether annotations are read.
+        backend_args (dict, optional): Where mmengine reads it.
+
+    Returns:
+        tuple[dict, dict, list[str]]: See :func:`coco_tables`.
+
+    Raises:
+        DatasetError: The file is missing, incomplete or not in COCO's layout.
+    """
+    content = read_json(path, backend_args)
+    return coco_tables(path, content, image_fields, with_boxes)
+
+
+def coco_tables(
+    path: str,
+    content: Any,
+    image_fields: Mapping[str, type] | None = None,
+    with_boxes: bool = True,
+) -> tuple[dict[int, dict | str], dict[int | str, dict | str], list[str]]:
+    """Take images and annotations by id from the content of a COCO file.
+
+    Args:
+        path (str): What messages call the file.
+        content (Any): What it holds.
         image_fields (Mapping[str, type], optional): What an image's entry must have
             besides ``id``, ``file_name``, ``width`` and ``height``.
         with_boxes (bool): Whether annotations are read.
-        backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
         tuple[dict, dict, list[str]]: ``images`` and ``annotations`` by their ``id``,
@@ -31,9 +56,8 @@ def read_coco_tables(
         only if an expression needs the entry; and the faults of the file itself.
 
     Raises:
-        DatasetError: The file is missing, incomplete or not in COCO's layout.
+        DatasetError: It is not in COCO's layout.
     """
-    content = read_json(path, backend_args)
     tables, faults = [], []
     for name, fields in (
         ('images', {**_IMAGE_FIELDS, **(image_fields or {})}),

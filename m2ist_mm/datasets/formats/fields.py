@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..dataset_error import DatasetError
+
 _shown = Repr()
 _shown.maxstring = _shown.maxother = 80
 _shown.maxlong = 30
@@ -26,7 +28,7 @@ def read_fields(
     Args:
         row (Any): The entry; it must be a dict.
         required (Mapping[str, type]): Keys that it must have, and their values' types.
-            A ``bbox`` must hold four numbers.
+            A ``bbox`` that is a list must hold four numbers.
         optional (Mapping[str, type], optional): Keys that it may have.
 
     Returns:
@@ -43,7 +45,9 @@ def read_fields(
             raise ValueError(f'has no {name!r}; its keys are {keys}')
     kinds = {**required, **{k: v for k, v in (optional or {}).items() if k in row}}
     return {
-        name: read_bbox(row[name]) if name == 'bbox' else _read(name, row[name], kind)
+        name: read_bbox(row[name])
+        if name == 'bbox' and kind is list
+        else _read(name, row[name], kind)
         for name, kind in kinds.items()
         if name in required or row[name] is not None
     }
@@ -56,7 +60,7 @@ def read_bbox(value: Any) -> list[float]:
         ValueError: It is none, or holds several.
     """
     numbers = _plain(value)
-    if isinstance(numbers, list) and numbers and isinstance(numbers[0], list):
+    if _holds_lists(numbers):
         if len(numbers) > 1:
             raise ValueError(
                 f"its 'bbox' holds {len(numbers)} boxes, and an expression names one"
@@ -69,6 +73,60 @@ def read_bbox(value: Any) -> list[float]:
     ):
         raise ValueError(f"its 'bbox' is {_shown.repr(value)}, not four numbers")
     return numbers
+
+
+def read_boxes(row: dict) -> list[list[float]]:
+    """Read the ``bbox`` of an entry that may hold several boxes, or none.
+
+    Args:
+        row (dict): The entry; its ``bbox`` is one box, a list of boxes, an empty list
+            or ``None``.
+
+    Raises:
+        ValueError: There is no ``bbox``, or it is none of these.
+    """
+    value = read_fields(row, dict(bbox=object))['bbox']
+    if value is None or (isinstance(value, list) and not value):
+        return []
+    return [read_bbox(box) for box in (value if _holds_lists(value) else [value])]
+
+
+def choose_text_field(
+    path: str,
+    fields: Iterable[str],
+    text_field: str | None,
+    only_named: Iterable[str] = (),
+) -> str:
+    """Choose the field that holds the text of an expression.
+
+    Args:
+        path (str): The file.
+        fields (Iterable[str]): The fields with text that it has.
+        text_field (str, optional): The one that the user names. Otherwise it is
+            'expression' or 'caption', whichever is there, or the only one.
+        only_named (Iterable[str]): More fields, which are never taken unless named.
+
+    Raises:
+        DatasetError: There is no such field, or several might be meant; lists them.
+    """
+    there = list(dict.fromkeys(fields))
+    all_fields = list(dict.fromkeys([*there, *only_named]))
+    if text_field in all_fields:
+        return text_field
+    usual = [name for name in ('expression', 'caption') if name in there] or there
+    if text_field is None and len(usual) == 1:
+        return usual[0]
+    listed = ', '.join(map(repr, all_fields)) or 'none'
+    if text_field is not None:
+        raise DatasetError(
+            [f'{path}: has no text_field={text_field!r}; the fields are {listed:.300}']
+        )
+    raise DatasetError(
+        [
+            f'{path}: name the field that holds the text by text_field; the fields '
+            f'are {listed:.300}'
+        ]
+    )
 
 
 def to_xyxy(bbox: list[float], bbox_form: str) -> list[float]:
@@ -117,6 +175,10 @@ def _plain(value: Any) -> Any:
             for item in value
         ]
     return value
+
+
+def _holds_lists(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], list)
 
 
 def _is_number(value: Any) -> bool:

@@ -101,6 +101,22 @@ def parse_json_lines(path: str, text: str) -> list[tuple[str, Any]]:
     return rows
 
 
+def parse_json_rows(path: str, text: str) -> list[tuple[str, Any]]:
+    """Parse the text of a JSON list, or of a file of one JSON value per line.
+
+    Returns:
+        list[tuple[str, Any]]: Each value after its place ('FILE: entry 3' or 'FILE:
+        line 3').
+
+    Raises:
+        DatasetError: It is incomplete, or an object has a key twice.
+    """
+    if text.lstrip().startswith('['):
+        content = parse_json(path, text)
+        return [(f'{path}: entry {number}', row) for number, row in enumerate(content)]
+    return parse_json_lines(path, text)
+
+
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict:
     """Make an object; unlike json's, the last of two equal keys does not win."""
     made = dict(pairs)

@@ -13,7 +13,7 @@ def read_mdetr(
 
     Each entry of ``images`` is one expression: ``caption``, the image's ``file_name``
     and size, and the ``dataset_name`` it is from. Its box is the one annotation of that
-    entry, xywh.
+    entry, xywh. ``origins`` are the entries' ids.
 
     Args:
         path (str): The file.
@@ -37,15 +37,14 @@ def read_mdetr(
         if isinstance(annotation, dict):
             boxes[annotation['image_id']].append(annotation['bbox'])
 
-    expressions, unpaired = [], []
+    expressions = []
     for image in images.values():
         if isinstance(image, str):
             continue
         entry = f'{path}: images id {image["id"]}'
         found = boxes.pop(image['id'], [])
-        if with_boxes and len(found) != 1:
-            unpaired.append(f'{entry}: has {len(found)} annotations, not one')
-            continue
+        if with_boxes and not found and faults:
+            continue  # its annotation may be the faulty one
         expression = dict(
             text=image['caption'],
             sent_id=image['id'],
@@ -55,10 +54,11 @@ def read_mdetr(
             height=image['height'],
             dataset=image.get('dataset_name'),
             entry=entry,
+            origins=[image['id']],
         )
         if with_boxes:
-            expression['bbox'] = to_xyxy(found[0], 'xywh')
+            expression['boxes'] = [to_xyxy(bbox, 'xywh') for bbox in found]
         expressions.append(expression)
-    unpaired += [f'{path}: images id {key}: has annotations alone' for key in boxes]
-    # where entries are faulty, others lack their pair for that reason
-    return expressions, faults or unpaired
+    if not faults:  # else their images may be the faulty ones
+        faults = [f'{path}: images id {key}: has annotations alone' for key in boxes]
+    return expressions, faults

@@ -1,67 +1,165 @@
-"""Format of your own data: one JSON row per expression."""
+"""Format of your own data: one row per expression, in JSON or CSV."""
 
+import csv
+import io
+import json
+import re
 from itertools import count
 
-from .fields import read_fields, to_xyxy
-from .json_text import parse_json, parse_json_lines, read_text
+from ..dataset_error import DatasetError
+from .fields import read_boxes, read_fields, to_xyxy
+from .json_text import parse_json_rows, read_text
 
-_UNBOXED = dict(image=str, expression=str)
-_REQUIRED = dict(**_UNBOXED, bbox=list)
 _OPTIONAL = dict(split=str, sent_id=int, kind=str)
+CSV_SUFFIXES = ('.csv', '.tsv')
+# columns of a table that hold one number of a box each, and the form of the box
+BOX_COLUMNS = {('x1', 'y1', 'x2', 'y2'): 'xyxy', ('x', 'y', 'w', 'h'): 'xywh'}
 
 
 def read_rows(
     path: str,
     bbox_form: str = 'xyxy',
+    text_field: str | None = None,
     with_boxes: bool = True,
     backend_args: dict | None = None,
 ) -> tuple[list[dict], list[str]]:
-    """Read one row per expression, from a JSON list or from one JSON value per line.
+    """Read one row per expression: a JSON list, a JSON value per line, or a table.
 
-    A row has ``image`` (path below the image folder), ``expression`` and ``bbox``,
-    and may have ``split``, ``sent_id`` (int; its number unless given, or a number that
-    no row has) and ``kind`` (what the metric reports apart). Other keys are passed
-    over.
+    A row has ``image`` (path below the image folder), ``expression`` and ``bbox`` (one
+    box, or a list of several or none), and may have ``split``, ``sent_id`` (int; its
+    number unless given, or a number that no row has) and ``kind`` (what the metric
+    reports apart). Other keys are passed over.
+
+    A table (``.csv``, ``.tsv``) names these columns in its first line. Its ``bbox`` is
+    a cell of four numbers, or the columns ``x1``, ``y1``, ``x2``, ``y2``, or ``x``,
+    ``y``, ``w``, ``h`` (left, top, width, height).
 
     Args:
         path (str): The file.
         bbox_form (str): 'xyxy' (two corners) or 'xywh' (a corner and the size).
+        text_field (str, optional): The key of the text, instead of 'expression'.
         with_boxes (bool): Whether boxes are read.
         backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
         tuple[list[dict], list[str]]: Expressions and faults, see
-        :meth:`RECFileDataset.load_expressions`.
+        :meth:`RECFileDataset.load_expressions`. A row's ``origins`` are its number.
 
     Raises:
-        DatasetError: The file is missing or incomplete.
+        DatasetError: The file is missing or incomplete, or no row has a text.
     """
     text = read_text(path, backend_args)
-    if text.lstrip().startswith('['):
-        content = parse_json(path, text)
-        rows = [(f'{path}: entry {n}', row) for n, row in enumerate(content)]
+    if path.lower().endswith(CSV_SUFFIXES):
+        rows = parse_table(path, text)
     else:
-        rows = parse_json_lines(path, text)
-    required = _REQUIRED if with_boxes else _UNBOXED
+        rows = parse_json_rows(path, text)
+    name = text_field or 'expression'
+    keys = dict.fromkeys(key for _, row in rows if isinstance(row, dict) for key in row)
+    if keys and name not in keys:
+        fields = ', '.join(map(repr, keys))
+        raise DatasetError(
+            [
+                f'{path}: no row has {name!r}; name the field that holds the text by '
+                f'text_field; the fields are {fields:.300}'
+            ]
+        )
     expressions, faults = [], []
     for number, (entry, row) in enumerate(rows):
         try:
-            values = read_fields(row, required, _OPTIONAL)
+            values = read_fields(row, {'image': str, name: str}, _OPTIONAL)
+            boxes = dict(boxes=_boxes(row, bbox_form)) if with_boxes else {}
         except ValueError as error:
             faults.append(f'{entry}: {error}')
             continue
-        expression = dict(
-            text=values['expression'],
-            number=number,
-            image=values['image'],
-            entry=entry,
-            **{key: values[key] for key in _OPTIONAL if key in values},
+        expressions.append(
+            dict(
+                text=values[name],
+                number=number,
+                image=values['image'],
+                entry=entry,
+                origins=[number],
+                **{key: values[key] for key in _OPTIONAL if key in values},
+                **boxes,
+            )
         )
-        if with_boxes:
-            expression['bbox'] = to_xyxy(values['bbox'], bbox_form)
-        expressions.append(expression)
     _number(expressions, len(rows))
     return expressions, faults
+
+
+def parse_table(path: str, text: str) -> list[tuple[str, dict]]:
+    """Parse a table with a line of names; columns are parted by comma, ; or tab.
+
+    Returns:
+        list[tuple[str, dict]]: Each row after its place ('FILE: line 3'). Empty cells
+        are ``None``, a ``sent_id`` is a number, a cell ``bbox`` a list.
+
+    Raises:
+        DatasetError: A row has more or fewer cells than there are columns, or a quote
+            is never closed.
+    """
+    text = text.removeprefix('\ufeff')
+    header = text.partition('\n')[0]
+    reader = csv.DictReader(
+        io.StringIO(text, newline=''),
+        delimiter=max(',;\t', key=header.count),
+        strict=True,  # else a quote that is never closed swallows rows
+    )
+    rows = []
+    try:
+        for cells in reader:
+            entry = f'{path}: line {reader.line_num}'
+            if None in cells or None in cells.values():
+                how = 'more' if None in cells else 'fewer'
+                raise DatasetError(
+                    [
+                        f'{entry} has {how} cells than there are columns; a text with '
+                        'the separator in it must stand in quotes'
+                    ]
+                )
+            row = {key.strip(): value.strip() or None for key, value in cells.items()}
+            if re.fullmatch(r'\d{1,18}', row.get('sent_id') or ''):
+                row['sent_id'] = int(row['sent_id'])
+            if row.get('bbox') is not None:
+                row['bbox'] = _parse_box(row['bbox'])
+            rows.append((entry, row))
+    except csv.Error as error:
+        raise DatasetError(
+            [f'{path}: line {reader.line_num} is no row of a table: {error}']
+        ) from error
+    return rows
+
+
+def _parse_box(cell: str) -> object:
+    """Parse a cell such as '[10, 20, 30, 40]' or '10 20 30 40'; what is none stays."""
+    try:
+        return json.loads(cell)
+    except ValueError:
+        pass
+    try:
+        return [float(number) for number in re.split(r'[\s,;]+', cell.strip('[]() '))]
+    except ValueError:
+        return cell
+
+
+def _boxes(row: dict, bbox_form: str) -> list[list[float]]:
+    """Read the boxes of a row, from its ``bbox`` or from four columns.
+
+    Raises:
+        ValueError: There are none of both, or they are no boxes.
+    """
+    for names, form in BOX_COLUMNS.items():
+        if 'bbox' not in row and all(name in row for name in names):
+            cells = [row[name] for name in names]
+            if cells == [None] * 4:
+                return []
+            try:
+                box = [float(cell) for cell in cells]
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f'its {", ".join(names)} are {cells}, not four numbers'
+                ) from None
+            return [to_xyxy(box, form)]
+    return [to_xyxy(box, bbox_form) for box in read_boxes(row)]
 
 
 def _number(expressions: list[dict], rows: int) -> None:

@@ -69,6 +69,7 @@ def read_transvg(
             sent_id=number,
             image=values['image'],
             entry=entry,
+            origins=[number],
         )
         if with_boxes:
             expression['bbox'] = to_xyxy(values['bbox'], bbox_form)

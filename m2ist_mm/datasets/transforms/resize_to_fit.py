@@ -15,6 +15,9 @@ class ResizeToFit(Resize):
     Args:
         scale (tuple[int, int]): (width, height) of the rectangle in pixels.
         **kwargs: Other arguments of mmdet's ``Resize``.
+
+    Raises:
+        ValueError: An image is so narrow that less than half a pixel is left of a side.
     """
 
     deterministic = True
@@ -25,5 +28,11 @@ class ResizeToFit(Resize):
     def _resize_img(self, results: dict) -> None:
         height, width = results['img'].shape[:2]
         max_width, max_height = self.scale
-        results['scale'] = min(max_width / width, max_height / height)
+        scale = min(max_width / width, max_height / height)
+        if scale * min(width, height) < 0.5:
+            raise ValueError(
+                f'resized to fit {max_width}x{max_height} pixels, nothing is left of '
+                f'its {"width" if width < height else "height"}; crop it'
+            )
+        results['scale'] = scale
         super()._resize_img(results)

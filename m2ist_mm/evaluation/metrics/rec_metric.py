@@ -67,6 +67,13 @@ class RECMetric(BaseMetric):
         self.thresholds = tuple(thresholds)
         self.outfile_prefix = outfile_prefix
 
+    def reports(self, name: str) -> bool:
+        """Whether a figure may be reported: ``'rec/P@0.5'``, ``'rec/testA/mIoU'``."""
+        prefix, _, rest = name.partition('/')
+        known = [f'P@{t:g}' for t in self.thresholds]
+        known += ['mIoU', 'expressions', 'truncated']
+        return prefix == self.prefix and rest.rpartition('/')[2] in known
+
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Compare a batch's predictions with the ground truth.
 

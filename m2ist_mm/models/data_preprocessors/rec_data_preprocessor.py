@@ -101,7 +101,7 @@ class RECDataPreprocessor(DetDataPreprocessor):
             with the tower's pad value in the padding; ``padding_mask`` (I, H, W) bool;
             ``input_ids`` and ``attention_mask`` (E, L) int64, L the length of the
             longest expression; and ``image_index`` (E,) int64, the image of each
-            expression.
+            expression. Samples without expressions leave out the last three.
 
         Raises:
             ValueError: An image does not have the size of the canvas; names it.
@@ -112,7 +112,9 @@ class RECDataPreprocessor(DetDataPreprocessor):
         images, samples = data['inputs'], data['data_samples']
         mask = _padding_mask(images, samples)
         images = torch.where(mask[:, None], self.fill, images)
-        inputs = dict(images=images, padding_mask=mask, **self._tokenize(samples))
+        inputs = dict(images=images, padding_mask=mask)
+        if any(len(Expressions.of(sample)) for sample in samples):
+            inputs |= self.tokenize(samples)
         return dict(inputs=inputs, data_samples=samples)
 
     def _check_size(self, found: tuple[int, int], path: str | None) -> None:
@@ -125,7 +127,15 @@ class RECDataPreprocessor(DetDataPreprocessor):
                 'm2ist_mm.config.load_config_file, as the tools do'
             )
 
-    def _tokenize(self, samples: SampleList) -> dict[str, Tensor]:
+    def tokenize(self, samples: SampleList) -> dict[str, Tensor]:
+        """Tokenise the expressions of samples, and note in them what is truncated.
+
+        Args:
+            samples: Samples of I images with E expressions in all.
+
+        Returns:
+            ``input_ids``, ``attention_mask`` and ``image_index`` of :meth:`forward`.
+        """
         texts = [Expressions.of(sample).texts for sample in samples]
         encoded = self.tokenizer(
             [text for group in texts for text in group],

@@ -1,5 +1,8 @@
 """Target tokens that look at both modalities."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from mmdet.models.layers import SinePositionalEncoding
@@ -129,14 +132,54 @@ class TokenFusion(BaseModule):
             tokens = tokens + position
         targets, attention = self.encoder(tokens, position, mask, with_attention)
         if attention is not None:
-            attention = attention[:, :, self.num_targets + num_text :].float()
-            if places is not None:
-                seen = attention
-                attention = seen.new_zeros(*seen.shape[:2], num_places)
-                attention = attention.scatter(
-                    2, places[index][:, None].expand_as(seen), seen
-                )
+            attention = self._on_grid(attention, features)
         return targets, attention
+
+    @contextmanager
+    def recording_attention(self) -> Iterator[list[Tensor]]:
+        """Record what the target tokens attend to, in every layer and head.
+
+        For inference: prediction runs as without it, and the weights of the target
+        tokens are computed once more, from the input of each layer.
+
+        Yields:
+            Gets, for each batch that is predicted in the context, its attention to the
+            positions of the grid: (E, K, layers, heads, h, w) float32, 0 for padding.
+            The rest, up to a sum of 1 per map, is attention to text and targets.
+        """
+        recorded, maps = [], []
+
+        def record_layer(layer: nn.Module, inputs: tuple) -> None:
+            maps.append(layer.attention(*inputs[:3], self.num_targets))
+
+        def record_batch(head: nn.Module, inputs: tuple, output: Tensor) -> None:
+            seen = torch.stack([self._on_grid(one, inputs[0]) for one in maps], dim=1)
+            maps.clear()
+            # (E, layers, heads, K, N) to (E, K, layers, heads, h, w)
+            recorded.append(seen.movedim(3, 1).unflatten(-1, self.grid))
+
+        handles = [
+            layer.register_forward_pre_hook(record_layer)
+            for layer in self.encoder.layers
+        ]
+        handles.append(self.register_forward_hook(record_batch))
+        try:
+            yield recorded
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _on_grid(self, attention: Tensor, features: Features) -> Tensor:
+        """Attention (E, ..., all tokens) to the N positions of the grid, float32."""
+        num_places = self.grid[0] * self.grid[1]
+        before = self.num_targets + features.language.tokens.shape[1]
+        seen = attention[..., before:].float()
+        if features.positions is None:
+            return seen
+        places = features.positions[features.image_index]
+        places = places.view(len(places), *[1] * (seen.dim() - 2), -1)
+        grid = seen.new_zeros(*seen.shape[:-1], num_places)
+        return grid.scatter(-1, places.expand_as(seen), seen)
 
     def _check(self, num_text: int, num_vision: int, places: Tensor | None) -> None:
         height, width = self.grid

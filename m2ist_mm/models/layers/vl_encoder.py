@@ -80,29 +80,16 @@ class VLEncoderLayer(BaseModule):
     ) -> tuple[Tensor, Tensor | None]:
         """Attention with the weights of ``self_attn``; arguments as of forward."""
         attn = self.self_attn
-        query, key, value = (
-            F.linear(inputs, weight, bias).unflatten(-1, (attn.num_heads, -1))
-            for inputs, weight, bias in zip(
-                (keys[:, :num_queries], keys, tokens),
-                attn.in_proj_weight.chunk(3),
-                attn.in_proj_bias.chunk(3),
-                strict=True,
-            )
-        )
-        dtype = query.dtype
-        if query.device.type == 'cpu' and dtype == torch.bfloat16:
+        query, key, value = self._by_head(keys[:, :num_queries], keys, tokens)
+        if query.device.type == 'cpu' and query.dtype == torch.bfloat16:
             # the fused attention's backward takes half the time in float32 there
-            dtype = torch.float32
-        query, key, value = (
-            part.transpose(1, 2).to(dtype) for part in (query, key, value)
-        )
+            query, key, value = query.float(), key.float(), value.float()
         visible = ~mask[:, None, None]
         dropout = attn.dropout if self.training else 0.0
         attention = None
         with torch.autocast(query.device.type, enabled=False):
             if with_attention:
-                scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
-                attention = scores.masked_fill(~visible, -torch.inf).softmax(-1)
+                attention = _weights(query, key, visible)
                 attended = F.dropout(attention, dropout) @ value
                 attention = attention.mean(1)
             elif dropout and query.device.type == 'cpu':
@@ -112,6 +99,45 @@ class VLEncoderLayer(BaseModule):
                     query, key, value, visible, dropout
                 )
         return attn.out_proj(attended.transpose(1, 2).flatten(2)), attention
+
+    @torch.no_grad()
+    def attention(
+        self, tokens: Tensor, position: Tensor, mask: Tensor, num_queries: int
+    ) -> Tensor:
+        """Attention weights of the first tokens, which the fused attention never has.
+
+        Args:
+            tokens, position, mask, num_queries: See :meth:`forward`.
+
+        Returns:
+            (B, heads, ``num_queries``, N) float32, without graph and dropout; each row
+            sums to 1.
+        """
+        keys = tokens + position
+        query, key = self._by_head(keys[:, :num_queries], keys)
+        with torch.autocast(query.device.type, enabled=False):
+            return _weights(query.float(), key.float(), ~mask[:, None, None])
+
+    def _by_head(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Project queries, keys and values (B, n, C) to (B, heads, n, C / heads)."""
+        attn = self.self_attn
+        return tuple(
+            F.linear(one, weight, bias)
+            .unflatten(-1, (attn.num_heads, -1))
+            .transpose(1, 2)
+            for one, weight, bias in zip(
+                inputs,
+                attn.in_proj_weight.chunk(3),
+                attn.in_proj_bias.chunk(3),
+                strict=False,  # without values, for the weights alone
+            )
+        )
+
+
+def _weights(query: Tensor, key: Tensor, visible: Tensor) -> Tensor:
+    """Attention weights (B, heads, M, N) of queries (B, heads, M, D) and keys."""
+    scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+    return scores.masked_fill(~visible, -torch.inf).softmax(-1)
 
 
 class VLEncoder(BaseModule):

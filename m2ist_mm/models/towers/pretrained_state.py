@@ -1,23 +1,17 @@
 """Reading pre-trained weights from files, URLs, folders and the model hub."""
 
 import re
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlparse
 
-import torch
 from huggingface_hub import hf_hub_download
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ...checkpoints import file_sha256, load_state_file
+from ...checkpoints import load_state_file
+from ...checkpoints.fetched_file import fetch
 from .pretrained import split_revision
 
-_TIMEOUT_S = 20
-# the model zoos end a file's name with the first digits of its sha256
-_HASH = re.compile(r'-([0-9a-f]{8,})\.\w+$')
 _HUB_NAME = re.compile(r'[\w.-]+/[\w.-]+(@[\w.-]+)?')
 _SAFE_FILE = 'model.safetensors'
 
@@ -40,7 +34,7 @@ def load_pretrained_state(name: str) -> dict[str, Tensor]:
         ValueError: It cannot be read, or has another hash than its name says.
     """
     if urlparse(name).scheme in ('http', 'https'):
-        return load_state_file(_fetch(name))
+        return load_state_file(fetch(name))
     path = Path(name)
     if path.is_dir():
         return _load_safetensors(path / _SAFE_FILE)
@@ -66,40 +60,6 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
         raise ValueError(
             f'{str(path)!r} cannot be read as a checkpoint ({_first_line(error)})'
         ) from error
-
-
-def _fetch(url: str) -> str:
-    """Fetch a file, unless it was fetched before, and check its hash."""
-    name = Path(urlparse(url).path).name
-    path = Path(torch.hub.get_dir(), 'checkpoints', name)
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with _timeout(_TIMEOUT_S):
-                torch.hub.download_url_to_file(url, str(path), progress=False)
-        except OSError as error:
-            raise FileNotFoundError(
-                f'{url} cannot be fetched ({_first_line(error)}); what was fetched '
-                f'elsewhere may be put into {path.parent}'
-            ) from error
-    digits = _HASH.search(name)
-    if digits and not file_sha256(path).startswith(digits[1]):
-        raise ValueError(
-            f'{path} has not the sha256 that its name says ({digits[1]}...): the file '
-            'is damaged; delete it, and it is fetched again'
-        )
-    return str(path)
-
-
-@contextmanager
-def _timeout(seconds: float) -> Iterator[None]:
-    """Let sockets fail that wait longer; torch's download has no such argument."""
-    previous = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(previous)
 
 
 def _first_line(error: Exception) -> str:

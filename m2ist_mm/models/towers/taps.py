@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 
 from torch import Tensor, nn
 
@@ -19,11 +20,11 @@ def resolve_modules(
         pattern: Dotted module name with ``{i}`` in the place of the layer number, for
             instance ``'encoder.layers.{i}.ffn.layers'``; or a list of such names, of
             which the first that exists is used. An entry may itself be a list with the
-            module name of each layer. A name without ``{i}`` is one module.
+            module name of each layer. A name without ``{i}`` is layer 0 alone.
         layers: The layer numbers, from 0; ``None`` is all.
 
     Raises:
-        ValueError: A name is not in the module; the message lists the names there are.
+        ValueError: A name is not in the module; the message has the nearest names.
     """
     # FSDP puts a wrapper around some modules, and its name into theirs
     modules = {
@@ -42,11 +43,11 @@ def resolve_modules(
         if None not in found:
             return found
         missing.append(names[found.index(None)])
-    known = '\n  '.join(name for name in modules if name)
+    near = get_close_matches(missing[-1], filter(None, modules), cutoff=0)
     raise ValueError(
         f'{type(part).__name__} has no module {", nor ".join(map(repr, missing))} '
-        f'(pattern {pattern!r}). Correct the pattern or the layer numbers; its modules '
-        f'are:\n  {known}'
+        f'(pattern {pattern!r}). Correct the pattern or the layer numbers; the nearest '
+        f'names are {", ".join(near)}'
     )
 
 
@@ -56,7 +57,7 @@ def _layer_names(pattern: str | Sequence[str]) -> tuple[Callable[[int], str], in
         names = list(pattern)
         return lambda i: names[i] if 0 <= i < len(names) else f'layer {i}', len(names)
     if '{i}' not in pattern:
-        return lambda i: pattern, 1
+        return lambda i: pattern if i == 0 else f'{pattern} (layer {i})', 1
     return lambda i: pattern.format(i=i), 10_000
 
 

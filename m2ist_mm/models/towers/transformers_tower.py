@@ -1,5 +1,7 @@
 """A language encoder of transformers as a tower."""
 
+import math
+
 from mmdet.registry import MODELS
 from torch import Tensor
 
@@ -40,10 +42,13 @@ class TransformersTower(BaseTransformersTower, Tower):
         self.input_spec = InputSpec(
             tokenizer=tokenizer or weights, max_tokens=max_tokens
         )
-        most = getattr(self.model.config, 'max_position_embeddings', max_tokens)
-        if max_tokens > most:
+        self.num_positions = getattr(
+            self.model.config, 'max_position_embeddings', math.inf
+        )
+        if max_tokens > self.num_positions:
             raise ValueError(
-                f'max_tokens={max_tokens}, but the language tower has {most} positions'
+                f'max_tokens={max_tokens}, but the language tower has '
+                f'{self.num_positions} positions'
             )
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> TowerFeatures:

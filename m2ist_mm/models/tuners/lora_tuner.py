@@ -36,7 +36,8 @@ class LoRATuner(BaseTuner):
 
     Raises:
         ImportError: peft is not installed.
-        ValueError: A target cannot be updated.
+        ValueError: The rank is not positive, there is no target, or one cannot be
+            updated.
     """
 
     def __init__(
@@ -46,6 +47,11 @@ class LoRATuner(BaseTuner):
         alpha: float = 16,
         targets: Sequence[str] = ('query', 'value'),
     ) -> None:
+        if rank < 1 or not targets:
+            raise ValueError(
+                f'LoRATuner: rank={rank}, targets={list(targets)}: the rank must be at '
+                'least 1, and one target must be named'
+            )
         self.needs = {name: tuple(targets) for name in towers}
         super().__init__(towers)
         # lists, which do not register what is in them as a part of this module: the

@@ -1,5 +1,6 @@
 """Learned tokens before the language tower's input."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,13 +24,24 @@ class PromptTuner(BaseTuner):
 
     Args:
         num_tokens: Number P of learned tokens; ``P·C_l`` parameters.
+
+    Raises:
+        ValueError: The tower has too few positions for them and an expression.
     """
 
     needs = dict(language=('embedding',))
 
     def __init__(self, towers: dict[str, FrozenPart], num_tokens: int = 20) -> None:
         super().__init__(towers)
-        table = towers['language'].find('sites', 'embedding')[0].weight
+        language = towers['language']
+        most = getattr(language, 'num_positions', math.inf)
+        if num_tokens + language.input_spec.max_tokens > most:
+            raise ValueError(
+                f"PromptTuner: num_tokens={num_tokens} and the expressions' max_tokens="
+                f'{language.input_spec.max_tokens} are more than the {most} positions '
+                'of the language tower'
+            )
+        table = language.find('sites', 'embedding')[0].weight
         drawn = torch.randint(len(table), (num_tokens,), device=table.device)
         self.prompts = nn.Parameter(table.detach()[drawn].clone())
 

@@ -10,6 +10,7 @@ import torch
 from m2ist_mm.checkpoints import safe_loading
 from m2ist_mm.checkpoints.identity import tower_identity
 from m2ist_mm.checkpoints.torch_file import read_torch_file as load
+from m2ist_mm.evaluation import RECMetric
 
 
 def names(folder):
@@ -259,3 +260,43 @@ def test_a_best_checkpoint_that_was_not_recorded_does_not_stay(
     make_runner(max_epochs=2, resume=True, **BEST).train()
     best = [n for n in names(tmp_path / 'run') if n.startswith('best')]
     assert best == ['best_score_epoch_1.pth']
+
+
+@pytest.mark.parametrize('save_best', ['scroe', ['score', 'other']])
+def test_best_of_a_figure_that_there_is_not_is_refused(make_runner, save_best):
+    runner = make_runner(
+        checkpoint=dict(save_best=save_best, rule='greater'), val_cfg={}
+    )
+    with pytest.raises(ValueError, match='no figure of the validation, which gave sco'):
+        runner.train()
+
+
+def test_best_of_what_no_metric_reports_is_refused_before_the_first_epoch(
+    make_runner,
+):
+    runner = make_runner(
+        checkpoint=dict(save_best='rec/P@0.55', rule='greater'), val_cfg={}
+    )
+    runner._val_evaluator = [RECMetric()]
+    with pytest.raises(ValueError, match="'rec/P@0.55' is no figure of the validation"):
+        runner.train()
+    assert runner.iter == 0
+
+
+@pytest.mark.parametrize(
+    ('name', 'reported'),
+    [
+        ('rec/P@0.5', True),
+        ('rec/testA/mIoU', True),
+        ('rec/P@0.55', False),
+        ('P@0.5', False),
+        ('coco/mIoU', False),
+    ],
+)
+def test_metric_knows_the_names_of_its_figures(name, reported):
+    assert RECMetric().reports(name) == reported
+
+
+def test_misspelt_argument_is_refused(make_runner):
+    with pytest.raises(ValueError, match=r"no arguments \['intervall'\]"):
+        make_runner(checkpoint=dict(intervall=3))

@@ -188,9 +188,7 @@ def test_checkpoint_without_identity_needs_all_tower_weights(
 def test_checkpoint_of_another_config_is_refused(make_runner, toy_model, trained):
     _, checkpoint = trained
     tester = make_runner(model=toy_model(width=3), load_from=checkpoint, test_cfg={})
-    with pytest.raises(
-        ValueError, match=r'does not fit the model: 3 weights .*of another shape'
-    ):
+    with pytest.raises(ValueError, match=r'does not fit the model: 3 of another shape'):
         tester.test()
 
 
@@ -201,7 +199,7 @@ def test_missing_weights_are_an_error_but_where_training_starts_from_others(
     state = drop_prefix(runner.model.state_dict(), 'neck')
     path = str(tmp_path / 'without_neck.pth')
     torch.save(dict(state_dict=state), path)
-    with pytest.raises(ValueError, match=r'2 weights \(neck.bias, neck.weight\) miss'):
+    with pytest.raises(ValueError, match=r'2 missing \(neck.bias, neck.weight\)'):
         make_runner(load_from=path, test_cfg={}).test()
 
     started = make_runner(load_from=path, max_epochs=1)
@@ -209,7 +207,7 @@ def test_missing_weights_are_an_error_but_where_training_starts_from_others(
     assert [t for t in warnings if 'start anew: 2 weights (neck.bias, neck.weig' in t]
 
     torch.save(dict(state_dict={**state, 'nick.weight': state['bbox_head.bias']}), path)
-    with pytest.raises(ValueError, match=r'1 weights \(nick.weight\) unknown to the'):
+    with pytest.raises(ValueError, match=r'1 not known to the model \(nick.weight'):
         make_runner(load_from=path, max_epochs=1).train()
 
 

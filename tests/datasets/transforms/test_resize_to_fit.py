@@ -52,3 +52,12 @@ def test_random_choice_of_sizes_uses_it():
     assert shapes == {(30, 30)}
     shapes = {choice(sample(80, 40))['img'].shape[:2] for _ in range(20)}
     assert shapes == {(30, 60), (15, 30)}
+
+
+def test_image_of_which_nothing_is_left_is_refused():
+    resize = TRANSFORMS.build(dict(type='ResizeToFit', scale=(64, 32)))
+    assert resize(sample(2, 64))['img'].shape[:2] == (32, 1)
+    with pytest.raises(ValueError, match='64x32 pixels, nothing is left of its width'):
+        resize(sample(2, 160))
+    with pytest.raises(ValueError, match='nothing is left of its height'):
+        resize(sample(160, 1))

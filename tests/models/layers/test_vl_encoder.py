@@ -142,6 +142,22 @@ def test_attention_of_the_first_token_is_that_of_the_last_layer(encoder, tokens)
     )
 
 
+def test_attention_weights_of_a_layer_are_those_of_torch(encoder, tokens):
+    x, position, mask = (tokens[0].float(), tokens[1].float(), tokens[2])
+    layer = encoder.float().layers[0]
+    keys = x + position
+    _, expected = layer.self_attn(
+        keys[:, :2], keys, x, key_padding_mask=mask, average_attn_weights=False
+    )
+    found = layer.attention(x, position, mask, 2)
+    torch.testing.assert_close(found, expected)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        low = layer.attention(x, position, mask, 2)
+    assert low.dtype == torch.float32
+    torch.testing.assert_close(low, expected, rtol=0, atol=0.1)
+    torch.testing.assert_close(low.sum(-1), torch.ones(2, 4, 2))
+
+
 def test_attention_in_bfloat16_is_computed_in_float32_on_a_cpu(
     encoder, tokens, monkeypatch
 ):

@@ -397,6 +397,19 @@ def test_site_that_is_not_there_is_an_error(tuned_config):
         MODELS.build(config)
 
 
+@pytest.mark.parametrize(
+    ('tuner', 'message'),
+    [
+        (dict(type='LoRATuner', rank=0), 'LoRATuner: rank=0.*at least 1'),
+        (dict(type='LoRATuner', targets=()), 'one target must be named'),
+        (dict(type='PromptTuner', num_tokens=600), 'num_tokens=600 .* positions of'),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(tuned_config, tuner, message):
+    with pytest.raises(ValueError, match=message):
+        MODELS.build(tuned_config(tuner))
+
+
 def test_freeze_is_true_or_false(tuned_config):
     with pytest.raises(ValueError, match="freeze is True or False, not 'no'"):
         MODELS.build(tuned_config(None, freeze='no'))

@@ -68,6 +68,27 @@ def test_curve_shows_the_values(work_dir):
     assert curves['rec/P@0.5'] == {1: 40.0, 2: 60.0}
 
 
+def test_a_single_validation_is_a_labelled_value(monkeypatch):
+    import runpy
+
+    from matplotlib.figure import Figure
+
+    figures = []
+    monkeypatch.setattr(Figure, 'tight_layout', lambda figure: figures.append(figure))
+    tool = runpy.run_path('tools/analysis_tools/analyze_logs.py')
+    logs = {
+        'one': {'rec/P@0.5': {1: 40.125}, 'loss': {1: 9.0, 2: 8.0}},
+        'other': {'rec/P@0.5': {1: 60.0}},
+    }
+    tool['draw'](logs, ['rec/P@0.5', 'loss'])
+    single, curve = figures[0].axes
+    labels = [(text.get_text(), text.xy, text.get_color()) for text in single.texts]
+    colors = [line.get_color() for line in single.lines]
+    assert labels == [('40.12', (1, 40.125), colors[0]), ('60', (1, 60.0), colors[1])]
+    assert colors[0] != colors[1]
+    assert not list(curve.texts)
+
+
 @pytest.mark.parametrize(
     ('content', 'message'),
     [

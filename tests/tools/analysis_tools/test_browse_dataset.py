@@ -1,8 +1,11 @@
+import re
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+
+from m2ist_mm.visualization import expression_colors
 
 TOOL = 'tools/analysis_tools/browse_dataset.py'
 CONFIG = Path(__file__).parents[3] / 'configs/_base_/datasets/refcoco-mini.py'
@@ -13,23 +16,29 @@ def browse(run_tool, mini_refcoco, tmp_path):
     def run(*options):
         arguments = ('--data-root', mini_refcoco, '--output-dir', tmp_path / 'out')
         assert run_tool(TOOL, CONFIG, *arguments, *options) == 0
-        return {p.name: cv2.imread(str(p)) for p in (tmp_path / 'out').iterdir()}
+        images = sorted((tmp_path / 'out').glob('*.jpg'))
+        return {path.name: cv2.imread(str(path)) for path in images}
 
     return run
 
 
-def test_images_are_spread_over_the_data_set(browse, capsys):
-    assert sorted(browse('-n', 3)) == [
-        'train_000000.jpg',
-        'train_000006.jpg',
-        'train_000011.jpg',
-    ]
+def test_images_are_spread_over_the_data_set(browse, capsys, tmp_path):
+    names = list(browse('-n', 3))
+    for name, index in zip(names, (0, 6, 11), strict=True):
+        assert re.fullmatch(
+            rf'train_{index:06d}_.*_COCO_train2014_\d+_{index}.jpg', name
+        )
     assert 'block' in capsys.readouterr().out
+    page = (tmp_path / 'out' / 'train.html').read_text()
+    assert 'train: 3 of 12 samples' in page
+    assert re.findall('<h3.*>(.*)</h3>', page) == names
+    assert page.count('data:image/jpeg') == 3
+    assert len(re.findall('<p.*(block|one)</p>', page)) == 3
 
 
 def test_epoch_repeats_its_augmentation_and_no_other(browse):
     first, again, other = (
-        browse('-n', 1, '--epoch', epoch)['train_000000.jpg'] for epoch in (0, 0, 1)
+        next(iter(browse('-n', 1, '--epoch', epoch).values())) for epoch in (0, 0, 1)
     )
     assert np.array_equal(first, again)
     assert first.shape != other.shape or not np.array_equal(first, other)
@@ -37,10 +46,10 @@ def test_epoch_repeats_its_augmentation_and_no_other(browse):
 
 @pytest.mark.parametrize('mode', ['train', 'val', 'test'])
 def test_box_lies_on_its_object(browse, mode):
-    """The green frame's inside has the colour of the referent's rectangle."""
+    """The frame's inside has the colour of the referent's rectangle."""
     for image in browse('-n', 4, '--mode', mode).values():
-        blue, green, red = np.moveaxis(image[:640].astype(int), 2, 0)
-        frame = (green > 130) & (red < 60) & (blue < 60)
+        orange = expression_colors(1)[0][::-1]
+        frame = np.abs(image[:640].astype(int) - orange).max(axis=2) < 30
         rows, columns = np.nonzero(frame)
         inside = image[
             rows.min() + 8 : rows.max() - 8, columns.min() + 8 : columns.max() - 8

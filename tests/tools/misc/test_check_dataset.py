@@ -90,12 +90,11 @@ def test_tokenizer_that_cannot_be_had_is_no_fault(
 
 def test_own_data_is_checked_as_the_documentation_says(run_tool, tmp_path, capsys):
     page = (ROOT / 'docs' / 'data.md').read_text()
-    page = page[page.index('## Your own data') :]
+    page = page[page.index('### Rows') :]
     blocks = re.findall(r'```(json|python)\n(.*?)```', page, flags=re.DOTALL)
     (_, row), (_, config) = blocks[:2]
     path = tmp_path / 'my_data.py'
-    lines = [line.removeprefix('   ') for line in config.splitlines()]
-    path.write_text('\n'.join(lines).replace("'./_base_", f"'{ROOT}/configs/_base_"))
+    path.write_text(config.replace("'./_base_", f"'{ROOT}/configs/_base_"))
 
     row = json.loads(row)
     (tmp_path / 'images').mkdir()

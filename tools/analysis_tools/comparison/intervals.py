@@ -2,13 +2,15 @@
 
 import numpy as np
 
-DRAWS = 10_000  # of the bootstrap
+from m2ist_mm.evaluation import Interval, bootstrap_interval
+from m2ist_mm.evaluation.bootstrap import DRAWS
+
 MARGIN = 1.0  # points: not below, if the interval's lower end is at least minus this
 
 
 def paired_interval(
     ours: list[dict], theirs: list[dict], draws: int = DRAWS, seed: int = 0
-) -> tuple[float, float, float]:
+) -> Interval:
     """Difference of two methods' precision, and its 95 % interval.
 
     Args:
@@ -18,7 +20,7 @@ def paired_interval(
         seed: Of the draws.
 
     Returns:
-        Difference, lower and upper end, in points.
+        The difference, in points.
 
     Raises:
         ValueError: They were tested on other expressions.
@@ -26,14 +28,9 @@ def paired_interval(
     counts = [run['val']['expressions_per_image'] for run in (*ours, *theirs)]
     if any(count != counts[0] for count in counts):
         raise ValueError('the runs were tested on different expressions')
-    starts = np.cumsum([0, *counts[0][:-1]])
     gained = np.mean([hits(r) for r in ours], 0) - np.mean([hits(r) for r in theirs], 0)
-    by_image = np.add.reduceat(gained, starts)
-    sizes = np.array(counts[0])
-    drawn = np.random.default_rng(seed).integers(len(sizes), size=(draws, len(sizes)))
-    differences = 100 * by_image[drawn].sum(1) / sizes[drawn].sum(1)
-    low, high = np.percentile(differences, [2.5, 97.5])
-    return 100 * gained.mean(), float(low), float(high)
+    images = np.repeat(np.arange(len(counts[0])), counts[0])
+    return bootstrap_interval(100 * gained, images, draws, seed)
 
 
 def hits(run: dict) -> np.ndarray:

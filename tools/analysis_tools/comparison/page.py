@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from m2ist_mm.atomic_file import write_atomically
+from m2ist_mm.evaluation.bootstrap import DRAWS
 
-from .intervals import DRAWS, paired_interval, verdict
+from .intervals import paired_interval, verdict
 
 BASELINES = ('frozen', 'full')
 
@@ -36,6 +37,12 @@ def write_page(folder: Path, page: Path, config: str) -> None:
             f'{folder}: runs of several fingerprints, {sorted(fingerprints)}, are not '
             'comparable; make them anew with one version of the code'
         )
+    costs = [json.loads(path.read_text()) for path in sorted(folder.glob('cost_*'))]
+    if missing := sorted(runs.keys() - {cost['method'] for cost in costs}):
+        raise ValueError(
+            f'{folder} has no cost_*.json of {", ".join(missing)}: make them with '
+            '--costs'
+        )
     choices = {
         path.stem: json.loads(path.read_text()) for path in folder.glob('choice_*.json')
     }
@@ -45,9 +52,10 @@ def write_page(folder: Path, page: Path, config: str) -> None:
             '',
             f'`python tools/analysis_tools/compare_methods.py {config} '
             f'--out {folder} --page {page}` makes this page from the JSON files in '
-            f'`{folder}`; without `--page` it makes these.',
+            f'`{folder}`; with `--costs` it measures memory and time, with neither it '
+            'trains.',
             '',
-            *_table(runs),
+            *_table(runs, costs),
             '',
             *_differences(runs),
             '',
@@ -55,37 +63,61 @@ def write_page(folder: Path, page: Path, config: str) -> None:
             '',
             *_chosen(runs, choices),
             '',
-            *_plots(runs, page),
+            *_plots(runs, costs, page),
         ]
     )
     write_atomically(page, text.encode())
 
 
-def _table(runs: dict[str, list[dict]]) -> list[str]:
+def _table(runs: dict[str, list[dict]], costs: list[dict]) -> list[str]:
     """Precision beside cost, the most precise method first."""
-    rows = [
-        '| method | runs | P@0.5 val | P@0.5 dev | trained | checkpoint | peak memory '
-        '| step, of frozen |',
-        '|---|---|---|---|---|---|---|---|',
-    ]
+    devices = _devices(costs)
+    head = ['method', 'runs', 'P@0.5 val', 'P@0.5 dev', 'trained', 'checkpoint']
+    for device in devices:
+        head += [f'peak memory, {device}', f'step, {device}']
+    rows = ['| ' + ' | '.join(head) + ' |', '|---' * len(head) + '|']
     for method, own in _ranked(runs):
-        first = own[0]
-        rows.append(
-            f'| {method} | {len(own)} '
-            f'| {_spread([r["val"]["precision"] for r in own])} '
-            f'| {_spread([r["dev"][-1] for r in own])} '
-            f'| {first["trained_parameters"] / 1e6:.2f} M '
-            f'| {first["checkpoint_bytes"] / 1e6:.1f} MB '
-            f'| {first["peak_bytes"] / 1e6:.0f} MB '
-            f'| {np.median([r["step_ratio"] for r in own]):.2f} |'
-        )
+        by_device = _by_device(costs, method)
+        trained = next(iter(by_device.values()))['trained_parameters']
+        cells = [
+            method,
+            str(len(own)),
+            _spread([r['val']['precision'] for r in own]),
+            _spread([r['dev'][-1] for r in own]),
+            f'{trained / 1e6:.2f} M',
+            f'{own[0]["checkpoint_bytes"] / 1e6:.1f} MB',
+        ]
+        for device in devices:
+            cost = by_device.get(device)
+            cells += (
+                [f'{cost["peak_bytes"] / 1e6:.0f} MB', f'{cost["step_ratio"]:.2f}']
+                if cost
+                else ['–', '–']
+            )
+        rows.append('| ' + ' | '.join(cells) + ' |')
+    frozen = _by_device(costs, 'frozen')
+    seconds = ', '.join(
+        f'{1000 * cost["step_seconds"]:.0f} ms on {device} ({cost["threads"]} threads '
+        'of the host)'
+        for device, cost in frozen.items()
+    )
+    made = ' and '.join(sorted({run['device'] for own in runs.values() for run in own}))
     return [
         *rows,
         '',
-        'P@0.5 in percent after the last epoch, mean ± standard deviation over seeds; '
-        'peak memory is counted on real tensors of the batch; the time of a step is '
-        "measured in turns with the frozen model's.",
+        f'P@0.5 in percent after the last epoch, mean ± standard deviation over seeds, '
+        f"trained on {made}. Peak memory of a step of the runs' batch: counted on real "
+        "tensors on a CPU, max_memory_allocated on a GPU. Time of a step: frozen's is "
+        f'1, measured in turns; it takes {seconds}.',
     ]
+
+
+def _devices(costs: list[dict]) -> list[str]:
+    return sorted({cost['device'] for cost in costs})
+
+
+def _by_device(costs: list[dict], method: str) -> dict[str, dict]:
+    return {cost['device']: cost for cost in costs if cost['method'] == method}
 
 
 def _differences(runs: dict[str, list[dict]]) -> list[str]:
@@ -139,31 +171,41 @@ def _chosen(runs: dict[str, list[dict]], choices: dict[str, dict]) -> list[str]:
     ]
 
 
-def _plots(runs: dict[str, list[dict]], page: Path) -> list[str]:
-    """Precision over time and over memory."""
+def _plots(runs: dict[str, list[dict]], costs: list[dict], page: Path) -> list[str]:
+    """Precision over time and over memory, a row per device."""
     import matplotlib
 
     matplotlib.use('agg')
     from matplotlib import pyplot as plt
 
-    figure, (over_time, over_memory) = plt.subplots(1, 2, figsize=(11, 4.5))
-    for method, own in _ranked(runs):
-        first = own[0]
-        ratio = np.median([run['step_ratio'] for run in own])
-        epochs = np.arange(1, len(first['dev']) + 1)
-        dev = np.mean([run['dev'] for run in own], axis=0)
-        over_time.plot(epochs * ratio, dev, marker='o', label=method)
-        value = np.mean([run['val']['precision'] for run in own])
-        over_memory.plot(first['peak_bytes'] / 1e6, value, 'o')
-        over_memory.annotate(
-            method,
-            (first['peak_bytes'] / 1e6, value),
-            textcoords='offset points',
-            xytext=(5, 3),
+    devices = _devices(costs)
+    figure, axes = plt.subplots(
+        len(devices), 2, figsize=(11, 4.5 * len(devices)), squeeze=False
+    )
+    for device, (over_time, over_memory) in zip(devices, axes, strict=True):
+        for method, own in _ranked(runs):
+            cost = _by_device(costs, method).get(device)
+            if cost is None:
+                continue
+            dev = np.mean([run['dev'] for run in own], axis=0)
+            epochs = np.arange(1, len(dev) + 1)
+            over_time.plot(epochs * cost['step_ratio'], dev, marker='o', label=method)
+            value = np.mean([run['val']['precision'] for run in own])
+            over_memory.plot(cost['peak_bytes'] / 1e6, value, 'o')
+            over_memory.annotate(
+                method,
+                (cost['peak_bytes'] / 1e6, value),
+                textcoords='offset points',
+                xytext=(5, 3),
+            )
+        over_time.set(
+            xlabel=f'time on {device}, in epochs of the frozen model',
+            ylabel='P@0.5 dev, %',
         )
-    over_time.set(xlabel='time, in epochs of the frozen model', ylabel='P@0.5 dev, %')
-    over_time.legend(fontsize='small')
-    over_memory.set(xlabel='peak memory of a step, MB', ylabel='P@0.5 val, %')
+        over_time.legend(fontsize='small')
+        over_memory.set(
+            xlabel=f'peak memory of a step on {device}, MB', ylabel='P@0.5 val, %'
+        )
     figure.tight_layout()
     plot = page.with_suffix('.svg')
     figure.savefig(plot, metadata={'Date': None})

@@ -22,10 +22,7 @@ def folder(tmp_path):
                 hits=hits,
             ),
             checkpoint_bytes=3_000_000,
-            trained_parameters=1_500_000,
-            peak_bytes=80_000_000,
-            step_seconds=1.0,
-            step_ratio=1.5,
+            device='CPU',
         )
         path = tmp_path / f'run_{method}_{seed}.json'
         path.write_text(json.dumps(run | changes))
@@ -33,6 +30,22 @@ def folder(tmp_path):
     write('m2ist', 0, '1110')
     write('m2ist', 1, '1111')
     write('frozen', 0, '1000')
+    for method, device, ratio in (
+        ('m2ist', 'CPU', 1.5),
+        ('frozen', 'CPU', 1.0),
+        ('frozen', 'H100', 1.0),
+        ('full', 'CPU', 2.0),
+    ):
+        cost = dict(
+            method=method,
+            device=device,
+            threads=1,
+            trained_parameters=1_500_000,
+            peak_bytes=80_000_000,
+            step_seconds=1.0,
+            step_ratio=ratio,
+        )
+        (tmp_path / f'cost_{method}_{device}.json').write_text(json.dumps(cost))
     (tmp_path / 'choice_m2ist_0.3.json').write_text('{"rate": 0.3, "dev": 44.0}')
     return tmp_path, write
 
@@ -42,8 +55,8 @@ def test_page_has_means_costs_differences_and_choices(folder):
     write_page(path, path / 'page.md', 'my_config.py')
     text = (path / 'page.md').read_text()
     assert (
-        '| m2ist | 2 | 87.5 ± 17.7 | 20.5 ± 0.7 | 1.50 M | 3.0 MB | 80 MB | 1.50 |'
-        in text
+        '| m2ist | 2 | 87.5 ± 17.7 | 20.5 ± 0.7 | 1.50 M | 3.0 MB '
+        '| 80 MB | 1.50 | – | – |' in text
     )
     assert '| m2ist | frozen | +62.5 (' in text
     assert '| frozen | frozen' not in text
@@ -63,3 +76,10 @@ def test_without_runs_there_is_no_page(tmp_path):
     with pytest.raises(ValueError, match='has no run_'):
         write_page(tmp_path, tmp_path / 'page.md', 'my_config.py')
     assert not (tmp_path / 'page.md').exists()
+
+
+def test_methods_without_costs_are_named(folder):
+    path, _ = folder
+    (path / 'cost_m2ist_CPU.json').unlink()
+    with pytest.raises(ValueError, match=r'no cost_\*.json of m2ist: make them with'):
+        write_page(path, path / 'page.md', 'my_config.py')

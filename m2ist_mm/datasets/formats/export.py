@@ -1,0 +1,102 @@
+"""Writes marks of single entries back into annotation files."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .json_text import parse_json, parse_json_rows, read_text
+from .rows import CSV_SUFFIXES
+
+Marks = Mapping[Any, Mapping[str, Any]]
+
+
+def mark_rows(path: str, marks: Marks) -> str:
+    """Add keys, or columns, to rows of the format 'rows'.
+
+    Args:
+        path: The annotation file.
+        marks: By the number of the row, what it gets.
+
+    Returns:
+        The text of the file with the marks.
+    """
+    text = read_text(path)
+    if path.lower().endswith(CSV_SUFFIXES):
+        return _mark_table(path, text, marks)
+    rows = [
+        {**row, **marks.get(number, {})}
+        for number, (_, row) in enumerate(parse_json_rows(path, text))
+    ]
+    if text.lstrip().startswith('['):
+        return json.dumps(rows, ensure_ascii=False, indent=1)
+    return ''.join(json.dumps(row, ensure_ascii=False) + '\n' for row in rows)
+
+
+def mark_label_studio(path: str, marks: Marks) -> str:
+    """Add marks to regions of an export of Label Studio, which can be imported again.
+
+    A region gets them as a note, ``meta.text``, which Label Studio shows beside it;
+    its task gets the highest value of each mark that is a number in ``data``, by which
+    the list of tasks can be sorted and filtered.
+
+    Args:
+        path: The export.
+        marks: By (task, annotation, region), what the region gets.
+
+    Returns:
+        The text of the file with the marks.
+    """
+    tasks = parse_json(path, read_text(path))
+    for (task, annotation, region), mark in marks.items():
+        data = tasks[task]['data']
+        for key, value in mark.items():
+            if isinstance(value, int | float):
+                data[key] = max(value, data.get(key, value))
+        note = ', '.join(f'{key}: {value}' for key, value in mark.items())
+        for result in tasks[task]['annotations'][annotation]['result']:
+            if str(result.get('id')) == region:
+                result['meta'] = {**result.get('meta', {}), 'text': [note]}
+    return json.dumps(tasks, ensure_ascii=False)
+
+
+def mark_coco(path: str, marks: Marks) -> str:
+    """Add marks to annotations of a COCO file, or to their ``attributes`` if any.
+
+    Args:
+        path: The file.
+        marks: By the annotation's id, what it gets.
+
+    Returns:
+        The text of the file with the marks.
+    """
+    content = parse_json(path, read_text(path))
+    for annotation in content['annotations']:
+        mark = marks.get(annotation['id'], {})
+        attributes = annotation.get('attributes')
+        (attributes if isinstance(attributes, dict) else annotation).update(mark)
+    return json.dumps(content, ensure_ascii=False)
+
+
+def _mark_table(path: str, text: str, marks: Marks) -> str:
+    """Add columns behind those of a table; all others stay as they are written."""
+    text = text.removeprefix('\ufeff')
+    names = list(dict.fromkeys(key for mark in marks.values() for key in mark))
+    separator = max(',;\t', key=text.partition('\n')[0].count)
+    written = io.StringIO(newline='')
+    writer = csv.writer(written, delimiter=separator, lineterminator='\n')
+    lines = csv.reader(io.StringIO(text, newline=''), delimiter=separator)
+    writer.writerow([*next(lines), *names])
+    # empty lines are no rows
+    for number, cells in enumerate(filter(None, lines)):
+        mark = marks.get(number, {})
+        writer.writerow([*cells, *(mark.get(name, '') for name in names)])
+    return written.getvalue()
+
+
+EXPORTS: dict[str, Callable[[str, Marks], str]] = {
+    'rows': mark_rows,
+    'label-studio': mark_label_studio,
+    'coco': mark_coco,
+}

@@ -1,0 +1,91 @@
+"""The formats of annotation files by their names."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from .coco import read_coco
+from .cvat import read_cvat
+from .label_studio import read_label_studio
+from .mdetr import read_mdetr
+from .odvg import read_odvg
+from .rows import read_rows
+from .swift import read_swift
+from .transvg import read_transvg
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """A format of annotation files.
+
+    Attributes:
+        read: Reads a file: ``read(path, with_boxes=..., backend_args=..., **options)``
+            gives expressions and faults, see :meth:`RECFileDataset.load_expressions`.
+        title: What it is.
+        bbox_forms: The values that its option ``bbox_form`` may have, the default
+            first; ``None`` where it must be given, or where there is no such option.
+        has_text_field: Whether the user may choose the field of the text.
+    """
+
+    read: Callable[..., tuple[list[dict], list[str]]]
+    title: str
+    bbox_forms: tuple[str | None, ...] = (None,)
+    has_text_field: bool = False
+
+
+FORMATS = {
+    'rows': FileFormat(
+        read_rows, 'own rows, in JSON or CSV', ('xyxy', 'xywh'), has_text_field=True
+    ),
+    'label-studio': FileFormat(
+        read_label_studio, "Label Studio's JSON export", has_text_field=True
+    ),
+    'cvat': FileFormat(read_cvat, 'CVAT for images 1.1', has_text_field=True),
+    'coco': FileFormat(
+        read_coco, 'COCO with a text at each annotation', has_text_field=True
+    ),
+    'odvg': FileFormat(read_odvg, "mmdet's ODVG rows", has_text_field=True),
+    'mdetr': FileFormat(read_mdetr, "MDETR's COCO file"),
+    'swift': FileFormat(read_swift, "ms-swift's grounding rows"),
+    'transvg': FileFormat(read_transvg, "TransVG's list", (None, 'xyxy', 'xywh')),
+}
+
+
+def build_reader(
+    name: str, bbox_form: str | None = None, text_field: str | None = None
+) -> Callable[..., tuple[list[dict], list[str]]]:
+    """Give the reader of a format with its options.
+
+    Args:
+        name: The format.
+        bbox_form: 'xyxy' or 'xywh', for 'rows' (where xyxy is the default) and
+            'transvg' (where it must be given).
+        text_field: The field of the text, where the format leaves it to the user.
+
+    Raises:
+        ValueError: There is no such format, or an option does not go with it.
+    """
+    if name not in FORMATS:
+        raise ValueError(
+            f'file_format={name!r} is not known; there are {", ".join(FORMATS)}'
+        )
+    file_format = FORMATS[name]
+    bbox_form = bbox_form or file_format.bbox_forms[0]
+    forms = file_format.bbox_forms
+    allowed = tuple(filter(None, forms)) or (None,)
+    if bbox_form not in allowed:
+        raise ValueError(
+            f'bbox_form={bbox_form!r} does not go with files of the format {name!r}: '
+            f'it must be {" or ".join(map(repr, allowed))}'
+        )
+    if text_field is not None and not file_format.has_text_field:
+        raise ValueError(
+            f'text_field={text_field!r} does not go with files of the format {name!r}, '
+            'whose text has its place'
+        )
+    options = {}
+    if bbox_form is not None:
+        options['bbox_form'] = bbox_form
+    if text_field is not None:
+        options['text_field'] = text_field
+    return partial(file_format.read, **options)

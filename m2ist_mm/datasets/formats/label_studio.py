@@ -1,0 +1,230 @@
+"""Label Studio's JSON export."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from ..dataset_error import DatasetError
+from .fields import choose_text_field, read_fields
+from .json_text import read_json
+from .regions import finish_regions, rotated
+
+_RECTANGLES = ('rectanglelabels', 'rectangle')
+_UPLOAD_PREFIX = re.compile('[0-9a-f]{8}-(?=.)')
+
+
+def read_label_studio(
+    path: str,
+    text_field: str | None = None,
+    with_boxes: bool = True,
+    backend_args: dict | None = None,
+) -> tuple[list[dict], list[str]]:
+    """Read rectangles with a text per region from an export of the kind 'JSON'.
+
+    A task has ``data`` with the image's address, and ``annotations``, each with a list
+    ``result``. The results of one region share an ``id``: the rectangle, whose ``x``,
+    ``y``, ``width`` and ``height`` are percent of the image, and what a
+    ``<TextArea perRegion="true">`` holds, several texts being several expressions.
+    Skipped annotations are passed over. ``kind`` is the rectangle's label.
+
+    Args:
+        path (str): The file.
+        text_field (str, optional): The ``name`` of the text area (``from_name`` in the
+            file); or of the rectangle's labels, if these are the sentences.
+        with_boxes (bool): Whether boxes are read.
+        backend_args (dict, optional): Where mmengine reads it.
+
+    Returns:
+        tuple[list[dict], list[str]]: Expressions and faults, see
+        :meth:`RECFileDataset.load_expressions`. Boxes are in percent, as
+        ``box_unit`` says. ``origins`` are (task, annotation, region).
+
+    Raises:
+        DatasetError: The file is missing, incomplete or no such export, or the field
+            of the text must be named.
+    """
+    tasks = read_json(path, backend_args)
+    if not isinstance(tasks, list):
+        raise DatasetError(
+            [f"{path}: is no list of tasks; choose 'JSON' in Label Studio's export"]
+        )
+    faults, annotations = [], []
+    for number, task in enumerate(tasks):
+        entry = f'{path}: task {number}'
+        try:
+            values = read_fields(
+                task, dict(data=dict, annotations=list), dict(id=int | str)
+            )
+            entry = f'{path}: task {values.get("id", number)}'
+            names = _image_names(values['data'])
+            results = list(_results(values['annotations']))
+        except ValueError as error:
+            faults.append(f'{entry}: {error}')
+            continue
+        annotations += [
+            (entry, names, (number, position), regions) for position, regions in results
+        ]
+    names = _field_names(annotations)
+    field = choose_text_field(
+        path, names['textarea'], text_field, names['rectanglelabels']
+    )
+    by_annotation = []
+    for entry, names, place, regions in annotations:
+        found = []
+        for region, results in regions.items():
+            try:
+                read = _read_region(results, field)
+            except ValueError as error:
+                faults.append(f'{entry}, region {region}: {error}')
+                continue
+            for expression in read:
+                expression.update(
+                    image=names[0],
+                    aliases=names[1:],
+                    entry=f'{entry}, region {region}',
+                    origins=[[*place, region]],
+                )
+            found += read
+        by_annotation.append(found)
+    return finish_regions(by_annotation, with_boxes), faults
+
+
+def image_file_names(address: str) -> list[str]:
+    """Name the files that an image of an export may be, the likeliest first.
+
+    Label Studio keeps an upload as ``/data/upload/3/1a2b3c4d-dog.jpg`` and serves local
+    files as ``/data/local-files/?d=images/my%20dog.jpg``.
+
+    Args:
+        address (str): What a task calls its image: such a path, a URL or a file.
+    """
+    url = urlsplit(address)
+    served = parse_qs(url.query).get('d')
+    path = served[0] if served else unquote(url.path)
+    path = re.sub('^/?data/upload/([0-9]+/)?', '', path)
+    base = path.rpartition('/')[2]
+    names = [path.lstrip('/'), base, _UPLOAD_PREFIX.sub('', base, count=1)]
+    if not url.scheme and not served:  # a file may have a % or a ? in its name
+        names.append(address.rpartition('/')[2])
+    return list(dict.fromkeys(filter(None, names)))
+
+
+def _image_names(data: dict) -> list[str]:
+    """Find the image of a task.
+
+    Raises:
+        ValueError: There is none, or several.
+    """
+    addresses = {
+        key: value
+        for key, value in data.items()
+        if isinstance(value, str)
+        and (key == 'image' or re.search(r'\.\w{3,4}($|[?&])|^/data/', value))
+    }
+    if 'image' not in addresses and len(addresses) != 1:
+        keys = ', '.join(map(repr, addresses or data))
+        raise ValueError(f'its data must name one image; has {keys or "nothing"}')
+    address = addresses.get('image') or next(iter(addresses.values()))
+    names = image_file_names(address)
+    if not names:
+        raise ValueError(f'its image {address!r} names no file')
+    return names
+
+
+def _results(annotations: list) -> Iterator[tuple[int, dict[str, list[dict]]]]:
+    """Give the results of each annotation by region.
+
+    Raises:
+        ValueError: An annotation is none.
+    """
+    for position, annotation in enumerate(annotations):
+        values = read_fields(annotation, dict(result=list))
+        if annotation.get('was_cancelled'):
+            continue
+        regions = defaultdict(list)
+        for result in values['result']:
+            if isinstance(result, dict) and 'value' in result:
+                read_fields(result, dict(type=str, value=dict), dict(id=int | str))
+                regions[str(result.get('id'))].append(result)
+        yield position, regions
+
+
+def _field_names(annotations: list[tuple]) -> dict[str, list[str]]:
+    """Names of the text areas and of the rectangles' labels."""
+    names = {'textarea': [], 'rectanglelabels': []}
+    for *_, regions in annotations:
+        for results in regions.values():
+            for result in results:
+                if result['type'] in names:
+                    names[result['type']].append(str(result.get('from_name')))
+    return names
+
+
+def _read_region(results: list[dict], field: str) -> list[dict]:
+    """Read the expressions of a region; a box without any has the text ``None``.
+
+    Raises:
+        ValueError: It is rotated or no rectangle of four numbers.
+    """
+    texts, common, boxes = [], {}, []
+    for result in results:
+        kind, value = result['type'], result['value']
+        if result.get('from_name') == field:
+            texts += _texts(value.get('text' if kind == 'textarea' else kind))
+        if kind in ('rectanglelabels', 'labels') and (
+            labels := _texts(value.get(kind))
+        ):
+            common['kind'] = labels[0]
+        if kind in _RECTANGLES:
+            size = read_fields(
+                result, {}, dict(original_width=int, original_height=int)
+            )
+            if len(size) == 2:
+                common['width'], common['height'] = size.values()
+            boxes = [_read_rectangle(result)]
+    if not texts and boxes:
+        texts = [None]
+    return [
+        dict(common, text=text, boxes=list(boxes), box_unit='percent') for text in texts
+    ]
+
+
+def _texts(value: Any) -> list[str]:
+    """Read the texts of a region, one or a list of them, without empty ones.
+
+    Raises:
+        ValueError: They are none.
+    """
+    texts = value if isinstance(value, list) else [value or '']
+    read = [read_fields(dict(text=text), dict(text=str))['text'] for text in texts]
+    return [text for text in read if text.strip()]
+
+
+def _read_rectangle(result: dict) -> list[float]:
+    """Read a rectangle as xyxy in percent.
+
+    Raises:
+        ValueError: It is rotated or lacks a number.
+    """
+    number = int | float
+    value = read_fields(
+        result['value'],
+        dict(x=number, y=number, width=number, height=number),
+        dict(rotation=number),
+    )
+    turned = read_fields(result, {}, dict(image_rotation=number))
+    if fault := rotated(value.get('rotation')):
+        raise ValueError(fault)
+    if turned.get('image_rotation', 0) % 360:
+        raise ValueError(
+            f'its image was turned by {turned["image_rotation"]:g} degrees while it '
+            'was labelled: turn the file itself, and label it upright'
+        )
+    return [
+        value['x'],
+        value['y'],
+        value['x'] + value['width'],
+        value['y'] + value['height'],
+    ]

@@ -1,0 +1,124 @@
+"""ms-swift's rows of grounding."""
+
+import re
+
+from .fields import read_boxes, read_fields
+from .json_text import parse_json_rows, read_text
+
+_UNITS = dict(real='pixel', norm1='relative')
+
+
+def read_swift(
+    path: str, with_boxes: bool = True, backend_args: dict | None = None
+) -> tuple[list[dict], list[str]]:
+    """Read rows with ``images`` and ``objects``, a JSON list or one value per line.
+
+    ``objects`` has the expressions ``ref`` and the boxes ``bbox``, xyxy, in pixels
+    (``bbox_type`` 'real', the default) or relative to the image ('norm1'). A box
+    belongs to the last ``<ref-object>`` before its ``<bbox>`` in the ``messages``, so
+    an expression may have several boxes or none; without these marks to the
+    expression of its number. ``image_id`` says which image each box is on.
+
+    Args:
+        path (str): The file.
+        with_boxes (bool): Whether boxes are read.
+        backend_args (dict, optional): Where mmengine reads it.
+
+    Returns:
+        tuple[list[dict], list[str]]: Expressions and faults, see
+        :meth:`RECFileDataset.load_expressions`. ``origins`` are (row, expression).
+
+    Raises:
+        DatasetError: The file is missing or incomplete.
+    """
+    expressions, faults = [], []
+    for number, (entry, row) in enumerate(
+        parse_json_rows(path, read_text(path, backend_args))
+    ):
+        try:
+            found = _read_row(row)
+        except ValueError as error:
+            faults.append(f'{entry}: {error}')
+            continue
+        for index, expression in enumerate(found):
+            expression.update(
+                sent_id=len(expressions),
+                entry=f'{entry}, ref {index}',
+                origins=[[number, index]],
+            )
+            if not with_boxes:
+                del expression['boxes']
+            expressions.append(expression)
+    return expressions, faults
+
+
+def _read_row(row: dict) -> list[dict]:
+    """Read the expressions of a row.
+
+    Raises:
+        ValueError: A key is missing or of another type, or it is not known which box
+            belongs to which expression.
+    """
+    values = read_fields(row, dict(images=list | str, objects=dict))
+    images = values['images']
+    images = [images] if isinstance(images, str) else images
+    objects = read_fields(
+        values['objects'],
+        dict(ref=list, bbox=object),  # a list of boxes
+        dict(bbox_type=str, image_id=list),
+    )
+    unit = objects.get('bbox_type', 'real')
+    if unit not in _UNITS:
+        raise ValueError(f"its 'bbox_type' is {unit!r}, not 'real' or 'norm1'")
+    boxes = read_boxes(objects)
+    owners = _owners(row, len(objects['ref']), len(boxes))
+    on = objects.get('image_id', [0] * len(boxes))
+    if len(on) != len(boxes):
+        raise ValueError(f"its 'image_id' has {len(on)} entries for {len(boxes)} boxes")
+    expressions = []
+    for index, text in enumerate(objects['ref']):
+        own = [n for n, owner in enumerate(owners) if owner == index]
+        place = {on[n] for n in own} or {0}
+        if len(place) > 1:
+            raise ValueError(f'its ref {index} has boxes on several images')
+        (position,) = place
+        if not isinstance(position, int) or not 0 <= position < len(images):
+            raise ValueError(f'it has no image {position!r}; has {len(images)}')
+        read = read_fields(
+            dict(text=text, image=images[position]), dict(text=str, image=str)
+        )
+        read['boxes'] = [boxes[n] for n in own]
+        if unit != 'real':
+            read['box_unit'] = _UNITS[unit]
+        expressions.append(read)
+    return expressions
+
+
+def _owners(row: dict, refs: int, boxes: int) -> list[int]:
+    """Say which expression each box belongs to.
+
+    Raises:
+        ValueError: The messages do not say it, nor do the numbers.
+    """
+    messages = row.get('messages')
+    said = ' '.join(
+        message['content']
+        for message in (messages if isinstance(messages, list) else [])
+        if isinstance(message, dict) and isinstance(message.get('content'), str)
+    )
+    owners, current = [], -1
+    for mark in re.findall('<ref-object>|<bbox>', said):
+        if mark == '<bbox>':
+            owners.append(current)
+        else:
+            current += 1
+    if len(owners) == boxes and current + 1 == refs and -1 not in owners:
+        return owners
+    if refs == boxes:
+        return list(range(refs))
+    if refs == 1:
+        return [0] * boxes
+    raise ValueError(
+        f'its {boxes} boxes do not go with its {refs} expressions (ref), and its '
+        'messages do not say which belongs to which'
+    )

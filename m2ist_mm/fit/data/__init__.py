@@ -1,0 +1,20 @@
+"""Reads what people have: annotations of many formats, as rows by split."""
+
+from .data_changed_error import DataChangedError
+from .data_summary import DataSummary
+from .export import export_rows
+from .prepare import prepare_data
+from .source import DATA_FORMATS, SPLITS
+from .statistics import best_constant_box, iou_with, relative_boxes
+
+__all__ = [
+    'DATA_FORMATS',
+    'SPLITS',
+    'DataChangedError',
+    'DataSummary',
+    'best_constant_box',
+    'export_rows',
+    'iou_with',
+    'prepare_data',
+    'relative_boxes',
+]

@@ -1,0 +1,423 @@
+"""Turns what people have into rows of train, val and test."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from ...atomic_file import write_atomically
+from ...datasets import ReferDataset, load_refs
+from ...datasets.checks import find_repetitions, other_coco_names
+from ...datasets.dataset_error import DatasetError
+from ...datasets.formats import REFER, SEVERAL, build_reader, keep_one_box
+from .data_changed_error import DataChangedError
+from .data_summary import FOLDER, DataSummary
+from .image_digests import digest_images, find_near_duplicates, same_files
+from .image_finder import ImageFinder
+from .read_dataset import ReadDataset
+from .source import SPLITS, Source, find_source, standard_split
+from .splits import (
+    FEWEST_IMAGES,
+    complete_splits,
+    draw_splits,
+    read_splits,
+    splits_table,
+)
+from .statistics import best_constant_box, constant_controls, describe, relative_boxes
+
+_MOST_FAULTS = 4
+_NO_SPLIT = ('', 'default')  # CVAT's name for no subset
+
+
+def prepare_data(
+    source: str | Path,
+    work_dir: str | Path,
+    *,
+    data_format: str | None = None,
+    image_root: str | Path | None = None,
+    text_field: str | None = None,
+    bbox_form: str | None = None,
+    box_unit: str | None = None,
+    several: str = 'leave-out',
+    skip_faulty: bool = False,
+    seed: int = 0,
+    started: bool = False,
+) -> DataSummary:
+    """Read annotations of any known format, check them, and write rows by split.
+
+    Writes ``work_dir/data/``: ``train.jsonl``, ``val.jsonl`` and ``test.jsonl`` in the
+    format 'rows'; ``splits.csv``, which can be edited and is read again by the next
+    call; ``images.json``, fingerprints of the images; and ``summary.json``. Where the
+    annotations name no splits, images are divided 80/10/10.
+
+    Args:
+        source: An annotation file, or a folder with such files of one format.
+        work_dir: Where ``data/`` goes.
+        data_format: One of ``DATA_FORMATS``; recognised by the content unless given.
+        image_root: The folder below which the images are; that of the source unless
+            given.
+        text_field: The field of the text, where the format leaves it to the user.
+        bbox_form: 'xyxy' or 'xywh', for rows.
+        box_unit: 'pixel', 'relative', 'percent' or 'permille', for formats that do not
+            say it.
+        several: What to do with expressions that have several boxes: 'leave-out', or
+            'join' to one box around all; 'refuse' makes them faults. Those without a
+            box are left out.
+        skip_faulty: Leave faulty entries out instead of refusing the data.
+        seed: By which images are divided.
+        started: Whether something was computed already from what an earlier call
+            wrote: then the data must be the same.
+
+    Returns:
+        What was read.
+
+    Raises:
+        DatasetError: The data have faults; one line each, the first ones.
+        DataChangedError: ``started``, and the data differ; names the difference.
+        ValueError: An argument means nothing.
+    """
+    if several not in SEVERAL:
+        raise ValueError(
+            f'several={several!r}: must be one of {", ".join(map(repr, SEVERAL))}'
+        )
+    work_dir = Path(work_dir).resolve()
+    folder = work_dir / FOLDER
+    previous = DataSummary.load(work_dir) if DataSummary.exists(work_dir) else None
+    found = find_source(Path(source), data_format, work_dir)
+    root = Path(image_root or found.folder).resolve()
+    read, faults = _read(found, text_field, bbox_form)
+    unreadable = len(faults)
+    kept, wrong, counts = keep_one_box(read, several)
+    candidates = len(kept) + len(wrong)
+    faults += wrong + _find_images(kept, ImageFinder(root, work_dir))
+    rows = _check(kept, faults, found, root, box_unit, skip_faulty, folder)
+    digests, broken = digest_images(
+        {row['image']: root / row['image'] for row in rows}, folder / 'images.json'
+    )
+    if broken and not skip_faulty:
+        raise _refusal(broken, folder)
+    rows = [row for row in rows if row['image'] in digests]
+    if len(digests) < FEWEST_IMAGES:
+        raise DatasetError(
+            [
+                f'{source}: has {len(rows)} expressions on {len(digests)} images; at '
+                f'least {FEWEST_IMAGES} images are needed to train, validate and test'
+            ]
+        )
+    counts['kept'] = len(rows)
+    counts['faulty'] = unreadable + candidates - len(rows)
+    counts['read'] = unreadable + sum(e['text'] is not None for e in read)
+    splits, splits_from, notes = _split(
+        rows, digests, folder / 'splits.csv', previous, seed, str(source)
+    )
+    by_split = {split: [] for split in SPLITS}
+    for row in rows:
+        row['split'] = splits[row['image']]
+        by_split[row['split']].append(row)
+    empty = [split for split, own in by_split.items() if not own]
+    if empty:
+        raise DatasetError(
+            [f'{folder / "splits.csv"}: no image is of the split {empty[0]!r}']
+        )
+    box = best_constant_box(relative_boxes(by_split['train']), seed)
+    table = splits_table(splits)
+    summary = DataSummary(
+        data_format=found.data_format,
+        source=str(Path(source).resolve()),
+        image_root=str(root),
+        folder=str(folder),
+        options=dict(
+            text_field=text_field,
+            bbox_form=bbox_form,
+            box_unit=box_unit,
+            several=several,
+            skip_faulty=skip_faulty,
+            seed=seed,
+        ),
+        counts={
+            name: counts[name]
+            for name in ('read', 'kept', 'several', 'none', 'faulty', 'without_text')
+        },
+        statistics={
+            split: {**describe(own), **constant_controls(own, box)}
+            for split, own in by_split.items()
+        },
+        constant_box=box.round(4).tolist(),
+        splits_from=splits_from,
+        notes=notes + _repetitions(by_split),
+        near_duplicates=[
+            dict(images=pair, splits=[splits[name] for name in pair], bits=bits)
+            for *pair, bits in find_near_duplicates(
+                {name: digest['look'] for name, digest in digests.items()}, splits
+            )
+        ],
+        fingerprint=_fingerprint(found, digests, splits, table),
+    )
+    if started and previous is not None:
+        differences = summary.differences(previous)
+        if differences:
+            raise DataChangedError(differences, work_dir)
+    for split, own in by_split.items():
+        lines = [json.dumps(row, ensure_ascii=False) + '\n' for row in own]
+        write_atomically(folder / f'{split}.jsonl', ''.join(lines).encode())
+    summary.save()
+    write_atomically(folder / 'splits.csv', table)
+    return summary
+
+
+def _read(
+    source: Source, text_field: str | None, bbox_form: str | None
+) -> tuple[list[dict], list[str]]:
+    """Read all files; each expression gets its ``file`` and a ``sent_id`` of its own.
+
+    Raises:
+        DatasetError: A file is missing or damaged.
+        ValueError: An option does not go with the format.
+    """
+    expressions, faults = [], []
+    if source.data_format == REFER:
+        if text_field or bbox_form:
+            raise ValueError('text_field and bbox_form do not go with the format refer')
+        read = _read_refer
+    else:
+        read = build_reader(source.data_format, bbox_form, text_field)
+    for path, split in source.files.items():
+        found, wrong = read(str(path))
+        faults += wrong
+        for expression in found:
+            expression['file'] = path
+            named = split or expression.get('split')
+            expression['split'] = None
+            if named is not None and named.lower() not in _NO_SPLIT:
+                expression['split'] = standard_split(named)
+                if expression['split'] is None:
+                    faults.append(
+                        f'{expression["entry"]}: its split {named!r} is none of '
+                        f'{", ".join(SPLITS)}'
+                    )
+        expressions += found
+    if len({expression['sent_id'] for expression in expressions}) < len(expressions):
+        for number, expression in enumerate(expressions):
+            expression['sent_id'] = number
+    return expressions, faults
+
+
+def _read_refer(path: str) -> tuple[list[dict], list[str]]:
+    """Read all splits of a ``refs(*).p`` and of the ``instances.json`` beside it."""
+    dataset = ReferDataset(
+        refs_file=path,
+        ann_file=str(Path(path).with_name('instances.json')),
+        split=sorted({ref['split'] for ref in load_refs(path)}),
+        data_prefix=dict(img=''),
+        lazy_init=True,
+    )
+    found, faults = dataset.load_expressions()
+    expressions = {}
+    for expression in found:
+        expression['image'] = expression.pop('img_path')
+        expression['origins'] = [expression['sent_id']]
+        # a joint split such as testAB was read once for each of its parts
+        expressions.setdefault(expression['sent_id'], expression)
+    return list(expressions.values()), faults
+
+
+def _find_images(expressions: list[dict], finder: ImageFinder) -> list[str]:
+    """Set the ``img_path`` of each expression whose image is there.
+
+    The others are taken out of the list.
+
+    Returns:
+        The faults: one for all images that are missing, one for each that may be any
+        of several.
+    """
+    found, faults, missing = {}, [], []
+    for expression in expressions:
+        name, beside = expression['image'], expression['file'].parent
+        if (name, beside) not in found:
+            names = [name, *expression.get('aliases', []), *other_coco_names(name)]
+            paths = found[name, beside] = finder.find(names, beside)
+            if not paths:
+                missing.append(f'{name}, named by {expression["entry"]}')
+            elif len(paths) > 1:
+                faults.append(
+                    f'{expression["entry"]}: its image {name} may be '
+                    f'{" or ".join(str(path) for path in paths[:3])}'
+                )
+        paths = found[name, beside]
+        expression['img_path'] = str(paths[0]) if len(paths) == 1 else None
+    expressions[:] = [e for e in expressions if e['img_path'] is not None]
+    if missing:
+        faults.append(
+            f'{finder.folder}: {len(missing)} of {len(found)} images are not below it, '
+            f'the first: {missing[0]}; name the folder of the images by image_root'
+        )
+    return faults
+
+
+def _check(
+    expressions: list[dict],
+    faults: list[str],
+    source: Source,
+    root: Path,
+    box_unit: str | None,
+    skip_faulty: bool,
+    folder: Path,
+) -> list[dict]:
+    """Apply the checks of every dataset; return a row for each sound expression.
+
+    Raises:
+        DatasetError: There are faults, and they are not to be skipped.
+    """
+    if not expressions and not faults:
+        raise DatasetError([f'{next(iter(source.files))}: no sentence has one box'])
+    dataset = ReadDataset(
+        expressions,
+        faults,
+        str(next(iter(source.files))),
+        box_unit=box_unit,
+        filter_cfg=dict(skip_faulty=True) if skip_faulty else None,
+    )
+    try:
+        samples = dataset.load_data_list()
+    except DatasetError as error:
+        raise _refusal(error.faults, folder, bool(error.remedy)) from None
+    by_id = {expression['sent_id']: expression for expression in expressions}
+    rows = [_row(s, by_id[s['sent_id'][0]], root, source) for s in samples]
+    if len({row.get('kind') for row in rows}) == 1:  # it tells nothing apart
+        for row in rows:
+            row.pop('kind', None)
+    return rows
+
+
+def _row(sample: dict, expression: dict, root: Path, source: Source) -> dict:
+    """Make a row; its ``origin`` says where it came from, for an export."""
+    path = Path(sample['img_path'])
+    row = dict(
+        image=path.relative_to(root).as_posix()
+        if path.is_relative_to(root)
+        else str(path),
+        expression=sample['text'][0],
+        bbox=[round(value, 3) for value in sample['instances'][0]['bbox']],
+        sent_id=sample['sent_id'][0],
+        width=sample['width'],
+        height=sample['height'],
+    )
+    if sample.get('kind', [None])[0] is not None:
+        row['kind'] = sample['kind'][0]
+    if expression['split'] is not None:
+        row['split'] = expression['split']
+    file = expression['file'].relative_to(source.folder).as_posix()
+    row['origin'] = [file, *expression['origins']]
+    return row
+
+
+def _refusal(faults: list[str], folder: Path, skippable: bool = True) -> DatasetError:
+    """Make an error of the first faults; the file ``faults.txt`` has them all."""
+    shown = faults
+    if len(faults) > _MOST_FAULTS:
+        path = folder / 'faults.txt'
+        write_atomically(path, '\n'.join([*faults, '']).encode(errors='replace'))
+        hidden = len(faults) - _MOST_FAULTS
+        shown = [*faults[:_MOST_FAULTS], f'... and {hidden} more: {path} has them all']
+    remedy = 'mend them, or leave faulty entries out by skip_faulty'
+    return DatasetError(shown, remedy if skippable else '')
+
+
+def _split(
+    rows: list[dict],
+    digests: dict[str, dict],
+    path: Path,
+    previous: DataSummary | None,
+    seed: int,
+    source: str,
+) -> tuple[dict[str, str], str, list[str]]:
+    """Give each image its split: from the file that was edited, the rows, or drawn.
+
+    Returns:
+        The splits, where they are from ('file', 'data' or 'drawn'), and notes.
+
+    Raises:
+        DatasetError: Some rows name a split and others do not, or what is named is not
+            enough.
+    """
+    if path.is_file() and not _is_ours(path, previous):
+        listed = read_splits(path)
+        new = [[name] for name in digests if name not in listed]
+        splits = {name: split for name, split in listed.items() if name in digests}
+        splits.update(draw_splits(new, seed))
+        notes = [f'the splits are those of {path}; remove it to draw them anew']
+        if new:
+            notes.append(f'{len(new)} images were not in it, the first: {new[0][0]}')
+        return splits, 'file', notes
+    groups = same_files(digests)
+    without = [row for row in rows if 'split' not in row]
+    if len(without) == len(rows):
+        return draw_splits(groups, seed), 'drawn', []
+    if without:
+        raise DatasetError(
+            [
+                f'{source}: {len(without)} of {len(rows)} expressions name no split, '
+                f'the first: {without[0]["expression"]!r} of {without[0]["image"]}'
+            ]
+        )
+    named, moved = {}, set()
+    for row in rows:
+        first = named.setdefault(row['image'], row['split'])
+        if row['split'] != first:
+            moved.add(row['image'])
+            named[row['image']] = max(first, row['split'], key=SPLITS.index)
+    splits, notes = complete_splits(named, groups, seed, source)
+    if moved:
+        notes.append(
+            f'{len(moved)} images were in several splits, and are in the last of '
+            f'train, val, test now, the first: {min(moved)}'
+        )
+    return splits, 'data', notes
+
+
+def _is_ours(path: Path, previous: DataSummary | None) -> bool:
+    """Whether a table of splits is as an earlier call drew it, and nobody edited it."""
+    return (
+        previous is not None
+        and previous.splits_from != 'file'
+        and previous.fingerprint['splits_file'] == _sha256(path.read_bytes())
+    )
+
+
+def _repetitions(by_split: dict[str, list[dict]]) -> list[str]:
+    """Say what is there twice, see :func:`find_repetitions`."""
+    return find_repetitions(
+        (
+            split,
+            [
+                dict(
+                    img_path=row['image'],
+                    text=[row['expression']],
+                    instances=[dict(bbox=row['bbox'], bbox_label=0)],
+                )
+                for row in rows
+            ],
+        )
+        for split, rows in by_split.items()
+    )
+
+
+def _fingerprint(
+    source: Source, digests: dict[str, dict], splits: dict[str, str], table: bytes
+) -> dict:
+    """Identify all that the rows depend on, besides the options."""
+    files = list(source.files)
+    if source.data_format == REFER:
+        files += [path.with_name('instances.json') for path in files]
+    return dict(
+        files={
+            path.relative_to(source.folder).as_posix(): _sha256(path.read_bytes())
+            for path in files
+        },
+        images={name: digest['sha256'][:16] for name, digest in digests.items()},
+        splits=splits,
+        splits_file=_sha256(table),
+    )
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,98 @@
+"""Rows of your own, as a table or under other names."""
+
+import json
+
+import pytest
+
+from m2ist_mm.datasets import DatasetError
+from m2ist_mm.datasets.formats.rows import read_rows
+
+
+@pytest.fixture
+def read(tmp_path):
+    def run(text, name='mine.csv', **options):
+        path = tmp_path / name
+        path.write_text(text, encoding='utf-8')
+        return read_rows(str(path), **options)
+
+    return run
+
+
+def test_a_table(read):
+    (one, two), faults = read(
+        'image,expression,x1,y1,x2,y2,split,sent_id,kind,more\n'
+        'a.jpg,"left, small dog",1,2,30.5,40,train,7,animal,x\n'
+        '\n'
+        'b.jpg,cat,1,2,3,4,,,,\n'
+    )
+    assert faults == []
+    assert one['text'] == 'left, small dog' and one['boxes'] == [[1, 2, 30.5, 40]]
+    assert (one['split'], one['sent_id'], one['kind']) == ('train', 7, 'animal')
+    assert one['entry'].endswith('mine.csv: line 2')
+    assert two['sent_id'] == 1 and 'split' not in two and 'kind' not in two
+    assert two['entry'].endswith('mine.csv: line 4')
+    assert (one['origins'], two['origins']) == ([0], [1])
+
+
+@pytest.mark.parametrize(
+    ('cell', 'boxes'),
+    [
+        ('1 2 30 40', [[1, 2, 30, 40]]),
+        ('[1, 2, 30, 40]', [[1, 2, 30, 40]]),
+        ('(1; 2; 30; 40)', [[1, 2, 30, 40]]),
+        ('[[1, 2, 3, 4], [5, 6, 7, 8]]', [[1, 2, 3, 4], [5, 6, 7, 8]]),
+        ('[]', []),
+        ('', []),
+    ],
+)
+def test_a_box_in_one_cell(read, cell, boxes):
+    (found,), faults = read(f'image,expression,bbox\na.jpg,dog,"{cell}"\n')
+    assert (found['boxes'], faults) == (boxes, [])
+
+
+def test_other_separators_and_forms(read):
+    (found,), _ = read(
+        'image\texpression\tx\ty\tw\th\na.jpg\tdog\t1\t2\t3\t4\n', 'a.tsv'
+    )
+    assert found['boxes'] == [[1, 2, 4, 6]]
+    (found,), _ = read('image;expression;bbox\na.jpg;a, b;1 2 3 4\n', bbox_form='xywh')
+    assert found['text'] == 'a, b' and found['boxes'] == [[1, 2, 4, 6]]
+    (found,), _ = read('\ufeffimage,expression,x1,y1,x2,y2\na.jpg,dog,,,,\n')
+    assert found['boxes'] == []
+
+
+@pytest.mark.parametrize(
+    ('row', 'message'),
+    [
+        ('a.jpg,dog,1,2,3,4,5', 'line 2 has more cells than there are columns; a text'),
+        ('a.jpg,dog,1,2,"3,5",4', "its x1, y1, x2, y2 are ['1', '2', '3,5', '4'], not"),
+        ('a.jpg,dog,1,2,,', "its x1, y1, x2, y2 are ['1', '2', None, None], not four"),
+        ('a.jpg,dog,1,2', 'line 2 has fewer cells than there are columns'),
+        ('a.jpg,,1,2,3,4', "its 'expression' is None, not a str"),
+        ('a.jpg,dog,1,2,3,4\nb.jpg,"cat,1', 'is no row of a table: unexpected end'),
+    ],
+)
+def test_wrong_rows_are_one_line(read, row, message):
+    try:
+        _, faults = read(f'image,expression,x1,y1,x2,y2\n{row}\n')
+    except DatasetError as error:
+        faults = error.faults
+    (fault,) = faults
+    assert message in fault and 'mine.csv: line ' in fault
+
+
+def test_columns_without_box_are_named(read):
+    _, (fault,) = read('image,expression,left\na.jpg,dog,1\n')
+    assert "has no 'bbox'; its keys are image, expression, left" in fault
+
+
+def test_the_field_of_the_text_can_be_named(read):
+    text = json.dumps([dict(image='a.jpg', caption='dog', bbox=[1, 2, 3, 4])])
+    with pytest.raises(
+        DatasetError, match="no row has 'expression'; name .* text_field"
+    ):
+        read(text, 'mine.json')
+    with pytest.raises(DatasetError, match="the fields are 'image', 'caption', 'bbox'"):
+        read(text, 'mine.json', text_field='said')
+    (found,), _ = read(text, 'mine.json', text_field='caption')
+    assert found['text'] == 'dog'

@@ -1,0 +1,32 @@
+import torch
+
+from m2ist_mm.checkpoints import load_checkpoint
+
+TOOL = 'tools/model_converters/publish_model.py'
+
+
+def write(path, value):
+    towers = dict(vision=dict(name='a', sha256='0' * 64))
+    meta = dict(epoch=4, cfg="work_dir = '/home/me'", towers=towers, time='now')
+    state = dict(weight=torch.full((2, 3), value), count=torch.tensor(5))
+    torch.save(dict(state_dict=state, meta=meta), path)
+    return towers
+
+
+def test_weights_and_towers_are_kept_and_paths_are_not(tmp_path, run_tool):
+    towers = write(tmp_path / 'epoch_4.pth', 0.1)
+    assert run_tool(TOOL, tmp_path / 'epoch_4.pth', tmp_path / 'a.pth', '--half') == 0
+    made = load_checkpoint(tmp_path / 'a.pth')
+    assert made['meta'] == dict(epoch=4, towers=towers)
+    weight, count = made['state_dict']['weight'], made['state_dict']['count']
+    assert weight.dtype == torch.float16
+    assert torch.allclose(weight.float(), torch.tensor(0.1), atol=1e-4)
+    assert count == 5 and count.dtype == torch.int64
+
+
+def test_what_float16_cannot_hold_is_refused(tmp_path, run_tool, capsys):
+    write(tmp_path / 'epoch_4.pth', 1e6)
+    assert run_tool(TOOL, tmp_path / 'epoch_4.pth', tmp_path / 'a.pth', '--half') == 1
+    assert 'weight exceeds the range of float16' in capsys.readouterr().err
+    assert not (tmp_path / 'a.pth').exists()
+    assert run_tool(TOOL, tmp_path / 'epoch_4.pth', tmp_path / 'a.pth') == 0

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from m2ist_mm.web import draw_examples, read_examples
+
+
+def test_drawn_examples_are_always_the_same():
+    first, again = draw_examples(2), draw_examples(2)
+    assert [one.sentences for one in first] == [one.sentences for one in again]
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
+        assert len(one.sentences) == len(set(one.sentences)) == 3
+    assert (first[0].image != first[1].image).any()
+
+
+def test_thumbnail_is_the_middle_in_rgb():
+    (example,) = draw_examples(1)
+    image = np.zeros((90, 30, 3), np.uint8)
+    image[30:60, :, 0] = 255  # blue
+    thumbnail = type(example)('blue', image, ()).thumbnail
+    assert thumbnail.shape[0] == thumbnail.shape[1]
+    assert (thumbnail == (0, 0, 255)).all()
+
+
+def test_folder_of_examples(tmp_path):
+    Image.new('RGB', (8, 6), 'red').save(tmp_path / 'dog.png')
+    with pytest.raises(FileNotFoundError, match=r'dog\.txt'):
+        read_examples(tmp_path)
+    (tmp_path / 'dog.txt').write_text(' the left dog\n\nthe cat\n')
+    (example,) = read_examples(tmp_path)
+    assert example.name == 'dog'
+    assert example.image.shape == (6, 8, 3)
+    assert example.sentences == ('the left dog', 'the cat')
+    (tmp_path / 'dog.txt').write_text('\n')
+    with pytest.raises(ValueError, match=r'dog\.txt has no sentence'):
+        read_examples(tmp_path)
+    (tmp_path / 'dog.png').unlink()
+    with pytest.raises(ValueError, match='no image in the folder'):
+        read_examples(tmp_path)

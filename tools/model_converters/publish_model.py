@@ -1,0 +1,54 @@
+"""Make a checkpoint ready to be shared: tuned weights and identity of the towers."""
+
+import argparse
+import io
+import sys
+
+import torch
+
+from m2ist_mm.atomic_file import write_atomically
+from m2ist_mm.checkpoints import file_sha256, load_checkpoint
+from m2ist_mm.engine.program import run_program
+
+KEPT = 'epoch', 'iter', 'seed', 'dataset_meta', 'towers', 'mmengine_version'
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog='The config, which holds paths of the machine, is left out, and so are '
+        'weights of an average (EMA) that was not taken.',
+    )
+    parser.add_argument('src', help='checkpoint of a training, epoch_N.pth')
+    parser.add_argument('dst', help='file to write')
+    parser.add_argument(
+        '--half', action='store_true', help='store float32 weights as float16'
+    )
+    return parser.parse_args()
+
+
+def publish(checkpoint: dict, half: bool) -> dict:
+    """Leave out of a checkpoint what a test does not need."""
+    state = {
+        name: value.half() if half and value.dtype == torch.float32 else value
+        for name, value in checkpoint['state_dict'].items()
+    }
+    if overflown := [n for n, v in state.items() if not v.isfinite().all()]:
+        raise ValueError(f'--half: {overflown[0]} exceeds the range of float16')
+    meta = checkpoint.get('meta', {})
+    return dict(state_dict=state, meta={key: meta[key] for key in KEPT if key in meta})
+
+
+def main() -> None:
+    args = parse_args()
+    checkpoint = load_checkpoint(args.src)
+    if 'state_dict' not in checkpoint:
+        raise ValueError(f"{args.src} has no 'state_dict': it is no checkpoint")
+    stream = io.BytesIO()
+    torch.save(publish(checkpoint, args.half), stream)
+    write_atomically(args.dst, stream.getvalue())
+    print(f'{args.dst}: {stream.tell() / 1e6:.1f} MB, sha256 {file_sha256(args.dst)}')
+
+
+if __name__ == '__main__':
+    sys.exit(run_program(main))
