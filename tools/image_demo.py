@@ -131,13 +131,12 @@ def main() -> int:
         raise ValueError(f'--batch-size {args.batch_size}: at least 1')
     if args.attention and args.no_save_vis:
         raise ValueError('--attention writes drawn images, and --no-save-vis none')
-    if args.checkpoint is None:
-        args.checkpoint = find_weights(args.config)
-    args.config, args.data_root = find_config(args.config), None
+    name, args.config, args.data_root = args.config, find_config(args.config), None
     config = load_config(args)
     if args.font is not None:
         config.merge_from_dict({'visualizer.font': args.font})
-    inferencer = RECInferencer(config, args.checkpoint, args.device)
+    checkpoint = args.checkpoint or find_weights(name)
+    inferencer = RECInferencer(config, checkpoint, args.device)
     results = inferencer(
         images,
         sentences,

@@ -13,7 +13,7 @@ from mmcv.transforms import LoadAnnotations, LoadImageFromFile
 from mmdet.registry import MODELS, TRANSFORMS
 from mmdet.structures import DetDataSample, SampleList
 from mmengine.config import Config, ConfigDict
-from mmengine.dataset import Compose
+from mmengine.dataset import Compose, pseudo_collate
 from mmengine.infer import BaseInferencer
 from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import load_state_dict
@@ -75,8 +75,9 @@ class RECInferencer(BaseInferencer):
     ) -> None:
         init_default_scope('mmdet')
         if isinstance(model, str | Path):
+            file = find_config(str(model))
             weights = find_weights(str(model)) if weights is None else weights
-            model = load_config_file(find_config(str(model)))
+            model = load_config_file(file)
         self._number = 0  # of the images without a name
         # towers are tapped by hooks, and drawing has one canvas
         self._lock = threading.Lock()
@@ -165,9 +166,9 @@ class RECInferencer(BaseInferencer):
 
         Raises:
             FileNotFoundError: The image is missing.
-            ValueError: The image is broken, or is a folder.
+            ValueError: The image is broken, is a folder, or is of another type.
         """
-        _, packed = self._prepare(image, [])
+        _, packed = self._prepare(_checked(image), [])
         with self._lock:
             return self._encode(packed)
 
@@ -389,13 +390,8 @@ class RECInferencer(BaseInferencer):
         if not isinstance(inputs, list | tuple):
             inputs = [inputs]
         images = []
-        for one in inputs:
-            if not isinstance(one, Image):
-                raise ValueError(
-                    'an image is a file, a folder, a Pillow image or an array (H, W, '
-                    f'3) uint8 BGR, not {type(one).__name__}'
-                )
-            if isinstance(one, str | Path) and Path(one).is_dir():
+        for one in map(_checked, inputs):
+            if isinstance(one, str) and Path(one).is_dir():
                 found = sorted(
                     str(path)
                     for path in Path(one).iterdir()
@@ -407,7 +403,7 @@ class RECInferencer(BaseInferencer):
                     raise ValueError(f'no image in the folder {one} ({endings})')
                 images += found
             else:
-                images.append(str(one) if isinstance(one, Path) else one)
+                images.append(one)
         return images
 
     def _prepare_all(
@@ -511,11 +507,29 @@ class RECInferencer(BaseInferencer):
             [step for step in steps if not isinstance(step, LoadAnnotations)]
         )
 
+    def _init_collate(self, cfg: Config) -> Callable[[Sequence[dict]], dict]:
+        """What makes lists of a batch, as the model takes them.
+
+        MMEngine's own method looks for it in mmdet's registry of functions, and warns
+        that there is none.
+        """
+        return pseudo_collate
+
     def _init_visualizer(self, cfg: Config) -> Visualizer:
         """Build the visualizer without the backends of a training's log."""
-        visualizer = cfg.get('visualizer') or dict(type='RECVisualizer')
+        visualizer = dict(type='RECVisualizer') | (cfg.get('visualizer') or {})
         visualizer = {k: v for k, v in visualizer.items() if k != 'vis_backends'}
         return super()._init_visualizer(ConfigDict(visualizer=visualizer))
+
+
+def _checked(image: object) -> str | np.ndarray | PIL.Image.Image:
+    """An image or folder, paths as text."""
+    if not isinstance(image, Image):
+        raise ValueError(
+            'an image is a file, a folder, a Pillow image or an array (H, W, 3) uint8 '
+            f'BGR, not {type(image).__name__}'
+        )
+    return str(image) if isinstance(image, Path) else image
 
 
 def find_config(config: str) -> str:

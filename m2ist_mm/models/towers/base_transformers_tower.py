@@ -1,6 +1,9 @@
 """Base of the towers of the transformers library: builds and loads the model."""
 
 import inspect
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from transformers import (
@@ -9,6 +12,11 @@ from transformers import (
     AutoModel,
     PretrainedConfig,
     PreTrainedModel,
+)
+from transformers.utils.logging import (
+    disable_progress_bar,
+    enable_progress_bar,
+    is_progress_bar_enabled,
 )
 
 from ...checkpoints import load_exactly
@@ -81,13 +89,15 @@ class BaseTransformersTower(FrozenPart):
             name, revision = split_revision(name)
             options = dict(revision=revision, trust_remote_code=False)
             own = config_class.from_pretrained(name, **options)
-            model, report = MODEL_MAPPING[type(own)].from_pretrained(
-                name,
-                config=own,
-                output_loading_info=True,
-                **options,
-                **_without_pooler(own),
-            )
+            with _quiet(in_folder=Path(name).is_dir()):
+                model, report = MODEL_MAPPING[type(own)].from_pretrained(
+                    name,
+                    config=own,
+                    output_loading_info=True,
+                    ignore_mismatched_sizes=True,  # refused below
+                    **options,
+                    **_without_pooler(own),
+                )
         except Exception as error:
             if not isinstance(error, OSError) or Path(name).is_dir():
                 reason = str(error).partition('\n')[0]
@@ -106,14 +116,47 @@ class BaseTransformersTower(FrozenPart):
         if commit is not None and '@' not in self.weights:
             # the revision that was loaded is part of the tower's identity
             self.weights = f'{self.weights}@{commit}'
-        # transformers leaves what is missing random, with no more than a warning
+        # transformers leaves both random, with no more than a warning
         if missing := sorted(report['missing_keys']):
             raise ValueError(
                 f'the weights of {tower} are incomplete: '
                 f'{len(missing)} missing ({", ".join(missing[:3])})'
             )
+        if other := sorted(report['mismatched_keys']):
+            key, found, expected = other[0]
+            raise ValueError(
+                f'the weights of {tower} do not fit its config.json: {len(other)} of '
+                f'another shape ({key}: {tuple(found)} instead of {tuple(expected)})'
+            )
         # transformers 5 keeps the type of the file, 4 does not
         return model.float()
+
+
+@contextmanager
+def _quiet(in_folder: bool) -> Iterator[None]:
+    """Keep off the terminal which weights of a file are not used, as a pooler's.
+
+    Weights that are missing or do not fit are errors of our own.
+
+    Args:
+        in_folder: Whether nothing is downloaded, and there is no progress to show.
+    """
+    logger = logging.getLogger(PreTrainedModel.__module__)
+    hides_bar = in_folder and is_progress_bar_enabled()
+    # no level: one above INFO makes transformers say more
+    logger.addFilter(_is_error)
+    if hides_bar:
+        disable_progress_bar()
+    try:
+        yield
+    finally:
+        logger.removeFilter(_is_error)
+        if hides_bar:
+            enable_progress_bar()
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
 
 
 def _without_pooler(config: PretrainedConfig) -> dict[str, bool]:

@@ -1,5 +1,7 @@
 import json
+import logging
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from mmdet.registry import MODELS
 from mmengine import Config
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
+from transformers.utils.logging import is_progress_bar_enabled
 
 from m2ist_mm.models.data_preprocessors import RECDataPreprocessor
 from m2ist_mm.structures import InputSpec
@@ -159,8 +162,28 @@ def test_weights_of_another_width_are_refused(saved_bert, language_config):
     state['encoder.layer.1.output.dense.weight'] = torch.zeros(48, 32)
     save_file(state, path, metadata=dict(format='pt'))
     language_config.weights = saved_bert[0]
-    with pytest.raises(ValueError, match='bert.* cannot be read: RuntimeError'):
+    with pytest.raises(ValueError, match='bert.* do not fit its config.json') as error:
         MODELS.build(language_config)
+    fault = r'1 of another shape \(encoder.layer.1.output.dense.weight: \(48, 32\) inst'
+    assert re.search(fault, str(error.value))
+
+
+def test_weights_that_are_not_used_are_no_news(
+    language_config, tmp_path, caplog, capsys, monkeypatch
+):
+    whole = AutoModel.from_config(AutoConfig.for_model(**language_config.arch))
+    assert whole.pooler is not None
+    whole.save_pretrained(tmp_path / 'bert')
+    language_config.weights = str(tmp_path / 'bert')
+    monkeypatch.setattr(logging.getLogger('transformers'), 'propagate', True)
+    capsys.readouterr()
+    MODELS.build(language_config)
+    assert not caplog.records
+    assert capsys.readouterr() == ('', '')
+    # and others are as loud as before
+    AutoModel.from_pretrained(tmp_path / 'bert', add_pooling_layer=False)
+    assert 'pooler.dense.weight' in caplog.text
+    assert is_progress_bar_enabled()
 
 
 # other encoders than BERT -----------------------------------------------------------
