@@ -11,12 +11,18 @@ from m2ist_mm.engine.program import run_program
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Serve a page that finds in images what sentences name, by the '
-        'model that comes with the package, a trained one (--config, --checkpoint) or '
-        'an exported one (--exported).',
+        'small model that is shipped, a trained one (--config, --checkpoint) or an '
+        'exported one (--exported).',
         epilog='example: python tools/web_demo.py --port 7860',
     )
-    parser.add_argument('--config', help='config file, or its name in the model index')
-    parser.add_argument('--checkpoint', help='checkpoint file of that config')
+    parser.add_argument(
+        '--config',
+        help='config file, or its name in the model index (m2ist_r50_refcoco); the '
+        'small model that is shipped unless given',
+    )
+    parser.add_argument(
+        '--checkpoint', help='checkpoint file; that of the model index unless given'
+    )
     parser.add_argument(
         '--exported', metavar='FOLDER', help='folder that tools/export_onnx.py wrote'
     )
@@ -54,9 +60,8 @@ def build_inferencer(args: argparse.Namespace) -> tuple[object, str]:
     Raises:
         ValueError: The options contradict each other.
     """
-    trained = args.config is not None or args.checkpoint is not None
     if args.exported is not None:
-        if trained or args.device or args.cfg_options:
+        if args.config or args.checkpoint or args.device or args.cfg_options:
             raise ValueError(
                 '--exported is a model on its own: leave out --config, --checkpoint, '
                 '--device and --cfg-options'
@@ -64,16 +69,14 @@ def build_inferencer(args: argparse.Namespace) -> tuple[object, str]:
         from m2ist_mm.apis import ONNXInferencer
 
         return ONNXInferencer(args.exported), Path(args.exported).resolve().name
-    from m2ist_mm.apis import RECInferencer, find_config
+    from m2ist_mm.apis import DEFAULT_MODEL, RECInferencer, find_config, find_weights
     from m2ist_mm.config import load_config
 
-    if not trained and not args.cfg_options:
-        return RECInferencer(device=args.device), 'the one of the package'
-    if args.config is None or args.checkpoint is None:
-        raise ValueError('--config and --checkpoint belong together: give both')
-    args.config, args.data_root = find_config(args.config), None
-    inferencer = RECInferencer(load_config(args), args.checkpoint, args.device)
-    return inferencer, Path(args.config).stem
+    name = args.config or DEFAULT_MODEL
+    args.config, args.data_root = find_config(name), None
+    config = load_config(args)
+    checkpoint = args.checkpoint or find_weights(name)
+    return RECInferencer(config, checkpoint, args.device), Path(args.config).stem
 
 
 def main() -> None:

@@ -65,11 +65,15 @@ def read_examples(folder: str | Path) -> list[Example]:
     """
     examples = []
     for path in sorted(Path(folder).iterdir()):
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            lines = path.with_suffix('.txt').read_text(encoding='utf-8').splitlines()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.'):
+            file = path.with_suffix('.txt')
+            try:
+                lines = file.read_text(encoding='utf-8').splitlines()
+            except UnicodeDecodeError as error:
+                raise ValueError(f'{file} is no text in UTF-8: {error}') from error
             sentences = tuple(line.strip() for line in lines if line.strip())
             if not sentences:
-                raise ValueError(f'{path.with_suffix(".txt")} has no sentence')
+                raise ValueError(f'{file} has no sentence')
             examples.append(Example(path.stem, read_image(path), sentences))
     if not examples:
         raise ValueError(f'no image in the folder {folder}')

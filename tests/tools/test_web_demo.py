@@ -10,9 +10,9 @@ TOOL = 'tools/web_demo.py'
 @pytest.mark.parametrize(
     'arguments, line',
     [
-        (['--config', 'm2ist_r50_refcoco'], 'belong together'),
-        (['--checkpoint', 'a.pth'], 'belong together'),
-        (['--cfg-options', 'a=1'], 'belong together'),
+        (['--config', 'm2ist_r50_refcoco'], 'no weights of m2ist_r50_refcoco'),
+        (['--checkpoint', 'a.pth'], "no checkpoint file 'a.pth'"),
+        (['--cfg-options', 'model.neck.scales=1'], 'scales'),
         (['--exported', 'folder', '--device', 'cpu'], 'a model on its own'),
         (['--exported', 'nowhere'], 'nowhere'),
         (['--examples', 'nowhere'], 'nowhere'),

@@ -27,6 +27,10 @@ def test_folder_of_examples(tmp_path):
     Image.new('RGB', (8, 6), 'red').save(tmp_path / 'dog.png')
     with pytest.raises(FileNotFoundError, match=r'dog\.txt'):
         read_examples(tmp_path)
+    (tmp_path / '._dog.png').write_bytes(b'what a Mac writes')
+    (tmp_path / 'dog.txt').write_text('le chien à gauche', encoding='latin-1')
+    with pytest.raises(ValueError, match=r'dog\.txt is no text in UTF-8'):
+        read_examples(tmp_path)
     (tmp_path / 'dog.txt').write_text(' the left dog\n\nthe cat\n')
     (example,) = read_examples(tmp_path)
     assert example.name == 'dog'

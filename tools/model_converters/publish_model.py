@@ -3,6 +3,7 @@
 import argparse
 import io
 import sys
+from pathlib import Path
 
 import torch
 
@@ -16,11 +17,12 @@ KEPT = 'epoch', 'iter', 'seed', 'dataset_meta', 'towers', 'mmengine_version'
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog='The config, which holds paths of the machine, is left out, and so are '
-        'weights of an average (EMA) that was not taken.',
+        epilog='What a test does not need is left out: the state of the optimiser, and '
+        'the config, which holds paths of the machine. Of a training with EMAHook the '
+        'averaged weights are kept.',
     )
     parser.add_argument('src', help='checkpoint of a training, epoch_N.pth')
-    parser.add_argument('dst', help='file to write')
+    parser.add_argument('dst', help='file to write, another than src')
     parser.add_argument(
         '--half', action='store_true', help='store float32 weights as float16'
     )
@@ -41,6 +43,8 @@ def publish(checkpoint: dict, half: bool) -> dict:
 
 def main() -> None:
     args = parse_args()
+    if Path(args.dst).resolve() == Path(args.src).resolve():
+        raise ValueError(f'{args.dst}: a training cannot go on from what is written')
     checkpoint = load_checkpoint(args.src)
     if 'state_dict' not in checkpoint:
         raise ValueError(f"{args.src} has no 'state_dict': it is no checkpoint")

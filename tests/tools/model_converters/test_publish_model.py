@@ -24,6 +24,15 @@ def test_weights_and_towers_are_kept_and_paths_are_not(tmp_path, run_tool):
     assert count == 5 and count.dtype == torch.int64
 
 
+def test_checkpoint_of_the_training_is_not_replaced(tmp_path, run_tool, capsys):
+    write(tmp_path / 'epoch_4.pth', 0.1)
+    before = (tmp_path / 'epoch_4.pth').read_bytes()
+    same = tmp_path / '..' / tmp_path.name / 'epoch_4.pth'
+    assert run_tool(TOOL, tmp_path / 'epoch_4.pth', same) == 1
+    assert 'a training cannot go on from' in capsys.readouterr().err
+    assert (tmp_path / 'epoch_4.pth').read_bytes() == before
+
+
 def test_what_float16_cannot_hold_is_refused(tmp_path, run_tool, capsys):
     write(tmp_path / 'epoch_4.pth', 1e6)
     assert run_tool(TOOL, tmp_path / 'epoch_4.pth', tmp_path / 'a.pth', '--half') == 1

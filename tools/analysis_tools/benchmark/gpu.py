@@ -186,11 +186,20 @@ def measure_all(args: argparse.Namespace) -> None:
 
 
 def make_page(report: dict, counted: dict, command: str) -> str:
-    """Return the page's Markdown."""
+    """Lay the figures out.
+
+    Args:
+        report: What :func:`measure_all` wrote.
+        counted: Peaks that were counted on a CPU: docs/benchmarks/efficiency.json.
+        command: What wrote the report.
+
+    Returns:
+        The page's Markdown.
+    """
     machine, steps = report['machine'], report['steps']
-    found = {key.rpartition(', ')[2] for key in steps}
-    modes = [mode for mode in MODES if mode in found]
-    names = [name for name in RUNS if f'{name}, {modes[0]}' in steps]
+    found = [key.rpartition(', ') for key in (*steps, *report['largest'])]
+    names = [name for name in RUNS if name in {key[0] for key in found}]
+    modes = [mode for mode in MODES if mode in {key[2] for key in found}]
     counts = {run['name']: run['peak'] for run in counted['runs']}
     lines = [
         '# Memory and speed on a GPU',
