@@ -21,6 +21,7 @@ import io
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -200,11 +201,15 @@ class Predictor:
         """Bring sentences into the form that the model was trained with.
 
         Raises:
-            ValueError: There is none, or one is empty.
+            ValueError: There is none, one has nothing to read, or is not in UTF-8.
         """
         texts = [text.strip() for text in texts]
-        if not texts or not all(texts):
+        if not texts or not all(map(_is_readable, texts)):
             raise ValueError('a sentence is empty: say in words what to look for')
+        for text in texts:
+            # of bytes on the command line that are not in UTF-8
+            if any('\ud800' <= letter <= '\udfff' for letter in text):
+                raise ValueError(f'the sentence {text!a} is not in UTF-8')
         return [text.lower() for text in texts] if self.contract['lowercase'] else texts
 
     def ground(
@@ -221,7 +226,7 @@ class Predictor:
             whether its end was left out.
 
         Raises:
-            ValueError: There is no sentence, one is empty, or a box is not finite.
+            ValueError: See :meth:`read_texts`; or a box is not finite.
         """
         boxes, truncated = self.ask(image, self.read_texts(texts))
         if not np.isfinite(boxes).all():
@@ -252,6 +257,11 @@ class Predictor:
             boxes += self._text_side.run(['boxes'], feed)
             truncated += [bool(one.overflowing) for one in encoded]
         return np.concatenate(boxes), truncated
+
+
+def _is_readable(text: str) -> bool:
+    """Whether it has a letter, number, punctuation mark or symbol."""
+    return any(unicodedata.category(letter)[0] in 'LNPS' for letter in text)
 
 
 # ------------------------------------------------------------------------ images
@@ -412,7 +422,7 @@ def _read_contract(folder: Path) -> dict:
     try:
         contract = json.loads(path.read_text(encoding='utf-8'))
         found = contract['format']
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise FileNotFoundError(
             f'there is no exported model in {folder}: {path.name} is missing; write '
             'one with tools/export_onnx.py'

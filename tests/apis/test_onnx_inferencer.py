@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -112,6 +113,14 @@ def test_image_is_encoded_once_for_many_sentences(pair, images):
         wanted = pair[0](images[0], text)['predictions'][0]
         np.testing.assert_allclose(box, wanted['bboxes'][0], rtol=0, atol=0.01)
         assert wanted['truncated'] == [truncated]
+
+
+def test_threads_that_share_a_predictor_get_what_one_gets(pair, images):
+    predictor = pair[1].model
+    queries = [(image, TEXTS[: n % 4 + 1]) for n, image in enumerate(images * 3)]
+    expected = [predictor(*query) for query in queries]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda query: predictor(*query), queries)) == expected
 
 
 def test_folder_that_is_none_is_named(exported, tmp_path):

@@ -89,6 +89,8 @@ def test_errors_are_one_line(exported, images, tmp_path):
         ([tmp_path / 'nope.jpg', 'dog'], NEEDED, r'there is no image .*nope\.jpg'),
         ([tmp_path / 'float.tif', 'dog'], NEEDED, r'float\.tif cannot be read .*range'),
         ([images[0], ' '], NEEDED, 'a sentence is empty'),
+        ([images[0], '\u200b'], NEEDED, 'a sentence is empty'),
+        ([images[0], 'left \udcff'], NEEDED, r"'left \\udcff' is not in UTF-8"),
         ([images[0], 'dog'], ['numpy', 'pillow'], 'refused.*: pip install onnxruntime'),
     ):
         done = run_predict(exported, *arguments, allowed=allowed)

@@ -43,7 +43,7 @@ def main() -> None:
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     dataset = DATASETS.build(cfg[f'{args.mode}_dataloader'].dataset)
     set_epoch(dataset, args.epoch)
-    font = cfg.get('visualizer', {}).get('font')
+    font = (cfg.get('visualizer') or {}).get('font')
     visualizer = VISUALIZERS.build(
         dict(type='RECVisualizer', name='browse_dataset', font=font)
     )

@@ -150,8 +150,10 @@ def call(tool: str, *arguments) -> None:
     command = [sys.executable, str(ROOT / 'tools' / tool), *map(str, arguments)]
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     if done.returncode:
-        last = done.stderr.decode(errors='replace').strip().splitlines()[-1:]
-        raise ValueError(f'{tool} {arguments[0]} failed: {"".join(last)}')
+        lines = done.stderr.decode(errors='replace').strip().splitlines()
+        errors = [line for line in lines if line.startswith('error: ')]
+        last = (errors or lines or [f'exit code {done.returncode}'])[-1]
+        raise ValueError(f'{tool} {arguments[0]} failed: {last}')
 
 
 def train(config: Config, folder: Path) -> list[dict]:
