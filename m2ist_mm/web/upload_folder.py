@@ -1,5 +1,6 @@
 """The folder that uploads pass through."""
 
+import os
 import shutil
 import tempfile
 import threading
@@ -41,10 +42,11 @@ class UploadFolder:
         for path, _, changed in self._files():
             if changed < oldest:
                 path.unlink(missing_ok=True)
-        for path in self.path.rglob('*'):
+        for name, *_ in os.walk(self.path, topdown=False):
+            folder = Path(name)
             try:
-                if path.is_dir() and path.stat().st_ctime < oldest:
-                    path.rmdir()
+                if folder != self.path and folder.stat().st_ctime < oldest:
+                    folder.rmdir()
             except OSError:
                 continue  # not empty, or gone
 
@@ -55,11 +57,12 @@ class UploadFolder:
     def _files(self) -> list[tuple[Path, int, float]]:
         """Path, bytes and time of the last change of each file."""
         found = []
-        for path in self.path.rglob('*'):
-            try:
-                if path.is_file():
+        # unlike Path.rglob, it passes over folders that vanish
+        for folder, _, names in os.walk(self.path):
+            for path in (Path(folder, name) for name in names):
+                try:
                     stat = path.stat()
-                    found.append((path, stat.st_size, stat.st_ctime))
-            except OSError:
-                continue  # deleted meanwhile
+                except OSError:
+                    continue  # deleted meanwhile
+                found.append((path, stat.st_size, stat.st_ctime))
         return found

@@ -1,4 +1,5 @@
 import os
+import threading
 import time
 
 from m2ist_mm.web.upload_folder import UploadFolder
@@ -34,6 +35,28 @@ def test_old_modification_time_of_a_client_does_not_matter():
         os.utime(path, (0, 0))
         folder.sweep()
         assert path.exists()
+
+
+def test_folders_that_vanish_meanwhile_do_not_matter():
+    done = threading.Event()
+
+    def come_and_go():
+        while not done.is_set():
+            for name in 'abcdefgh':
+                (folder.path / name / 'b').mkdir(parents=True)
+            for name in 'abcdefgh':
+                (folder.path / name / 'b').rmdir()
+                (folder.path / name).rmdir()
+
+    with UploadFolder(max_age=30) as folder:
+        other = threading.Thread(target=come_and_go)
+        other.start()
+        try:
+            sizes = {folder.size() for _ in range(300)}
+        finally:
+            done.set()
+            other.join()
+    assert sizes == {0}
 
 
 def test_everything_is_deleted_at_the_end():
