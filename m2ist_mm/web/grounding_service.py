@@ -89,8 +89,10 @@ class GroundingService:
             ValueError: There is no such sentence, layer or head, or no attention.
         """
         image, answer = self._image_of(session), session.answer
-        if answer is None or not 1 <= number <= len(answer.sentences):
+        if answer is None:
             raise ValueError('Ask a sentence first: its attention is shown afterwards.')
+        if not 1 <= number <= len(answer.sentences):
+            raise ValueError(f'There are sentences 1 to {len(answer.sentences)}.')
         sentence = answer.sentences[number - 1]
         found = self.inferencer.ground(image.encoded, [sentence], return_attention=True)
         layers = found['attention'][0]

@@ -20,7 +20,8 @@ def read_upload(path: str | Path, max_pixels: int) -> np.ndarray:
     Raises:
         ValueError: It is too large or cannot be read. Names the file, without its
             folder on the server.
-        FileNotFoundError: The upload was deleted before its turn came.
+        FileNotFoundError: It was deleted before its turn came: it waited too long, or
+            another user sent the same file at this moment.
     """
     path = Path(path)
     name = f'"{path.name}"'
@@ -28,7 +29,7 @@ def read_upload(path: str | Path, max_pixels: int) -> np.ndarray:
         file = path.open('rb')
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f'{name} waited too long and was deleted: upload it again.'
+            f'{name} was deleted before its turn came: upload it again.'
         ) from error
     with file:
         with naming(name):

@@ -142,8 +142,13 @@ def test_attention_is_drawn_over_the_place_that_is_looked_at(
     other, caption = service.attend(session, 2, 1, heads)
     assert caption.endswith(f'layer 1, head {heads}')
     assert (drawn != other).any()
-    for number, layer, head in ((0, 1, 0), (5, 1, 0), (1, layers + 1, 0), (1, 1, -1)):
-        with pytest.raises(ValueError, match=r'Ask a sentence|There are layers'):
+    for number, layer, head, line in (
+        (0, 1, 0, 'sentences 1 to 4'),
+        (5, 1, 0, 'sentences 1 to 4'),
+        (1, layers + 1, 0, f'layers 1 to {layers}'),
+        (1, 1, -1, f'heads 1 to {heads}'),
+    ):
+        with pytest.raises(ValueError, match=line):
             service.attend(session, number, layer, head)
 
 

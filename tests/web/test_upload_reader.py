@@ -33,5 +33,7 @@ def test_broken_upload_is_one_line_without_the_servers_folder(tmp_path, content)
 
 
 def test_upload_that_was_deleted_meanwhile_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match='"gone.png" waited too long'):
+    with pytest.raises(
+        FileNotFoundError, match='"gone.png" was deleted before its turn'
+    ):
         read_upload(tmp_path / 'gone.png', 100)

@@ -81,7 +81,7 @@ def running_page(options: list[str]) -> Iterator[str]:
 def main() -> None:
     """Start the page, ask it, and write the screenshots."""
     args = parse_args()
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import Error, sync_playwright
 
     chromium = shutil.which('chromium')
     if chromium is None:
@@ -93,15 +93,19 @@ def main() -> None:
         for width in args.widths:
             page = browser.new_page(viewport=dict(width=width, height=800))
             page.goto(url)
-            if args.image:
-                page.fill('#sentences textarea', '\n'.join(args.sentence))
-                page.set_input_files('#upload input[type=file]', args.image)
-            else:
-                page.click(f'#examples button >> nth={args.example - 1}')
-            page.wait_for_selector('#result .rec-box')
-            page.wait_for_timeout(500)  # of transitions
             out = args.out.with_stem(f'{args.out.stem}-{width}')
-            page.screenshot(path=out, full_page=True)
+            try:
+                if args.image:
+                    page.fill('#sentences textarea', '\n'.join(args.sentence))
+                    page.set_input_files('#upload input[type=file]', args.image)
+                else:
+                    page.click(f'#examples button >> nth={args.example - 1}')
+                page.wait_for_selector('#result .rec-box')
+                page.wait_for_timeout(500)  # of transitions
+                page.screenshot(path=out, full_page=True)
+            except Error as error:
+                reason = str(error).partition('\n')[0]
+                raise ValueError(f'{out} cannot be taken: {reason}') from error
             print(out)
         browser.close()
 
