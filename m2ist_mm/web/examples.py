@@ -24,11 +24,13 @@ class Example:
         name: What it is called.
         image: (H, W, 3) uint8, BGR.
         sentences: Sentences to ask of it.
+        drawn: Whether it is a scene of RefShapes.
     """
 
     name: str
     image: np.ndarray
     sentences: tuple[str, ...]
+    drawn: bool = False
 
     @property
     def thumbnail(self) -> np.ndarray:
@@ -52,7 +54,8 @@ def draw_examples(count: int = 4) -> list[Example]:
         referents = sample_referents(split, scene, rng)[:3]
         written = ExpressionWriter(1).write(scene, referents, rng)
         sentences = tuple(text for texts in written.values() for _, text in texts)
-        examples.append(Example(f'scene {number + 1}', image[..., ::-1], sentences))
+        name = f'scene {number + 1}'
+        examples.append(Example(name, image[..., ::-1], sentences, drawn=True))
     return examples
 
 

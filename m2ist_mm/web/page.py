@@ -111,7 +111,7 @@ def build_page(
                     elem_id='sentences',
                 )
                 button = gr.Button('Find', variant='primary', elem_id='find')
-                gr.Markdown('Or begin with an example:')
+                gr.Markdown(views.examples_title(examples))
                 chosen = gr.HTML(
                     views.examples_view(examples),
                     js_on_load=CHOOSE_EXAMPLE,

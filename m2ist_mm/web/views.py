@@ -61,6 +61,16 @@ def image_view(
     return ''.join(parts)
 
 
+def examples_title(examples: Sequence[Example]) -> str:
+    """What stands above the examples."""
+    if any(example.drawn for example in examples):
+        return (
+            'Or begin with a drawn scene. A model that was trained on photographs finds '
+            'little in them:'
+        )
+    return 'Or begin with an example:'
+
+
 def examples_view(examples: Sequence[Example]) -> str:
     """A button per example; its number is in ``data-example``."""
     buttons = []

@@ -3,7 +3,7 @@ import re
 import numpy as np
 
 from m2ist_mm.visualization import expression_colors
-from m2ist_mm.web import views
+from m2ist_mm.web import Example, draw_examples, views
 from m2ist_mm.web.session import Answer, OpenedImage
 
 
@@ -41,6 +41,13 @@ def test_badges_of_boxes_at_the_same_place_stand_side_by_side():
     shifts = [re.search(r'--shift:(\d+)px', style)[1] for style in styles(view)]
     assert shifts == ['0', '26', '0']
     assert view.count('shared') == 1
+
+
+def test_drawn_examples_are_said_to_be_no_photographs():
+    image = np.zeros((4, 4, 3), np.uint8)
+    photo = Example('dogs', image, ('a dog',))
+    assert 'photographs' not in views.examples_title([photo])
+    assert 'photographs finds little' in views.examples_title(draw_examples(1))
 
 
 def test_nothing_that_a_user_sends_is_markup():
