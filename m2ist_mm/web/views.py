@@ -65,8 +65,8 @@ def examples_title(examples: Sequence[Example]) -> str:
     """What stands above the examples."""
     if any(example.drawn for example in examples):
         return (
-            'Or begin with a drawn scene. A model that was trained on photographs finds '
-            'little in them:'
+            'Or begin with a drawn scene; a model that was trained on photographs '
+            'finds little in it:'
         )
     return 'Or begin with an example:'
 
