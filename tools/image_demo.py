@@ -53,7 +53,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--attention',
         action='store_true',
-        help='draw also what the model attends to: for the first sentence '
+        help='draw also what the model attends to for each sentence; for the first: '
         'attention/NAME_1.jpg (last layer) and NAME_1_heads.jpg (all layers and heads)',
     )
     parser.add_argument(

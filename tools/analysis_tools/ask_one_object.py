@@ -43,7 +43,12 @@ def single_objects(coco: COCO, category: str) -> dict[str, list[float]]:
 
 def main() -> None:
     args = parse_args()
-    objects = single_objects(COCO(args.ann_file), args.category)
+    try:
+        objects = single_objects(COCO(args.ann_file), args.category)
+    except (AssertionError, AttributeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{args.ann_file} is not in COCO's format: {error!r}"
+        ) from error
     if not objects:
         raise ValueError(f'no image holds exactly one {args.category}')
     inferencer = RECInferencer(args.config, args.checkpoint)

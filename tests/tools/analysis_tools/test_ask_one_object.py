@@ -3,6 +3,7 @@ import re
 
 import cv2
 import numpy as np
+import pytest
 
 TOOL = 'tools/analysis_tools/ask_one_object.py'
 
@@ -32,6 +33,13 @@ def test_images_with_one_object_are_asked(tmp_path, run_tool, capsys):
     # of a grey image the shipped model takes most, as good as the dog of image 1
     line = capsys.readouterr().out.splitlines()[-1]
     assert re.fullmatch(r'P@0\.5 (0\.0|50\.0) % \([01] of 2 images\)', line)
+
+
+@pytest.mark.parametrize('content', [[], {}, {'images': [], 'categories': [{}]}])
+def test_another_json_file_is_named(tmp_path, run_tool, capsys, content):
+    (tmp_path / 'other.json').write_text(json.dumps(content))
+    assert run_tool(TOOL, tmp_path / 'other.json', tmp_path, 'dog') == 1
+    assert "other.json is not in COCO's format" in capsys.readouterr().err
 
 
 def test_an_unknown_category_is_named_with_those_there_are(tmp_path, run_tool, capsys):
