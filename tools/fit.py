@@ -130,7 +130,8 @@ def main() -> None:
     args = vars(parse_args())
     plan_only, restart = args.pop('plan_only'), args.pop('restart')
     if args['work_dir'] is None:
-        name = Path(args['source']).resolve().stem
+        source = Path(args['source']).resolve()
+        name = source.name if source.is_dir() else source.stem
         args['work_dir'] = str(Path('work_dirs', f'fit-{name}'))
     fit = Fit(FitOptions(**args), Path(__file__).resolve().parent, say)
     fit.run(plan_only, restart)

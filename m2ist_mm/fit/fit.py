@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import re
+import shlex
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from ..atomic_file import write_atomically
 from ..checkpoints.work_dir_lock import lock_work_dir
 from ..config import load_config_file
 from ..engine.interruption import Stopped
-from .data import DataSummary, prepare_data
+from .data import DataSummary, export_rows, prepare_data
 from .fit_config import RunSettings, render_run
 from .fit_options import FitOptions
 from .judge import Fact, Run, judge, plan_runs
@@ -35,7 +36,8 @@ from .training import Training
 # all that a run leaves in the work dir, but for caches and data/splits.csv, which
 # stay right
 _WRITTEN = (
-    'config.py plan.json train test judge predictions.json report.json report.html'
+    'config.py plan.json train test judge predictions.json report.json report.html '
+    'suspects'
 ).split()
 
 
@@ -264,7 +266,6 @@ class Fit:
         config, checkpoint = self._name(self.config), self._name(checkpoint)
         row = load_rows(self.folder / 'data' / f'{report["split"]}.jsonl')[0]
         image = self._name(Path(summary.image_root, row['image']))
-        pair = f'--config {config} --checkpoint {checkpoint}'
         tools = self._name(self.tools)
         self.say(
             f'  {report["split"]}: {figures["expressions"]} expressions of '
@@ -281,20 +282,39 @@ class Fit:
                 f'  {control["name"]}: {control["P@0.5"]["value"]:.1f} %; '
                 f'{control["verdict"]}'
             )
+        self.say(f'\nreport: {self._name(self.folder / "report.html")}')
+        if report['audit'] is not None:
+            self.say(self._write_suspects(report['audit']['suspects']))
+
+        def command(tool: str, *arguments: str) -> str:
+            return shlex.join(['python', f'{tools}/{tool}', *arguments])
+
+        demo = image, row['expression'], '--config', config, '--checkpoint', checkpoint
         self.say(
             f"""
-report: {self._name(self.folder / 'report.html')}
-
 Ask the model:
-  python {tools}/image_demo.py {image} "{row['expression']}" {pair}
+  {command('image_demo.py', *demo)}
 From Python:
   from m2ist_mm.apis import RECInferencer
-  model = RECInferencer('{config}', '{checkpoint}')
-  model('{image}', {row['expression']!r})['predictions'][0]['bboxes']
+  model = RECInferencer({config!r}, {checkpoint!r})
+  model({image!r}, {row['expression']!r})['predictions'][0]['bboxes']
 Train on from this model, with more images or epochs:
-  python {tools}/fit.py DATA --init {checkpoint} --work-dir FOLDER
+  {command('fit.py', 'DATA', '--init', checkpoint, '--work-dir', 'FOLDER')}
 Export it:
-  python {tools}/export_onnx.py {config} {checkpoint} FOLDER"""
+  {command('export_onnx.py', config, checkpoint, 'FOLDER')}"""
+        )
+
+    def _write_suspects(self, suspects: list[dict]) -> str:
+        """Mark suspect labels in copies of the annotations; say where these are."""
+        folder = self.folder / 'suspects'
+        marks = {
+            row['sent_id']: dict(suspicion=row['score'], reason=row['why'])
+            for row in suspects
+        }
+        files = export_rows(self.folder, marks, folder)
+        return (
+            f'{len(marks)} labels to look at again, marked in copies of the '
+            f'annotations: {", ".join(map(self._name, files))}'
         )
 
     # -- what an earlier call has left -------------------------------------

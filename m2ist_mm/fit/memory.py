@@ -5,8 +5,9 @@ from pathlib import Path
 
 import torch
 
-_UNITS = {'': 10**9, 'K': 10**3, 'M': 10**6, 'G': 10**9, 'T': 10**12}
+_UNITS = {'K': 10**3, 'M': 10**6, 'G': 10**9, 'T': 10**12}
 _BINARY = {'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
+_MOST = 10**15  # bytes; a larger number was meant in bytes, not in GB
 # what a process holds on a GPU before its first tensor: context and kernels
 CUDA_RUNTIME = 600 * 10**6
 
@@ -17,11 +18,16 @@ def parse_bytes(text: str) -> int:
     Raises:
         ValueError: It is none.
     """
-    match = re.fullmatch(r'\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?\s*', text.upper())
-    if match is None or not float(match[1]) or (match[3] and not match[2]):
+    match = re.fullmatch(
+        r'\s*(\d+(?:\.\d+)?)\s*(?:([KMGT])(I?)B?)?\s*', text.upper()
+    )
+    size = 0
+    if match is not None:
+        unit = (_BINARY if match[3] else _UNITS)[match[2] or 'G']
+        size = int(float(match[1]) * unit)
+    if not 0 < size < _MOST:
         raise ValueError(f'--memory {text}: write a size as 8GB, 7.5GiB or 900MB')
-    units = _BINARY if match[3] else _UNITS
-    return int(float(match[1]) * units[match[2]])
+    return size
 
 
 def format_bytes(size: float) -> str:

@@ -24,7 +24,10 @@ def test_sizes(text, size):
     assert parse_bytes(text) == size
 
 
-@pytest.mark.parametrize('text', ['', 'all', '8XB', '-1GB', '0', '1 iB', '8GB free'])
+@pytest.mark.parametrize(
+    'text',
+    ['', 'all', '8XB', '-1GB', '0', '1 iB', '8GB free', '500B', '8e9', '8000000000'],
+)
 def test_what_is_no_size_is_refused_in_a_line(text):
     with pytest.raises(ValueError, match='--memory .*write a size as 8GB'):
         parse_bytes(text)
