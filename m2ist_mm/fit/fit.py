@@ -51,6 +51,9 @@ class Fit:
         options: What is asked for.
         tools: Folder of ``train.py`` and ``test.py``.
         say: Called with each line for the user.
+
+    Raises:
+        ValueError: The work dir has a quote in its name.
     """
 
     def __init__(
@@ -60,6 +63,11 @@ class Fit:
         self.tools = tools
         self.say = say
         self.folder = Path(options.work_dir).resolve()
+        if '"' in str(self.folder) or "'" in str(self.folder):
+            raise ValueError(
+                f'--work-dir {self.folder}: MMEngine reads no config in a folder with a '
+                'quote in its name; take another'
+            )
         self.config = self.folder / 'config.py'
 
     def run(self, plan_only: bool = False, restart: bool = False) -> None:

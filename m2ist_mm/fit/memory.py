@@ -18,9 +18,7 @@ def parse_bytes(text: str) -> int:
     Raises:
         ValueError: It is none.
     """
-    match = re.fullmatch(
-        r'\s*(\d+(?:\.\d+)?)\s*(?:([KMGT])(I?)B?)?\s*', text.upper()
-    )
+    match = re.fullmatch(r'\s*(\d+(?:\.\d+)?)\s*(?:([KMGT])(I?)B?)?\s*', text.upper())
     size = 0
     if match is not None:
         unit = (_BINARY if match[3] else _UNITS)[match[2] or 'G']

@@ -70,7 +70,8 @@ class Planner:
 
     Raises:
         FileNotFoundError: There is no such preset, or no such checkpoint to start from.
-        ValueError: Nothing is shipped with the preset to start from.
+        ValueError: Nothing is shipped with the preset to start from, or it has no side
+            networks to compare with.
     """
 
     def __init__(
@@ -86,6 +87,12 @@ class Planner:
         self.device = device or get_device().partition(':')[0]
         self.preset = find_preset(options.preset)
         self.grounder = find_grounder(self.preset, options.init)
+        model = load_config_file(self.preset.config).model
+        if options.compare and model.get('neck') is None:
+            raise ValueError(
+                f'--compare: the model of --preset {options.preset} has no side '
+                'networks to be without'
+            )
 
     def make(self, runs: Sequence[Run]) -> Plan:
         """Make the plan, and write the config.
