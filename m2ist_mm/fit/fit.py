@@ -65,8 +65,8 @@ class Fit:
         self.folder = Path(options.work_dir).resolve()
         if '"' in str(self.folder) or "'" in str(self.folder):
             raise ValueError(
-                f'--work-dir {self.folder}: MMEngine reads no config in a folder with a '
-                'quote in its name; take another'
+                f'--work-dir {self.folder}: MMEngine reads no config in a folder with '
+                'a quote in its name; take another'
             )
         self.config = self.folder / 'config.py'
 

@@ -213,7 +213,7 @@ def test_numbers_that_make_no_sense_are_refused(options, changes):
 
 @pytest.fixture
 def made_up(monkeypatch, squares):
-    """Trains nothing; whatever is tested is found, but for the first row of the table."""
+    """Trains nothing; all that is tested is found, but for the first row."""
 
     def run_tool(command, *args):
         tool, path, *_ = map(str, command)

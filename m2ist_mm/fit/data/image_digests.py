@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -112,7 +112,7 @@ def find_near_duplicates(
     return sorted(pairs, key=lambda pair: pair[2])
 
 
-def same_files(digests: Mapping[str, dict]) -> Iterable[list[str]]:
+def same_files(digests: Mapping[str, dict]) -> Collection[list[str]]:
     """Group images whose files are the same, byte by byte; most are alone."""
     groups = {}
     for name, digest in digests.items():
