@@ -221,15 +221,15 @@ class Fit:
 
         recipe = {}
         if run.train is not None:
-            base = load_config_file(self.config).train_dataloader.dataset
+            loader = load_config_file(self.config).train_dataloader
             train = DATASETS.build(
                 dict(
-                    base,
+                    loader.dataset,
                     ann_file=str(run.train.with_name('{split}.jsonl')),
                     split=run.train.stem,
                 )
             )
-            recipe = planner.recipe(load_rows(run.train), len(train))
+            recipe = planner.recipe(load_rows(run.train), len(train), loader.batch_size)
             recipe['train'] = rows(run.train)
         return render_run(
             RunSettings(

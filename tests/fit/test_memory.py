@@ -1,5 +1,6 @@
 import pytest
 
+from m2ist_mm.fit import memory
 from m2ist_mm.fit.memory import (
     format_bytes,
     free_memory,
@@ -40,3 +41,25 @@ def test_written_sizes_have_their_unit():
 
 def test_this_machine_has_memory_and_this_program_needs_some():
     assert 10**8 < runtime_memory('cpu') < free_memory('cpu') + runtime_memory('cpu')
+
+
+@pytest.mark.parametrize(
+    ('part', 'most', 'used'),
+    [
+        ('', 'memory.max', 'memory.current'),
+        ('memory', 'memory.limit_in_bytes', 'memory.usage_in_bytes'),
+    ],
+)
+def test_a_container_has_what_its_limit_leaves(tmp_path, monkeypatch, part, most, used):
+    monkeypatch.setattr(memory, '_GROUP', tmp_path)
+    machine = free_memory('cpu')
+    (tmp_path / part).mkdir(exist_ok=True)
+    for name, content in (
+        (most, '50000000'),
+        (used, '30000000'),
+        ('memory.stat', 'active_file 7\ninactive_file 4000000\n'),
+    ):
+        (tmp_path / part / name).write_text(content)
+    assert free_memory('cpu') == 24_000_000
+    (tmp_path / part / most).write_text('max')
+    assert free_memory('cpu') > machine / 2
