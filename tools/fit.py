@@ -63,6 +63,13 @@ def parse_args() -> argparse.Namespace:
         help='unit of the boxes, for formats that do not say it',
     )
     data.add_argument(
+        '--box-tolerance',
+        type=float,
+        default=1.0,
+        metavar='PIXELS',
+        help='by which a box may leave its image; it is clipped (default: 1)',
+    )
+    data.add_argument(
         '--several',
         choices=['leave-out', 'join', 'refuse'],
         default='leave-out',

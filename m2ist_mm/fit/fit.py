@@ -136,8 +136,8 @@ class Fit:
     def _read(self, started: bool) -> DataSummary:
         self.say('data')
         names = (
-            'data_format image_root text_field bbox_form box_unit several skip_faulty '
-            'seed'
+            'data_format image_root text_field bbox_form box_unit box_tolerance '
+            'several skip_faulty seed'
         ).split()
         try:
             summary = prepare_data(
@@ -401,7 +401,10 @@ Export it:
 def _as_typed(message: str) -> str:
     """Name arguments of :func:`prepare_data` as options, in one line."""
     message = re.sub(r'\bdata_format\b', 'format', message)
-    names = 'format(?==)|image_root|text_field|bbox_form|box_unit|several=|skip_faulty'
+    names = (
+        'format(?==)|image_root|text_field|bbox_form|box_unit|box_tolerance|several=|'
+        'skip_faulty'
+    )
     message = re.sub(
         rf'\b(?:{names})', lambda found: f'--{found[0].replace("_", "-")}', message
     )

@@ -37,8 +37,8 @@ class FitOptions:
         epochs: Number of epochs; ``None`` follows from the number of images.
         amp: Whether to train in 16 bits; ``None``: on a GPU.
         seed: Of splits, weights and order.
-        data_format, image_root, text_field, bbox_form, box_unit, several, skip_faulty:
-            See :func:`prepare_data`.
+        data_format, image_root, text_field, bbox_form, box_unit, box_tolerance,
+            several, skip_faulty: See :func:`prepare_data`.
         cfg_options: Values of the config by dotted keys.
         compare: Train without side networks, too.
         learning_curve: Train on parts of the images, too.
@@ -58,6 +58,7 @@ class FitOptions:
     text_field: str | None = None
     bbox_form: str | None = None
     box_unit: str | None = None
+    box_tolerance: float = 1.0
     several: str = 'leave-out'
     skip_faulty: bool = False
     cfg_options: dict[str, Any] = field(default_factory=dict)

@@ -150,6 +150,11 @@ def percent(squares):
     (squares / 'labels.csv').write_text('\n'.join([table[0], *lines]) + '\n')
 
 
+def outside(squares):
+    with open(squares / 'labels.csv', 'a') as file:
+        file.write('images/003.png,the edge,60,10,99,30\n')
+
+
 def few(squares):
     table = (squares / 'labels.csv').read_text().splitlines()
     (squares / 'labels.csv').write_text('\n'.join(table[:4]) + '\n')
@@ -172,6 +177,7 @@ def no_images(squares):
     ('spoil', 'words'),
     [
         (percent, "--box-unit='relative'"),
+        (outside, '--box-tolerance=1'),
         (few, 'images are needed'),
         (missing, '005.png.*--image-root; .*--skip-faulty'),
         (two_formats, 'format'),

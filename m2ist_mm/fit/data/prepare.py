@@ -39,6 +39,7 @@ def prepare_data(
     text_field: str | None = None,
     bbox_form: str | None = None,
     box_unit: str | None = None,
+    box_tolerance: float = 1.0,
     several: str = 'leave-out',
     skip_faulty: bool = False,
     seed: int = 0,
@@ -61,6 +62,7 @@ def prepare_data(
         bbox_form: 'xyxy' or 'xywh', for rows.
         box_unit: 'pixel', 'relative', 'percent' or 'permille', for formats that do not
             say it.
+        box_tolerance: Pixels by which a box may leave its image; it is clipped.
         several: What to do with expressions that have several boxes: 'leave-out', or
             'join' to one box around all; 'refuse' makes them faults. Those without a
             box are left out.
@@ -91,7 +93,10 @@ def prepare_data(
     kept, wrong, counts = keep_one_box(read, several)
     candidates = len(kept) + len(wrong)
     faults += wrong + _find_images(kept, ImageFinder(root, work_dir))
-    rows = _check(kept, faults, found, root, box_unit, skip_faulty, folder)
+    checks = dict(box_unit=box_unit, box_tolerance=box_tolerance)
+    if skip_faulty:
+        checks['filter_cfg'] = dict(skip_faulty=True)
+    rows = _check(kept, faults, found, root, checks, folder)
     digests, broken = digest_images(
         {row['image']: root / row['image'] for row in rows}, folder / 'images.json'
     )
@@ -131,6 +136,7 @@ def prepare_data(
             text_field=text_field,
             bbox_form=bbox_form,
             box_unit=box_unit,
+            box_tolerance=box_tolerance,
             several=several,
             skip_faulty=skip_faulty,
             seed=seed,
@@ -276,8 +282,7 @@ def _check(
     faults: list[str],
     source: Source,
     root: Path,
-    box_unit: str | None,
-    skip_faulty: bool,
+    checks: dict,
     folder: Path,
 ) -> list[dict]:
     """Apply the checks of every dataset; return a row for each sound expression.
@@ -287,13 +292,7 @@ def _check(
     """
     if not expressions and not faults:
         raise DatasetError([f'{next(iter(source.files))}: no sentence has one box'])
-    dataset = ReadDataset(
-        expressions,
-        faults,
-        str(next(iter(source.files))),
-        box_unit=box_unit,
-        filter_cfg=dict(skip_faulty=True) if skip_faulty else None,
-    )
+    dataset = ReadDataset(expressions, faults, str(next(iter(source.files))), **checks)
     try:
         samples = dataset.load_data_list()
     except DatasetError as error:

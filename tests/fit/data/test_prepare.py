@@ -41,14 +41,16 @@ def test_the_format_may_be_named(folder):
         folder.prepare(data_format='yolo')
 
 
-def test_rows_are_read_by_the_dataset_of_the_summary(folder):
+def test_rows_are_read_by_a_dataset(folder):
     summary = folder.prepare()
     for split in ('train', 'val', 'test'):
-        dataset = RECFileDataset(**{
-            key: value
-            for key, value in summary.dataset_config(split).items()
-            if key != 'type'
-        })
+        dataset = RECFileDataset(
+            file_format='rows',
+            data_root=summary.folder,
+            ann_file='{split}.jsonl',
+            data_prefix=dict(img=summary.image_root),
+            split=split,
+        )
         rows = summary.rows(split)
         assert len(dataset) == len(rows)
         assert [dataset.get_data_info(i)['sent_id'][0] for i in range(len(rows))] == [
@@ -277,6 +279,16 @@ def test_an_image_of_another_folder_does_not_stand_for_one_that_is_missing(make_
         folder.prepare()
     summary = folder.prepare(skip_faulty=True)
     assert (summary.counts['kept'], summary.counts['faulty']) == (24, 1)
+
+
+def test_boxes_may_leave_their_images_as_far_as_is_said(make_folder):
+    folder = make_folder('json')
+    own = labels_of(folder)
+    folder.label([*own, (own[0][0], 'half seen', [150, 20, 203, 60])])
+    with pytest.raises(DatasetError, match='by more than box_tolerance=1'):
+        folder.prepare()
+    rows = [row for part in folder.rows(box_tolerance=3).values() for row in part]
+    assert [150, 20, 200, 60] in [row['bbox'] for row in rows]
 
 
 def test_a_broken_file_is_named(make_folder):
