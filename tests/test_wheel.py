@@ -56,6 +56,7 @@ found = inferencer(np.zeros((160, 160, 3), np.uint8), 'the red circle')
 assert np.shape(found['predictions'][0]['bboxes']) == (1, 4)
 
 contact_sheet('sheet.html', 'templates come with the wheel', [])
+assert (package / 'web' / 'photographs' / 'NOTICE.md').is_file()
 """
 
 
