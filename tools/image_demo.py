@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from m2ist_mm.apis import RECInferencer, find_config
+from m2ist_mm.apis import DEFAULT_MODEL, RECInferencer, find_config, find_weights
 from m2ist_mm.config import load_config
 from m2ist_mm.datasets.image_reader import IMAGE_SUFFIXES
 from m2ist_mm.engine.config_options import ConfigOptions
@@ -14,14 +14,13 @@ from m2ist_mm.engine.program import run_program
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        usage='%(prog)s IMAGE [IMAGE ...] SENTENCE [SENTENCE ...] --config CONFIG '
-        '--checkpoint FILE [options]',
+        usage='%(prog)s IMAGE [IMAGE ...] SENTENCE [SENTENCE ...] [options]',
         description='Find in images what each sentence names. Prints a box for each '
         '(x1 y1 x2 y2, in pixels of the image), and draws them. An image that cannot '
         'be read is reported, and the exit code is then 1.',
-        epilog='example: python tools/image_demo.py dogs.jpg "left dog" "brown dog" '
-        '--config configs/m2ist/m2ist_r50_refcoco.py --checkpoint epoch_90.pth '
-        '--out-dir outputs',
+        epilog='examples: python tools/image_demo.py dogs.jpg "left dog" "brown dog"; '
+        'with a model of your own: python tools/image_demo.py dogs.jpg "left dog" '
+        '--config configs/m2ist/m2ist_r50_refcoco.py --checkpoint epoch_90.pth',
     )
     parser.add_argument(
         'inputs',
@@ -32,10 +31,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--config',
-        required=True,
-        help='config file, or its name in the model index (m2ist_r50_refcoco)',
+        default=DEFAULT_MODEL,
+        help='config file, or its name in the model index (m2ist_r50_refcoco); the '
+        'small model that is shipped unless given',
     )
-    parser.add_argument('--checkpoint', required=True, help='checkpoint file')
+    parser.add_argument(
+        '--checkpoint', help='checkpoint file; that of the model index unless given'
+    )
     parser.add_argument(
         '--out-dir',
         default='outputs',
@@ -129,6 +131,8 @@ def main() -> int:
         raise ValueError(f'--batch-size {args.batch_size}: at least 1')
     if args.attention and args.no_save_vis:
         raise ValueError('--attention writes drawn images, and --no-save-vis none')
+    if args.checkpoint is None:
+        args.checkpoint = find_weights(args.config)
     args.config, args.data_root = find_config(args.config), None
     config = load_config(args)
     if args.font is not None:

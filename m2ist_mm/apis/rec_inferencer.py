@@ -32,6 +32,8 @@ from ..structures import Expressions, Features, Placement
 from ..visualization import draw_attention, draw_attention_sheet, require_display
 from .encoded_image import EncodedImage
 
+DEFAULT_MODEL = 'm2ist_yolox-nano-fine_flickr30k-part'  # its weights are shipped
+
 Image = str | Path | np.ndarray | PIL.Image.Image
 
 MAX_CHARACTERS = 1000  # of an expression
@@ -48,9 +50,10 @@ class RECInferencer(BaseInferencer):
 
     Args:
         model: Config, its file, or its name in the model index
-            (``'m2ist_r50_refcoco'``).
-        weights: Checkpoint file that was trained with it. It is loaded as in a test:
-            nothing in it can run code, and other towers than its own are refused.
+            (``'m2ist_r50_refcoco'``); the small model that is shipped unless given.
+        weights: Checkpoint file that was trained with it; that of the model index
+            unless given. It is loaded as in a test: nothing in it can run code, and
+            other towers than its own are refused.
         device: Where it runs; the GPU unless given, or the CPU where there is none.
         show_progress: Whether several images get a progress bar.
 
@@ -65,13 +68,14 @@ class RECInferencer(BaseInferencer):
 
     def __init__(
         self,
-        model: str | Path | Config,
-        weights: str | Path,
+        model: str | Path | Config = DEFAULT_MODEL,
+        weights: str | Path | None = None,
         device: str | None = None,
         show_progress: bool = True,
     ) -> None:
         init_default_scope('mmdet')
         if isinstance(model, str | Path):
+            weights = find_weights(str(model)) if weights is None else weights
             model = load_config_file(find_config(str(model)))
         self._number = 0  # of the images without a name
         # towers are tapped by hooks, and drawing has one canvas
@@ -522,13 +526,37 @@ def find_config(config: str) -> str:
     """
     if Path(config).is_file():
         return config
+    entry = _entry(config)
+    if entry is None:
+        raise FileNotFoundError(
+            f'there is no config file {config}, and the model index has no such name'
+        )
+    return entry['Config']
+
+
+def find_weights(model: str) -> str:
+    """Checkpoint that the model index has for a name.
+
+    Raises:
+        ValueError: It has none.
+    """
+    entry = None if Path(model).is_file() else _entry(model)
+    if entry is None or 'Weights' not in entry:
+        raise ValueError(
+            f'the model index has no weights of {model}: name the checkpoint of a '
+            'trained model'
+        )
+    return entry['Weights']
+
+
+def _entry(name: str) -> dict | None:
+    """Entry of the model index, its files with their folder."""
     folder = BaseInferencer._get_repo_or_mim_dir('m2ist_mm')
     for entry in BaseInferencer._get_models_from_metafile(folder):
-        if entry['Name'] == config:
-            return str(Path(folder, entry['Config']))
-    raise FileNotFoundError(
-        f'there is no config file {config}, and the model index has no such name'
-    )
+        if entry['Name'] == name:
+            files = {key: entry[key] for key in ('Config', 'Weights') if key in entry}
+            return {key: str(Path(folder, file)) for key, file in files.items()}
+    return None
 
 
 def _texts_by_image(

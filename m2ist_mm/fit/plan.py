@@ -23,7 +23,7 @@ from .memory import format_bytes
 # images of the batches whose bytes are counted; larger ones lie on a line with them
 SIZES = (2, 3)
 TIMED_STEPS = 3
-WASTE = 0.1  # of all memory: rounded up, or in pieces too small to be used
+WASTE = 0.25  # of all memory: rounded up, or in pieces too small to be used
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Plan:
             f'memory: {format_bytes(need.total)} of {format_bytes(self.memory)} on '
             f'{"the GPU" if self.device == "cuda" else "the CPU"}: '
             f'{format_bytes(need.peak)} counted for a step, '
-            f'{format_bytes(need.runtime)} for the program itself, and a tenth more',
+            f'{format_bytes(need.runtime)} for the program itself, and a quarter more',
             f'batch: {batch}',
             f'arithmetic: {precision}',
             f'disk: {caches or "nothing"} of cached features; '

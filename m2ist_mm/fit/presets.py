@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
 
-from ..apis import find_config
+from ..apis import DEFAULT_MODEL, find_config, find_weights
 from ..config import load_config_file
 
 MOST_EPOCHS = 40  # unless the recipe itself has more
@@ -57,7 +57,7 @@ class Preset:
 
 
 _CONFIGS = dict(
-    small='m2ist_yolox-nano-fine_flickr30k-part',
+    small=DEFAULT_MODEL,
     r50='m2ist_r50_grouped-cached_refcoco',
     vitb='m2ist_vitb_grouped_refcoco',
 )
@@ -69,7 +69,6 @@ _WHY = dict(
 )
 _IMAGES = dict(small=6809, r50=16994, vitb=16994)  # of their training splits
 _EXPRESSIONS = dict(small=80)  # 8 images of ten; 64 is the paper's
-_GROUNDERS = dict(small='weights/m2ist_yolox-nano_flickr30k-part.pth')
 
 
 def find_preset(name: str) -> Preset:
@@ -87,13 +86,11 @@ def find_preset(name: str) -> Preset:
     config = load_config_file(path)
     if 'max_epochs' not in (config.get('train_cfg') or {}):
         raise ValueError(f'--preset {name}: {path} has no train_cfg.max_epochs')
-    grounder = _GROUNDERS.get(name)
     return Preset(
         config=path,
         why=_WHY.get(name, 'your config'),
         epochs=config.train_cfg.max_epochs,
         expressions=_EXPRESSIONS.get(name, 64),
         images=_IMAGES.get(name),
-        # beside configs/, in a clone as in a wheel
-        grounder=grounder and path.parents[2] / grounder,
+        grounder=Path(find_weights(DEFAULT_MODEL)) if name == 'small' else None,
     )

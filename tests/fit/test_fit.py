@@ -206,7 +206,7 @@ def test_numbers_that_make_no_sense_are_refused(options, changes):
         replace(options, **changes)
 
 
-# -- the whole way; some five minutes on one core -----------------------------
+# -- the whole way; 12 minutes on a busy core ----------------------------------
 
 
 def start(options, *more):

@@ -142,8 +142,8 @@ def test_the_plan_in_words():
         'model: small (why): yolo and bert',
         'start: from scratch',
         'trained: 1,234 of 56,789 parameters',
-        'memory: 1.10 GB of 8.00 GB on the CPU: 0.50 GB counted for a step, 0.50 GB '
-        'for the program itself, and a tenth more',
+        'memory: 1.25 GB of 8.00 GB on the CPU: 0.50 GB counted for a step, 0.50 GB '
+        'for the program itself, and a quarter more',
         'batch: 8 samples of at most 16 expressions, 80 expressions a step in the mean '
         '(the recipe has 80); 4 samples at a time, with the gradient of all',
         'arithmetic: 32-bit; the V-L encoder is computed again in backward',

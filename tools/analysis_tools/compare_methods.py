@@ -54,7 +54,15 @@ METHODS = {
         for name, tuner in TUNERS.items()
     },
     'ladder': (
-        {'model.neck': dict(_delete_=True, type='LadderSideNetwork', reduction=4)},
+        {
+            'model.neck': dict(
+                _delete_=True,
+                type='LadderSideNetwork',
+                reduction=4,
+                # a convolutional tower has no transformer layers to copy the form of
+                vision=dict(num_heads=8, feedforward_channels=1792, activation='relu'),
+            )
+        },
         'neck',
     ),
     'm2ist-iea': ({'model.neck.experts': ('iea',)}, 'neck'),
