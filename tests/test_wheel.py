@@ -57,6 +57,7 @@ for one in (inferencer, RECInferencer(device='cpu')):  # the second is the shipp
     assert np.shape(found['predictions'][0]['bboxes']) == (1, 4)
 
 contact_sheet('sheet.html', 'templates come with the wheel', [])
+assert (package / 'web' / 'photographs' / 'NOTICE.md').is_file()
 """
 
 
