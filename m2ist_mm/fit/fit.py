@@ -291,7 +291,7 @@ class Fit:
                 f'{control["verdict"]}'
             )
         self.say(f'\nreport: {self._name(self.folder / "report.html")}')
-        if report['audit'] is not None:
+        if report['audit'] is not None and report['audit']['suspects']:
             self.say(self._write_suspects(report['audit']['suspects']))
 
         def command(tool: str, *arguments: str) -> str:
@@ -321,7 +321,7 @@ Export it:
         }
         files = export_rows(self.folder, marks, folder)
         return (
-            f'{len(marks)} labels to look at again, marked in copies of the '
+            f'labels to look at again: {len(marks)}, marked in copies of the '
             f'annotations: {", ".join(map(self._name, files))}'
         )
 

@@ -253,7 +253,7 @@ def test_audit_marks_suspects_in_a_copy_of_the_annotations(run, made_up, options
     lines = run(plan_only=False, audit=True)
     marked = Path(options.work_dir, 'suspects', 'labels.csv')
     assert any(
-        line.startswith('1 labels to look at again') and line.endswith(str(marked))
+        line.startswith('labels to look at again: 1, ') and line.endswith(str(marked))
         for line in lines
     )
     first, *others = csv.DictReader(marked.read_text().splitlines())
