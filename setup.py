@@ -59,7 +59,9 @@ if __name__ == '__main__':
         license='Apache-2.0',
         cmdclass=dict(build_py=BuildWithConfigs),
         packages=find_packages(include=['m2ist_mm', 'm2ist_mm.*']),
-        package_data={'m2ist_mm': ['**/templates/*.html', 'web/*.css']},
+        package_data={
+            'm2ist_mm': ['**/templates/*.html', 'web/*.css', 'web/photographs/*']
+        },
         python_requires='>=3.10',
         install_requires=read_requirements('runtime'),
         extras_require=extras,

@@ -57,7 +57,11 @@ for one in (inferencer, RECInferencer(device='cpu')):  # the second is the shipp
     assert np.shape(found['predictions'][0]['bboxes']) == (1, 4)
 
 contact_sheet('sheet.html', 'templates come with the wheel', [])
-for name in ('web/page.css', 'fit/judge/templates/report.html'):
+for name in (
+    'fit/judge/templates/report.html',
+    'web/page.css',
+    'web/photographs/NOTICE.md',
+):
     assert (package / name).is_file(), name
 """
 

@@ -63,6 +63,13 @@ def parse_args() -> argparse.Namespace:
         help='unit of the boxes, for formats that do not say it',
     )
     data.add_argument(
+        '--box-tolerance',
+        type=float,
+        default=1.0,
+        metavar='PIXELS',
+        help='by which a box may leave its image; it is clipped (default: 1)',
+    )
+    data.add_argument(
         '--several',
         choices=['leave-out', 'join', 'refuse'],
         default='leave-out',
@@ -130,7 +137,8 @@ def main() -> None:
     args = vars(parse_args())
     plan_only, restart = args.pop('plan_only'), args.pop('restart')
     if args['work_dir'] is None:
-        name = Path(args['source']).resolve().stem
+        source = Path(args['source']).resolve()
+        name = source.name if source.is_dir() else source.stem
         args['work_dir'] = str(Path('work_dirs', f'fit-{name}'))
     fit = Fit(FitOptions(**args), Path(__file__).resolve().parent, say)
     fit.run(plan_only, restart)

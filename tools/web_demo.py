@@ -33,7 +33,8 @@ def parse_args() -> argparse.Namespace:
         '--examples',
         metavar='FOLDER',
         help='images to begin with, and beside each the sentences, one per line, in a '
-        'file of the same name that ends in .txt (default: drawn scenes)',
+        'file of the same name that ends in .txt (default: photographs for the model '
+        'of the package, drawn scenes for others)',
     )
     parser.add_argument(
         '--host',
@@ -84,9 +85,17 @@ def main() -> None:
     args = parse_args()
     if args.port is not None and not 1 <= args.port <= 65535:
         raise ValueError(f'--port {args.port}: from 1 to 65535')
-    from m2ist_mm.web import GroundingService, draw_examples, read_examples, serve
+    from m2ist_mm.web import (
+        PHOTOGRAPHS,
+        GroundingService,
+        draw_examples,
+        read_examples,
+        serve,
+    )
 
-    examples = read_examples(args.examples) if args.examples else draw_examples()
+    shipped = not (args.exported or args.config or args.checkpoint)
+    folder = args.examples or (PHOTOGRAPHS if shipped else None)
+    examples = read_examples(folder) if folder else draw_examples()
     inferencer, name = build_inferencer(args)
     serve(GroundingService(inferencer), examples, name, args.host, args.port)
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import re
+import shlex
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from ..atomic_file import write_atomically
 from ..checkpoints.work_dir_lock import lock_work_dir
 from ..config import load_config_file
 from ..engine.interruption import Stopped
-from .data import DataSummary, prepare_data
+from .data import DataSummary, export_rows, prepare_data
 from .fit_config import RunSettings, render_run
 from .fit_options import FitOptions
 from .judge import Fact, Run, judge, plan_runs
@@ -35,7 +36,8 @@ from .training import Training
 # all that a run leaves in the work dir, but for caches and data/splits.csv, which
 # stay right
 _WRITTEN = (
-    'config.py plan.json train test judge predictions.json report.json report.html'
+    'config.py plan.json train test judge predictions.json report.json report.html '
+    'suspects'
 ).split()
 
 
@@ -49,6 +51,9 @@ class Fit:
         options: What is asked for.
         tools: Folder of ``train.py`` and ``test.py``.
         say: Called with each line for the user.
+
+    Raises:
+        ValueError: The work dir has a quote in its name.
     """
 
     def __init__(
@@ -58,6 +63,11 @@ class Fit:
         self.tools = tools
         self.say = say
         self.folder = Path(options.work_dir).resolve()
+        if '"' in str(self.folder) or "'" in str(self.folder):
+            raise ValueError(
+                f'--work-dir {self.folder}: MMEngine reads no config in a folder with '
+                'a quote in its name; take another'
+            )
         self.config = self.folder / 'config.py'
 
     def run(self, plan_only: bool = False, restart: bool = False) -> None:
@@ -126,8 +136,8 @@ class Fit:
     def _read(self, started: bool) -> DataSummary:
         self.say('data')
         names = (
-            'data_format image_root text_field bbox_form box_unit several skip_faulty '
-            'seed'
+            'data_format image_root text_field bbox_form box_unit box_tolerance '
+            'several skip_faulty seed'
         ).split()
         try:
             summary = prepare_data(
@@ -211,15 +221,15 @@ class Fit:
 
         recipe = {}
         if run.train is not None:
-            base = load_config_file(self.config).train_dataloader.dataset
+            loader = load_config_file(self.config).train_dataloader
             train = DATASETS.build(
                 dict(
-                    base,
+                    loader.dataset,
                     ann_file=str(run.train.with_name('{split}.jsonl')),
                     split=run.train.stem,
                 )
             )
-            recipe = planner.recipe(load_rows(run.train), len(train))
+            recipe = planner.recipe(load_rows(run.train), len(train), loader.batch_size)
             recipe['train'] = rows(run.train)
         return render_run(
             RunSettings(
@@ -264,7 +274,6 @@ class Fit:
         config, checkpoint = self._name(self.config), self._name(checkpoint)
         row = load_rows(self.folder / 'data' / f'{report["split"]}.jsonl')[0]
         image = self._name(Path(summary.image_root, row['image']))
-        pair = f'--config {config} --checkpoint {checkpoint}'
         tools = self._name(self.tools)
         self.say(
             f'  {report["split"]}: {figures["expressions"]} expressions of '
@@ -281,20 +290,39 @@ class Fit:
                 f'  {control["name"]}: {control["P@0.5"]["value"]:.1f} %; '
                 f'{control["verdict"]}'
             )
+        self.say(f'\nreport: {self._name(self.folder / "report.html")}')
+        if report['audit'] is not None and report['audit']['suspects']:
+            self.say(self._write_suspects(report['audit']['suspects']))
+
+        def command(tool: str, *arguments: str) -> str:
+            return shlex.join(['python', f'{tools}/{tool}', *arguments])
+
+        demo = image, row['expression'], '--config', config, '--checkpoint', checkpoint
         self.say(
             f"""
-report: {self._name(self.folder / 'report.html')}
-
 Ask the model:
-  python {tools}/image_demo.py {image} "{row['expression']}" {pair}
+  {command('image_demo.py', *demo)}
 From Python:
   from m2ist_mm.apis import RECInferencer
-  model = RECInferencer('{config}', '{checkpoint}')
-  model('{image}', {row['expression']!r})['predictions'][0]['bboxes']
+  model = RECInferencer({config!r}, {checkpoint!r})
+  model({image!r}, {row['expression']!r})['predictions'][0]['bboxes']
 Train on from this model, with more images or epochs:
-  python {tools}/fit.py DATA --init {checkpoint} --work-dir FOLDER
+  {command('fit.py', 'DATA', '--init', checkpoint, '--work-dir', 'FOLDER')}
 Export it:
-  python {tools}/export_onnx.py {config} {checkpoint} FOLDER"""
+  {command('export_onnx.py', config, checkpoint, 'FOLDER')}"""
+        )
+
+    def _write_suspects(self, suspects: list[dict]) -> str:
+        """Mark suspect labels in copies of the annotations; say where these are."""
+        folder = self.folder / 'suspects'
+        marks = {
+            row['sent_id']: dict(suspicion=row['score'], reason=row['why'])
+            for row in suspects
+        }
+        files = export_rows(self.folder, marks, folder)
+        return (
+            f'labels to look at again: {len(marks)}, marked in copies of the '
+            f'annotations: {", ".join(map(self._name, files))}'
         )
 
     # -- what an earlier call has left -------------------------------------
@@ -373,7 +401,10 @@ Export it:
 def _as_typed(message: str) -> str:
     """Name arguments of :func:`prepare_data` as options, in one line."""
     message = re.sub(r'\bdata_format\b', 'format', message)
-    names = 'format(?==)|image_root|text_field|bbox_form|box_unit|several=|skip_faulty'
+    names = (
+        'format(?==)|image_root|text_field|bbox_form|box_unit|box_tolerance|several=|'
+        'skip_faulty'
+    )
     message = re.sub(
         rf'\b(?:{names})', lambda found: f'--{found[0].replace("_", "-")}', message
     )

@@ -68,10 +68,19 @@ def render_config(settings: Settings) -> str:
     """Write the config as Python source.
 
     It lies in the work dir: data are in ``data/``, caches in ``caches/`` beside it.
+
+    Raises:
+        ValueError: An option names an entry that a list does not have.
     """
     tree = _tree(settings)
     for key, value in settings.options.items():
-        _set(tree, key.split('.'), value)
+        try:
+            _set(tree, key.split('.'), value)
+        except (IndexError, ValueError):
+            raise ValueError(
+                f'--cfg-options {key}: a list has no such entry; entries are counted '
+                'from 0'
+            ) from None
     return _render(tree)
 
 

@@ -6,6 +6,20 @@ from typing import Any
 # what may be asked for when the training is over, and where things lie: whether the
 # data are the same is seen from themselves
 _LATER = ('compare', 'learning_curve', 'audit', 'work_dir', 'source', 'image_root')
+# settings of the config that the plan is made of, and what changes them
+_PLANNED = {
+    **dict.fromkeys(('max_epochs', 'train_cfg.max_epochs'), 'say it by --epochs'),
+    'randomness.seed': 'say it by --seed',
+    'model.init_grounder': 'say it by --init',
+    **dict.fromkeys(
+        (
+            'train_dataloader.batch_size',
+            'train_dataloader.dataset.max_expressions_per_sample',
+            'train_cfg.micro_batch_size',
+        ),
+        'it follows from the plan, see --memory',
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -23,8 +37,8 @@ class FitOptions:
         epochs: Number of epochs; ``None`` follows from the number of images.
         amp: Whether to train in 16 bits; ``None``: on a GPU.
         seed: Of splits, weights and order.
-        data_format, image_root, text_field, bbox_form, box_unit, several, skip_faulty:
-            See :func:`prepare_data`.
+        data_format, image_root, text_field, bbox_form, box_unit, box_tolerance,
+            several, skip_faulty: See :func:`prepare_data`.
         cfg_options: Values of the config by dotted keys.
         compare: Train without side networks, too.
         learning_curve: Train on parts of the images, too.
@@ -44,6 +58,7 @@ class FitOptions:
     text_field: str | None = None
     bbox_form: str | None = None
     box_unit: str | None = None
+    box_tolerance: float = 1.0
     several: str = 'leave-out'
     skip_faulty: bool = False
     cfg_options: dict[str, Any] = field(default_factory=dict)
@@ -56,6 +71,9 @@ class FitOptions:
             raise ValueError(f'--epochs {self.epochs}: at least 1')
         if self.seed < 0:
             raise ValueError(f'--seed {self.seed}: at least 0')
+        for key in self.cfg_options:
+            if key in _PLANNED:
+                raise ValueError(f'--cfg-options {key}: {_PLANNED[key]}')
 
     def fixed(self) -> dict[str, Any]:
         """What must not change once a training has begun, by the name of the option."""

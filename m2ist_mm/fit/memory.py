@@ -1,12 +1,15 @@
 """Memory: what there is, and how it is written."""
 
+import math
 import re
 from pathlib import Path
 
 import torch
 
-_UNITS = {'': 10**9, 'K': 10**3, 'M': 10**6, 'G': 10**9, 'T': 10**12}
+_UNITS = {'K': 10**3, 'M': 10**6, 'G': 10**9, 'T': 10**12}
 _BINARY = {'K': 2**10, 'M': 2**20, 'G': 2**30, 'T': 2**40}
+_GROUP = Path('/sys/fs/cgroup')
+_MOST = 10**15  # bytes; a larger number was meant in bytes, not in GB
 # what a process holds on a GPU before its first tensor: context and kernels
 CUDA_RUNTIME = 600 * 10**6
 
@@ -17,11 +20,14 @@ def parse_bytes(text: str) -> int:
     Raises:
         ValueError: It is none.
     """
-    match = re.fullmatch(r'\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?\s*', text.upper())
-    if match is None or not float(match[1]) or (match[3] and not match[2]):
+    match = re.fullmatch(r'\s*(\d+(?:\.\d+)?)\s*(?:([KMGT])(I?)B?)?\s*', text.upper())
+    size = 0
+    if match is not None:
+        unit = (_BINARY if match[3] else _UNITS)[match[2] or 'G']
+        size = int(float(match[1]) * unit)
+    if not 0 < size < _MOST:
         raise ValueError(f'--memory {text}: write a size as 8GB, 7.5GiB or 900MB')
-    units = _BINARY if match[3] else _UNITS
-    return int(float(match[1]) * units[match[2]])
+    return size
 
 
 def format_bytes(size: float) -> str:
@@ -32,7 +38,7 @@ def format_bytes(size: float) -> str:
 
 
 def free_memory(device: str) -> int:
-    """Bytes that are free: of the GPU, or of the machine.
+    """Bytes that are free: of the GPU, or of the machine or container.
 
     Args:
         device: ``'cuda'`` or ``'cpu'``.
@@ -50,7 +56,27 @@ def free_memory(device: str) -> int:
         line = None
     if line is None:
         raise OSError('how much memory is free cannot be read: give --memory')
-    return int(line[1]) * 1024
+    return min(int(line[1]) * 1024, _free_in_group())
+
+
+def _free_in_group() -> float:
+    """Bytes that are free in the control group, as of a container; without, inf."""
+    for part, most, used in (
+        ('', 'memory.max', 'memory.current'),
+        ('memory', 'memory.limit_in_bytes', 'memory.usage_in_bytes'),
+    ):
+        folder = _GROUP / part
+        try:
+            free = int((folder / most).read_text()) - int((folder / used).read_text())
+            cached = re.search(
+                r'^(?:total_)?inactive_file (\d+)',
+                (folder / 'memory.stat').read_text(),
+                re.M,
+            )
+        except (OSError, ValueError):  # there is none, or it has no limit ('max')
+            continue
+        return free + (int(cached[1]) if cached else 0)
+    return math.inf
 
 
 def runtime_memory(device: str) -> int:

@@ -70,7 +70,8 @@ class Planner:
 
     Raises:
         FileNotFoundError: There is no such preset, or no such checkpoint to start from.
-        ValueError: Nothing is shipped with the preset to start from.
+        ValueError: Nothing is shipped with the preset to start from, or it has no side
+            networks to compare with.
     """
 
     def __init__(
@@ -86,6 +87,12 @@ class Planner:
         self.device = device or get_device().partition(':')[0]
         self.preset = find_preset(options.preset)
         self.grounder = find_grounder(self.preset, options.init)
+        model = load_config_file(self.preset.config).model
+        if options.compare and model.get('neck') is None:
+            raise ValueError(
+                f'--compare: the model of --preset {options.preset} has no side '
+                'networks to be without'
+            )
 
     def make(self, runs: Sequence[Run]) -> Plan:
         """Make the plan, and write the config.
@@ -148,14 +155,19 @@ class Planner:
             seconds=self._seconds(settings, costs, startup, runs),
         )
 
-    def recipe(self, rows: list[dict], samples: int) -> dict[str, int]:
+    def recipe(
+        self, rows: list[dict], samples: int, most: int | None = None
+    ) -> dict[str, int]:
         """Epochs, batch size and steps of an epoch for some training rows.
 
         Args:
             rows: The rows.
             samples: Samples that they are grouped to.
+            most: Largest batch size, where the memory was planned for it.
         """
         batch_size = self.preset.batch_for(samples, len(rows))
+        if most is not None:
+            batch_size = min(batch_size, most)
         return dict(
             epochs=self.options.epochs or self.preset.epochs_for(count_images(rows)),
             batch_size=batch_size,
@@ -265,7 +277,9 @@ class Planner:
             judging += startup + once * count_images(load_rows(run.test))
             if run.train is not None:
                 rows = load_rows(run.train)
-                recipe = self.recipe(rows, len(rows) * samples // len(train))
+                recipe = self.recipe(
+                    rows, len(rows) * samples // len(train), settings.batch_size
+                )
                 steps = recipe['epochs'] * recipe['steps_per_epoch']
                 share = recipe['batch_size'] / settings.batch_size
                 judging += startup + steps * share * own / settings.steps_per_epoch

@@ -75,8 +75,8 @@ def run_tool(
             file.seek(start)
             lines = file.read().decode(errors='replace').split('\n')
         raise ValueError(
-            f'{Path(command[0]).name} failed: {_reason(lines)} (all of its output: '
-            f'{log})'
+            f'{Path(command[0]).name} {_reason(process.returncode, lines)} (all of its '
+            f'output: {log})'
         )
     return Usage(time.monotonic() - begin, peak)
 
@@ -109,8 +109,15 @@ def _die_with_parent() -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _reason(lines: list[str]) -> str:
-    """The line that names the error, or the last one."""
+def _reason(code: int, lines: list[str]) -> str:
+    """The signal that ended it; or the line that names the error, or the last one."""
+    if code == -signal.SIGKILL:
+        return (
+            'was killed, as the system does when memory runs out: free some, and run '
+            'the same command; or plan anew by --restart --memory SIZE'
+        )
+    if code < 0:
+        return f'was ended by {signal.Signals(-code).name}'
     written = [line.strip() for line in lines if line.strip()]
     named = [line.partition('error: ')[2] for line in written if 'error: ' in line]
-    return (named or written or ['it said nothing'])[-1]
+    return f'failed: {(named or written or ["it said nothing"])[-1]}'

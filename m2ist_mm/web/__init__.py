@@ -1,11 +1,12 @@
 """The web page: an image and sentences in, boxes out; needs gradio."""
 
-from .examples import Example, draw_examples, read_examples
+from .examples import PHOTOGRAPHS, Example, draw_examples, read_examples
 from .grounding_service import GroundingService
 from .limits import Limits
 from .server import serve
 
 __all__ = [
+    'PHOTOGRAPHS',
     'Example',
     'GroundingService',
     'Limits',

@@ -13,6 +13,7 @@ from ..datasets.refshapes.scene import BASE_SIZE
 from ..datasets.refshapes.scene_sampling import sample_referents, sample_scene
 from ..datasets.refshapes.split import SPLITS
 
+PHOTOGRAPHS = Path(__file__).parent / 'photographs'  # terms: NOTICE.md there
 THUMBNAIL_PIXELS = 96  # of the shorter side
 
 

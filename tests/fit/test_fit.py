@@ -1,5 +1,8 @@
+import csv
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -13,6 +16,8 @@ import pytest
 from m2ist_mm.config import load_config_file
 from m2ist_mm.fit.fit import Fit
 from m2ist_mm.fit.fit_options import FitOptions
+from m2ist_mm.fit.judge.rows_file import load_rows
+from m2ist_mm.fit.tool_process import Usage
 
 ROOT = Path(__file__).parents[2]
 
@@ -145,6 +150,11 @@ def percent(squares):
     (squares / 'labels.csv').write_text('\n'.join([table[0], *lines]) + '\n')
 
 
+def outside(squares):
+    with open(squares / 'labels.csv', 'a') as file:
+        file.write('images/003.png,the edge,60,10,99,30\n')
+
+
 def few(squares):
     table = (squares / 'labels.csv').read_text().splitlines()
     (squares / 'labels.csv').write_text('\n'.join(table[:4]) + '\n')
@@ -167,6 +177,7 @@ def no_images(squares):
     ('spoil', 'words'),
     [
         (percent, "--box-unit='relative'"),
+        (outside, '--box-tolerance=1'),
         (few, 'images are needed'),
         (missing, '005.png.*--image-root; .*--skip-faulty'),
         (two_formats, 'format'),
@@ -204,6 +215,107 @@ def test_wrong_options_are_refused_in_a_line_before_anything(run, changes, words
 def test_numbers_that_make_no_sense_are_refused(options, changes):
     with pytest.raises(ValueError, match='at least'):
         replace(options, **changes)
+
+
+@pytest.fixture
+def made_up(monkeypatch, squares):
+    """Trains nothing; all that is tested is found, but for the first row."""
+
+    def run_tool(command, *args):
+        tool, path, *_ = map(str, command)
+        config = load_config_file(path)
+        if tool.endswith('train.py'):
+            folder = Path(command[command.index('--work-dir') + 1])
+            last = folder / f'epoch_{config.train_cfg.max_epochs}.pth'
+            for mark in ('last_checkpoint', 'last_validation'):
+                (folder / mark).write_text(str(last))
+            last.touch()
+        else:
+            dataset = config.test_dataloader.dataset
+            rows = load_rows(dataset.ann_file.replace('{split}', dataset.split))
+            predictions = [
+                dict(
+                    sent_id=row['sent_id'],
+                    gt_bbox=row['bbox'],
+                    pred_bbox=[0, 60, 9, 70] if row['sent_id'] == 0 else row['bbox'],
+                    iou=float(row['sent_id'] != 0),
+                    truncated=False,
+                )
+                for row in rows
+            ]
+            Path(command[-1]).write_text(json.dumps(predictions))
+        return Usage(1.0, None)
+
+    monkeypatch.setattr('m2ist_mm.fit.fit.run_tool', run_tool)
+
+
+def test_audit_marks_suspects_in_a_copy_of_the_annotations(run, made_up, options):
+    lines = run(plan_only=False, audit=True)
+    marked = Path(options.work_dir, 'suspects', 'labels.csv')
+    assert any(
+        line.startswith('labels to look at again: 1, ') and line.endswith(str(marked))
+        for line in lines
+    )
+    first, *others = csv.DictReader(marked.read_text().splitlines())
+    assert 0 < float(first['suspicion']) < 1.5
+    assert first['reason'] == 'another place is predicted'
+    assert not any(row['suspicion'] for row in others)
+    report = json.loads(Path(options.work_dir, 'report.json').read_text())
+    assert [row['sent_id'] for row in report['audit']['suspects']] == [0]
+    run(plan_only=True, restart=True)
+    assert not marked.exists()
+
+
+def test_the_last_lines_can_be_pasted(run, made_up, options, squares):
+    path = squares / 'labels.csv'
+    with open(path, newline='') as file:
+        table = list(csv.reader(file))
+    for row in table[1:]:
+        row[1] = f'say "{row[1]}" for $HOME'
+    with open(path, 'w', newline='') as file:
+        csv.writer(file).writerows(table)
+    lines = run(plan_only=False, work_dir=str(Path(options.work_dir, 'a b')))
+    command = next(
+        line.strip() for line in lines[-1].splitlines() if 'image_demo.py' in line
+    )
+    _, _, image, text, _, config, *_ = shlex.split(command)
+    assert re.fullmatch(r'say "the (red|green|blue) square" for \$HOME', text)
+    assert Path(image).is_file() and Path(config).is_file()
+    assert "'say" in command  # the shell leaves it as it is
+    assert not any('suspects' in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ('key', 'option'),
+    [
+        ('train_cfg.max_epochs', '--epochs'),
+        ('max_epochs', '--epochs'),
+        ('randomness.seed', '--seed'),
+        ('model.init_grounder', '--init'),
+        ('train_dataloader.batch_size', 'plan'),
+    ],
+)
+def test_what_the_plan_decides_is_no_option_of_the_config(options, key, option):
+    with pytest.raises(ValueError, match=f'--cfg-options {key}: .*{option}'):
+        replace(options, cfg_options={key: 3})
+
+
+def test_an_option_of_the_config_that_goes_nowhere_is_refused(run):
+    for key in ('param_scheduler.7.end', 'param_scheduler.first.end'):
+        with pytest.raises(ValueError, match=f'--cfg-options {key}: '):
+            run(cfg_options={key: 3})
+
+
+def test_a_quote_in_the_work_dir_is_refused(options):
+    with pytest.raises(ValueError, match='--work-dir .* quote'):
+        Fit(replace(options, work_dir="Ann's"), ROOT / 'tools')
+
+
+def test_compare_needs_side_networks(run, options, tmp_path):
+    without = tmp_path / 'without.py'
+    without.write_text(f'_base_ = {options.preset!r}\nmodel = dict(neck=None)\n')
+    with pytest.raises(ValueError, match='--compare: .* no side networks'):
+        run(preset=str(without), compare=True)
 
 
 # -- the whole way; 12 minutes on a busy core ----------------------------------

@@ -1,7 +1,9 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from m2ist_mm.fit.planning import Planner
 from m2ist_mm.fit.presets import PRESETS, Preset, find_preset
 
 
@@ -34,6 +36,14 @@ def test_long_recipes_get_no_longer_and_unknown_ones_stay():
 )
 def test_a_batch_has_as_many_expressions_as_the_recipe_s(samples, expressions, batch):
     assert preset().batch_for(samples, expressions) == batch
+
+
+def test_a_run_for_the_report_has_no_larger_batch_than_was_planned_for():
+    planner = SimpleNamespace(preset=preset(), options=SimpleNamespace(epochs=None))
+    rows = [dict(image=str(number)) for number in range(100)]
+    found = Planner.recipe(planner, rows, 100), Planner.recipe(planner, rows, 100, 7)
+    assert [one['batch_size'] for one in found] == [12, 7]
+    assert [one['steps_per_epoch'] for one in found] == [9, 15]
 
 
 @pytest.mark.parametrize('name', PRESETS)

@@ -48,6 +48,14 @@ def test_what_failed_says_why_in_a_line(tmp_path):
     )
 
 
+def test_a_program_that_was_killed_is_said_to_be(tmp_path):
+    tool = program(
+        tmp_path, 'import os\nprint("step 3", flush=True)\nos.kill(os.getpid(), 9)\n'
+    )
+    with pytest.raises(ValueError, match='tool.py was killed, .* --restart --memory'):
+        run_tool([tool], tmp_path / 'log')
+
+
 def test_an_exception_here_ends_the_program(tmp_path):
     tool = program(tmp_path, 'import time\ntime.sleep(60)\n')
 

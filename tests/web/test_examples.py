@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from m2ist_mm.web import draw_examples, read_examples
+from m2ist_mm.web import PHOTOGRAPHS, draw_examples, read_examples
 
 
 def test_drawn_examples_are_always_the_same():
@@ -42,3 +42,17 @@ def test_folder_of_examples(tmp_path):
     (tmp_path / 'dog.png').unlink()
     with pytest.raises(ValueError, match='no image in the folder'):
         read_examples(tmp_path)
+
+
+def test_photographs_have_sentences_and_terms():
+    notice = (PHOTOGRAPHS / 'NOTICE.md').read_text(encoding='utf-8')
+    examples = read_examples(PHOTOGRAPHS)
+    assert [example.name for example in examples] == [
+        'astronaut',
+        'cat',
+        'coffee',
+        'photographer',
+    ]
+    for example in examples:
+        assert f'`{example.name}.jpg`' in notice
+        assert max(example.image.shape) <= 640

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 from m2ist_mm.atomic_file import write_atomically
+from m2ist_mm.datasets import DatasetError
+from m2ist_mm.datasets.formats.fields import read_fields
 from m2ist_mm.datasets.formats.json_text import parse_json_lines, read_json, read_text
 from m2ist_mm.engine.program import run_program
 from m2ist_mm.fit.judge.faults import KINDS, plant_faults, recall
@@ -35,19 +37,40 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def load_rows(path: str) -> list[dict]:
+    """Read rows, and number them.
+
+    Raises:
+        DatasetError: Some are none.
+    """
+    rows, faults = [], []
+    for number, (entry, row) in enumerate(parse_json_lines(path, read_text(path))):
+        try:
+            read = read_fields(row, dict(image=str, expression=str, bbox=list))
+            rows.append({**row, **read, 'sent_id': number})
+        except ValueError as error:
+            faults.append(f'{entry}: {error}')
+    if faults:
+        raise DatasetError(faults)
+    return rows
+
+
 def main() -> None:
     """Plant, or count."""
     args = parse_args()
     if args.command == 'plant':
-        rows = [row for _, row in parse_json_lines(args.rows, read_text(args.rows))]
-        rows = [{**row, 'sent_id': number} for number, row in enumerate(rows)]
+        out = Path(args.out, 'rows.jsonl')
+        if out.resolve() == Path(args.rows).resolve():
+            raise ValueError(f'{out}: would be replaced; name another folder')
+        rows = load_rows(args.rows)
         spoilt, planted = plant_faults(rows, args.share, args.seed)
         lines = [json.dumps(row) + '\n' for row in spoilt]
-        write_atomically(Path(args.out, 'rows.jsonl'), ''.join(lines).encode())
+        write_atomically(out, ''.join(lines).encode())
         write_atomically(args.faults, json.dumps(planted, indent=1).encode())
         print(f'{len(planted)} of {len(rows)} rows are spoilt')
         return
-    audit = read_json(args.report)['audit']
+    report = read_json(args.report)
+    audit = report.get('audit') if isinstance(report, dict) else None
     if audit is None:
         raise ValueError(f'{args.report}: has no audit; run tools/fit.py with --audit')
     planted = {int(number): kind for number, kind in read_json(args.faults).items()}

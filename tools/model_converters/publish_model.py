@@ -37,8 +37,17 @@ def publish(checkpoint: dict, half: bool) -> dict:
     }
     if overflown := [n for n, v in state.items() if not v.isfinite().all()]:
         raise ValueError(f'--half: {overflown[0]} exceeds the range of float16')
-    meta = checkpoint.get('meta', {})
-    return dict(state_dict=state, meta={key: meta[key] for key in KEPT if key in meta})
+    meta = {k: v for k, v in checkpoint.get('meta', {}).items() if k in KEPT}
+    meta['towers'] = {
+        tower: dict(identity, name=without_folders(identity['name']))
+        for tower, identity in meta.get('towers', {}).items()
+    }
+    return dict(state_dict=state, meta=meta)
+
+
+def without_folders(name: str) -> str:
+    """Name of a tower's weights; what is no file of this machine stays as it is."""
+    return Path(name).name if Path(name).is_absolute() else name
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ def mark_rows(path: str, marks: Marks) -> str:
     if path.lower().endswith(CSV_SUFFIXES):
         return _mark_table(path, text, marks)
     rows = [
-        {**row, **marks.get(number, {})}
+        {**row, **marks[number]} if number in marks else row
         for number, (_, row) in enumerate(parse_json_rows(path, text))
     ]
     if text.lstrip().startswith('['):
@@ -37,7 +37,7 @@ def mark_rows(path: str, marks: Marks) -> str:
 def mark_label_studio(path: str, marks: Marks) -> str:
     """Add marks to regions of an export of Label Studio, which can be imported again.
 
-    A region gets them as a note, ``meta.text``, which Label Studio shows beside it;
+    A region gets them as one more note, ``meta.text``, which Label Studio shows;
     its task gets the highest value of each mark that is a number in ``data``, by which
     the list of tasks can be sorted and filtered.
 
@@ -49,15 +49,20 @@ def mark_label_studio(path: str, marks: Marks) -> str:
         The text of the file with the marks.
     """
     tasks = parse_json(path, read_text(path))
+    highest = {}
     for (task, annotation, region), mark in marks.items():
         data = tasks[task]['data']
         for key, value in mark.items():
             if isinstance(value, int | float):
-                data[key] = max(value, data.get(key, value))
+                highest[task, key] = max(value, highest.get((task, key), value))
+                data[key] = highest[task, key]
         note = ', '.join(f'{key}: {value}' for key, value in mark.items())
         for result in tasks[task]['annotations'][annotation]['result']:
-            if str(result.get('id')) == region:
-                result['meta'] = {**result.get('meta', {}), 'text': [note]}
+            if isinstance(result, dict) and str(result.get('id')) == region:
+                meta = result.get('meta') or {}
+                written = meta.get('text') or []
+                notes = written if isinstance(written, list) else [written]
+                result['meta'] = {**meta, 'text': [*notes, note]}
     return json.dumps(tasks, ensure_ascii=False)
 
 
@@ -73,9 +78,12 @@ def mark_coco(path: str, marks: Marks) -> str:
     """
     content = parse_json(path, read_text(path))
     for annotation in content['annotations']:
-        mark = marks.get(annotation['id'], {})
-        attributes = annotation.get('attributes')
-        (attributes if isinstance(attributes, dict) else annotation).update(mark)
+        # entries that a reader left out may be anything
+        key = annotation.get('id') if isinstance(annotation, dict) else None
+        if isinstance(key, int | float | str) and key in marks:
+            attributes = annotation.get('attributes')
+            marked = attributes if isinstance(attributes, dict) else annotation
+            marked.update(marks[key])
     return json.dumps(content, ensure_ascii=False)
 
 

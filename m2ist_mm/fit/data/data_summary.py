@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ...atomic_file import write_atomically
+from .image_digests import MOST_PAIRS
 from .source import SPLITS
 
 FOLDER = 'data'
@@ -30,8 +31,8 @@ class DataSummary:
         splits_from: 'drawn', 'data' (the annotations name them) or 'file' (that was
             edited).
         notes: What is worth knowing, one line each.
-        near_duplicates: Images of different splits that look the same: the two, their
-            splits, and how many of 128 bits differ.
+        near_duplicates: Images of different splits that look the same, some 10,000
+            pairs at most: the two, their splits, and how many of 128 bits differ.
         fingerprint: Of all that the rows depend on: sha256 of ``files`` and (its first
             16 digits) of ``images``, and the ``splits`` of images.
     """
@@ -104,21 +105,6 @@ class DataSummary:
         ]
         return found
 
-    def dataset_config(self, split: str) -> dict:
-        """Give the config of the dataset of a split.
-
-        Args:
-            split: 'train', 'val' or 'test'.
-        """
-        return dict(
-            type='RECFileDataset',
-            file_format='rows',
-            data_root=self.folder,
-            ann_file='{split}.jsonl',
-            data_prefix=dict(img=self.image_root),
-            split=split,
-        )
-
     def rows(self, split: str) -> list[dict]:
         """Read the rows of a split."""
         text = Path(self.folder, f'{split}.jsonl').read_text(encoding='utf-8')
@@ -149,5 +135,6 @@ class DataSummary:
                 f'{pair["images"][1]} ({pair["splits"][1]})'
             )
         if len(near) > _MOST_SHOWN:
-            lines.append(f'look alike: {len(near) - _MOST_SHOWN} more pairs')
+            least = 'at least ' * (len(near) >= MOST_PAIRS)
+            lines.append(f'look alike: {least}{len(near) - _MOST_SHOWN:,} more pairs')
         return lines + self.notes

@@ -23,7 +23,8 @@ def export_rows(
     Args:
         work_dir: Where :func:`prepare_data` wrote.
         marks: By ``sent_id``, what the row gets, such as ``dict(suspicion=0.93,
-            reason='box of another sentence')``.
+            reason='box of another sentence')``. Where several expressions are of one
+            entry of the file, the first mark counts.
         folder: Where the copies go; never that of the annotations.
 
     Returns:
@@ -41,13 +42,12 @@ def export_rows(
         lines = [json.dumps(row, ensure_ascii=False) + '\n' for row in marked]
         write_atomically(path, ''.join(lines).encode())
         return [path]
-    by_file = defaultdict(dict)
-    for row in rows:
-        file, *origins = row['origin']
-        if row['sent_id'] in marks:
-            for origin in origins:
-                key = tuple(origin) if isinstance(origin, list) else origin
-                by_file[file][key] = marks[row['sent_id']]
+    by_file, origins = defaultdict(dict), {row['sent_id']: row['origin'] for row in rows}
+    for number, mark in marks.items():
+        file, *places = origins[number]
+        for place in places:
+            key = tuple(place) if isinstance(place, list) else place
+            by_file[file].setdefault(key, mark)
     source = Path(summary.source)
     source = source.parent if source.is_file() else source
     written = []
@@ -56,6 +56,7 @@ def export_rows(
         if path == source / file:
             raise ValueError(f'{path}: would be replaced; name another folder')
         text = EXPORTS[summary.data_format](str(source / file), by_file[file])
-        write_atomically(path, text.encode())
+        # half a surrogate pair can stand in JSON as an escape alone
+        write_atomically(path, text.encode(errors='backslashreplace'))
         written.append(path)
     return written

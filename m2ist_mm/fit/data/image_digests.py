@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from ...atomic_file import write_atomically
 from ...datasets.image_reader import read_image
 
 _SIDE = 8
+MOST_PAIRS = 10_000  # then no more are looked for: frames of a video are all alike
 _FLAT = 8  # grey values; an image with less contrast looks like any other
 
 
@@ -94,7 +95,8 @@ def find_near_duplicates(
         most_bits: In how many of the 128 bits two such images may differ.
 
     Returns:
-        Pairs of images and the number of bits, the most similar first.
+        Pairs of images and the number of bits, the most similar first; where there are
+        very many, not all.
     """
     names = [name for name, look in looks.items() if look is not None]
     if len(names) < 2:
@@ -103,6 +105,8 @@ def find_near_duplicates(
     kinds = np.array([splits[name] for name in names])
     pairs = []
     for index in range(len(names) - 1):
+        if len(pairs) >= MOST_PAIRS:
+            break
         differing = np.unpackbits(bits[index + 1 :] ^ bits[index], axis=1).sum(1)
         near = (differing <= most_bits) & (kinds[index + 1 :] != kinds[index])
         pairs += [
@@ -112,7 +116,7 @@ def find_near_duplicates(
     return sorted(pairs, key=lambda pair: pair[2])
 
 
-def same_files(digests: Mapping[str, dict]) -> Iterable[list[str]]:
+def same_files(digests: Mapping[str, dict]) -> Collection[list[str]]:
     """Group images whose files are the same, byte by byte; most are alone."""
     groups = {}
     for name, digest in digests.items():

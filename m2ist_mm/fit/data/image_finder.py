@@ -4,6 +4,7 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from ...datasets.dataset_error import DatasetError
@@ -55,10 +56,15 @@ class ImageFinder:
         """
         for name in names:
             for folder in (self.folder, beside):
-                if (path := folder / name).is_file():
+                path = folder / name
+                try:
+                    there = path.is_file()
+                except OSError:  # of a name that is too long, as an image in base64 is
+                    continue
+                if there:
                     return [Path(os.path.normpath(path))]
         for name in names:
-            wanted = PurePosixPath(name.replace('\\', '/')).parts
+            wanted = _parts(name)
             found = self._by_name.get(_plain(wanted[-1]), []) if wanted else []
             agreeing = [_agreement(wanted, path.parts) for path in found]
             best = [
@@ -69,6 +75,37 @@ class ImageFinder:
             if best:
                 return best
         return []
+
+
+def names_of_others(names: Iterable[str], path: Path) -> list[str]:
+    """Say which of the names that led to an image must be of other images.
+
+    Folders get lost, but ``a/1.jpg`` and ``b/1.jpg`` are two images: where one of them
+    is missing, the other must not stand for it.
+
+    Args:
+        names: All names that led there.
+        path: The image.
+    """
+    same_end = defaultdict(dict)
+    for name in names:
+        parts = _parts(name.casefold())
+        same_end[parts[-1:]][name] = parts
+    file = _parts(str(path).casefold())
+    return [
+        name
+        for group in same_end.values()
+        for name, parts in group.items()
+        if any(
+            _agreement(parts, other) < min(len(parts), len(other))
+            and _agreement(parts, file) <= _agreement(other, file)
+            for other in group.values()
+        )
+    ]
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return PurePosixPath(name.replace('\\', '/')).parts
 
 
 def _plain(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from pathlib import Path
 
 from ...atomic_file import write_atomically
@@ -12,7 +13,7 @@ from ...datasets.formats import REFER, SEVERAL, build_reader, keep_one_box
 from .data_changed_error import DataChangedError
 from .data_summary import FOLDER, DataSummary
 from .image_digests import digest_images, find_near_duplicates, same_files
-from .image_finder import ImageFinder
+from .image_finder import ImageFinder, names_of_others
 from .read_dataset import ReadDataset
 from .source import SPLITS, Source, find_source, standard_split
 from .splits import (
@@ -25,6 +26,7 @@ from .splits import (
 from .statistics import best_constant_box, constant_controls, describe, relative_boxes
 
 _MOST_FAULTS = 4
+_MOST_PASSED_OVER = 5
 _NO_SPLIT = ('', 'default')  # CVAT's name for no subset
 
 
@@ -37,6 +39,7 @@ def prepare_data(
     text_field: str | None = None,
     bbox_form: str | None = None,
     box_unit: str | None = None,
+    box_tolerance: float = 1.0,
     several: str = 'leave-out',
     skip_faulty: bool = False,
     seed: int = 0,
@@ -59,6 +62,7 @@ def prepare_data(
         bbox_form: 'xyxy' or 'xywh', for rows.
         box_unit: 'pixel', 'relative', 'percent' or 'permille', for formats that do not
             say it.
+        box_tolerance: Pixels by which a box may leave its image; it is clipped.
         several: What to do with expressions that have several boxes: 'leave-out', or
             'join' to one box around all; 'refuse' makes them faults. Those without a
             box are left out.
@@ -89,7 +93,10 @@ def prepare_data(
     kept, wrong, counts = keep_one_box(read, several)
     candidates = len(kept) + len(wrong)
     faults += wrong + _find_images(kept, ImageFinder(root, work_dir))
-    rows = _check(kept, faults, found, root, box_unit, skip_faulty, folder)
+    checks = dict(box_unit=box_unit, box_tolerance=box_tolerance)
+    if skip_faulty:
+        checks['filter_cfg'] = dict(skip_faulty=True)
+    rows = _check(kept, faults, found, root, checks, folder)
     digests, broken = digest_images(
         {row['image']: root / row['image'] for row in rows}, folder / 'images.json'
     )
@@ -129,6 +136,7 @@ def prepare_data(
             text_field=text_field,
             bbox_form=bbox_form,
             box_unit=box_unit,
+            box_tolerance=box_tolerance,
             several=several,
             skip_faulty=skip_faulty,
             seed=seed,
@@ -143,7 +151,7 @@ def prepare_data(
         },
         constant_box=box.round(4).tolist(),
         splits_from=splits_from,
-        notes=notes + _repetitions(by_split),
+        notes=_passed_over(found) + notes + _repetitions(by_split),
         near_duplicates=[
             dict(images=pair, splits=[splits[name] for name in pair], bits=bits)
             for *pair, bits in find_near_duplicates(
@@ -227,22 +235,38 @@ def _find_images(expressions: list[dict], finder: ImageFinder) -> list[str]:
 
     Returns:
         The faults: one for all images that are missing, one for each that may be any
-        of several.
+        of several, or is there for another name alone.
     """
-    found, faults, missing = {}, [], []
+    found, entries, led = {}, {}, defaultdict(list)
     for expression in expressions:
         name, beside = expression['image'], expression['file'].parent
         if (name, beside) not in found:
             names = [name, *expression.get('aliases', []), *other_coco_names(name)]
             paths = found[name, beside] = finder.find(names, beside)
-            if not paths:
-                missing.append(f'{name}, named by {expression["entry"]}')
-            elif len(paths) > 1:
-                faults.append(
-                    f'{expression["entry"]}: its image {name} may be '
-                    f'{" or ".join(str(path) for path in paths[:3])}'
-                )
-        paths = found[name, beside]
+            entries[name, beside] = expression['entry']
+            if len(paths) == 1:
+                led[paths[0]].append(name)
+    others = {
+        (name, path) for path, own in led.items() for name in names_of_others(own, path)
+    }
+    faults, missing = [], []
+    for (name, beside), paths in found.items():
+        entry = entries[name, beside]
+        if not paths:
+            missing.append(f'{name:.200}, named by {entry}')
+        elif len(paths) > 1:
+            faults.append(
+                f'{entry}: its image {name} may be '
+                f'{" or ".join(str(path) for path in paths[:3])}'
+            )
+        elif (name, paths[0]) in others:
+            faults.append(
+                f'{entry}: its image {name} is not there; {paths[0]} has another folder, '
+                'and a name with that folder led to it, too'
+            )
+            found[name, beside] = []
+    for expression in expressions:
+        paths = found[expression['image'], expression['file'].parent]
         expression['img_path'] = str(paths[0]) if len(paths) == 1 else None
     expressions[:] = [e for e in expressions if e['img_path'] is not None]
     if missing:
@@ -258,8 +282,7 @@ def _check(
     faults: list[str],
     source: Source,
     root: Path,
-    box_unit: str | None,
-    skip_faulty: bool,
+    checks: dict,
     folder: Path,
 ) -> list[dict]:
     """Apply the checks of every dataset; return a row for each sound expression.
@@ -269,13 +292,7 @@ def _check(
     """
     if not expressions and not faults:
         raise DatasetError([f'{next(iter(source.files))}: no sentence has one box'])
-    dataset = ReadDataset(
-        expressions,
-        faults,
-        str(next(iter(source.files))),
-        box_unit=box_unit,
-        filter_cfg=dict(skip_faulty=True) if skip_faulty else None,
-    )
+    dataset = ReadDataset(expressions, faults, str(next(iter(source.files))), **checks)
     try:
         samples = dataset.load_data_list()
     except DatasetError as error:
@@ -339,16 +356,23 @@ def _split(
         DatasetError: Some rows name a split and others do not, or what is named is not
             enough.
     """
+    groups = same_files(digests)
     if path.is_file() and not _is_ours(path, previous):
         listed = read_splits(path)
-        new = [[name] for name in digests if name not in listed]
         splits = {name: split for name, split in listed.items() if name in digests}
-        splits.update(draw_splits(new, seed))
+        new, unlike = [name for name in digests if name not in listed], []
+        for group in groups:
+            own = [name for name in group if name not in listed]
+            known = {listed[name] for name in group if name in listed}
+            if known:
+                splits.update(dict.fromkeys(own, max(known, key=SPLITS.index)))
+            elif own:
+                unlike.append(own)
+        splits.update(draw_splits(unlike, seed))
         notes = [f'the splits are those of {path}; remove it to draw them anew']
         if new:
-            notes.append(f'{len(new)} images were not in it, the first: {new[0][0]}')
+            notes.append(f'{len(new)} images were not in it, the first: {new[0]}')
         return splits, 'file', notes
-    groups = same_files(digests)
     without = [row for row in rows if 'split' not in row]
     if len(without) == len(rows):
         return draw_splits(groups, seed), 'drawn', []
@@ -381,6 +405,13 @@ def _is_ours(path: Path, previous: DataSummary | None) -> bool:
         and previous.splits_from != 'file'
         and previous.fingerprint['splits_file'] == _sha256(path.read_bytes())
     )
+
+
+def _passed_over(source: Source) -> list[str]:
+    """Say which files are no annotations: one of them may be meant to be."""
+    notes = [f'passed over: {why}' for why in source.passed_over[:_MOST_PASSED_OVER]]
+    hidden = len(source.passed_over) - len(notes)
+    return notes + [f'passed over: {hidden} more files'] * (hidden > 0)
 
 
 def _repetitions(by_split: dict[str, list[dict]]) -> list[str]:

@@ -31,11 +31,13 @@ class Source:
         data_format: One of ``DATA_FORMATS``.
         files: Each file, and the split that its name says, if there are several.
         folder: The folder below which images are looked for.
+        passed_over: Why other files in it are no annotations, one line each.
     """
 
     data_format: str
     files: dict[Path, str | None]
     folder: Path
+    passed_over: tuple[str, ...] = ()
 
 
 def find_source(
@@ -93,17 +95,22 @@ def find_source(
             ]
         )
     ((name, paths),) = found.items()
-    return Source(name, _split_files(source, name, paths), source)
+    return Source(name, _split_files(source, name, paths), source, tuple(reasons))
 
 
 def walk(folder: Path, ignored: Path | None = None) -> Iterator[tuple[Path, list[str]]]:
     """Walk through the folders of a dataset, and give the names of their files.
 
-    Left out are hidden folders, the one that is ignored, and what
-    :func:`prepare_data` or a training wrote.
+    Links to folders are followed, but none is walked through twice. Left out are hidden
+    folders, the one that is ignored, and what :func:`prepare_data` or a training wrote.
     """
-    for place, folders, names in os.walk(folder):
-        here = Path(place)
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        here, real = Path(place), os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
         folders[:] = sorted(
             name
             for name in folders

@@ -9,7 +9,7 @@ The driver trains and tests; this room says on which rows, and makes the report:
     report = judge(work_dir, runs, facts=[Fact('memory', '2 GB', '1.9 GB')])
 
 It reads the runs' predictions and, in ``work_dir/data/``, ``{train,val,test}.jsonl``
-(rows with ``sent_id``, ``width`` and ``height``; val is judged where there is no test)
+(rows with ``sent_id``, ``width`` and ``height``; test is what is judged on)
 and ``summary.json`` (``image_root``, ``constant_box``). It writes ``report.html`` and
 ``report.json``, with the same figures.
 """

@@ -15,7 +15,7 @@ from .audit import SHARE, rank_suspects
 from .breakdowns import breakdowns
 from .fact import Fact
 from .failures import REASONS, explain
-from .figures import difference, figures
+from .figures import FOUND, difference, figures
 from .report_page import write_report_page
 from .rows_file import load_rows
 from .run import CURVE, Run, audited_rows
@@ -196,7 +196,11 @@ def _audit(work_dir: str | Path, runs: dict[str, Run]) -> dict | None:
         return None
     splits = {row['sent_id']: row['split'] for row in audited_rows(work_dir)}
     ranked = rank_suspects(answers)
-    listed = ranked[: max(1, round(SHARE * len(ranked)))]
+    listed = [
+        answer
+        for answer in ranked[: max(1, round(SHARE * len(ranked)))]
+        if answer['iou'] < FOUND
+    ]
     for answer in listed:
         answer['split'] = splits[answer['sent_id']]
     return {

@@ -51,8 +51,8 @@ def plan_runs(
     done.
 
     Args:
-        work_dir: Holds ``data/train.jsonl`` and ``data/test.jsonl`` or, without it,
-            ``data/val.jsonl``, on which is judged. All else goes to ``judge/``.
+        work_dir: Holds ``data/train.jsonl`` and ``data/test.jsonl``, on which is
+            judged. All else goes to ``judge/``.
         learning_curve: Train on 25 and on 50 % of the training images, too.
         compare: Train without side networks, too.
         audit: Predict each row of all splits by a model trained on the other folds.
@@ -64,11 +64,11 @@ def plan_runs(
         sentence.
 
     Raises:
-        DatasetError: There is neither a test nor a val split, or a file is faulty.
+        DatasetError: A file is missing or faulty.
         ValueError: There are fewer images than folds.
     """
     data, folder = Path(work_dir, 'data'), Path(work_dir, 'judge')
-    train, test = data / 'train.jsonl', judged_file(work_dir)
+    train, test = data / 'train.jsonl', data / 'test.jsonl'
     rows = load_rows(test)
     runs = [Run('model', None, test, Path(work_dir, 'predictions.json'))]
 
@@ -99,19 +99,6 @@ def plan_runs(
             name = f'audit_{number}'
             add(name, write(f'{name}_train', others), write(name, part))
     return runs
-
-
-def judged_file(work_dir: str | Path) -> Path:
-    """Rows on which is judged: those of test, or of val where there is no test.
-
-    Raises:
-        DatasetError: There is neither.
-    """
-    for split in ('test', 'val'):
-        path = Path(work_dir, 'data', f'{split}.jsonl')
-        if path.exists():
-            return path
-    raise DatasetError([f'{path.parent} has neither test.jsonl nor val.jsonl'])
 
 
 def audited_rows(work_dir: str | Path) -> list[dict]:

@@ -92,3 +92,55 @@ def test_the_annotations_are_never_replaced(make_folder):
     _, marks = marks_of(folder)
     with pytest.raises(ValueError, match='mine.json: would be replaced; name another'):
         export_rows(folder.work_dir, marks, folder.root)
+
+
+def test_notes_of_annotators_stay_and_older_marks_do_not_count(make_folder, tmp_path):
+    folder = make_folder('label_studio')
+    (path,) = folder.root.glob('*.json')
+    tasks = json.loads(path.read_text())
+    for task in tasks:
+        task['data']['suspicion'] = 1.4
+        for result in task['annotations'][0]['result']:
+            result['meta'] = dict(text=['ask Ann'])
+    path.write_text(json.dumps(tasks))
+    _, written = export(folder, tmp_path)
+    (task,) = [t for t in json.loads(written.read_text()) if t['data']['suspicion'] < 1]
+    assert task['data']['suspicion'] == 0.75
+    assert task['annotations'][0]['result'][0]['meta']['text'] == [
+        'ask Ann',
+        'suspicion: 0.75, reason: near miss',
+    ]
+
+
+def test_of_two_sentences_of_an_annotation_the_first_mark_counts(make_folder, tmp_path):
+    folder = make_folder('coco')
+    (path,) = folder.root.glob('*.json')
+    content = json.loads(path.read_text())
+    for annotation in content['annotations']:
+        (name,) = [k for k, v in annotation.items() if isinstance(v, str)]
+        annotation[name] = [annotation[name], f'{annotation[name]}, again']
+    path.write_text(json.dumps(content))
+    rows = folder.prepare().rows('train')
+    first = rows[0]
+    (second,) = [r for r in rows if r['origin'] == first['origin'] and r != first]
+    marks = {second['sent_id']: dict(score=2), first['sent_id']: dict(score=1)}
+    (written,) = export_rows(folder.work_dir, marks, tmp_path / 'out')
+    annotations = json.loads(written.read_text())['annotations']
+    assert [a['score'] for a in annotations if 'score' in a] == [2]
+
+
+@pytest.mark.parametrize('case', ['json', 'coco'])
+def test_faulty_entries_that_were_left_out_are_copied(make_folder, tmp_path, case):
+    folder = make_folder(case)
+    (path,) = folder.root.glob('*.json')
+    content = json.loads(path.read_text())
+    faulty = ['no entry', {'expression': 'half a pair \ud83d'}]
+    (content['annotations'] if case == 'coco' else content).extend(faulty)
+    path.write_text(json.dumps(content))
+    row = folder.prepare(skip_faulty=True).rows('train')[0]
+    marks = {row['sent_id']: dict(suspicion=0.75)}
+    (written,) = export_rows(folder.work_dir, marks, tmp_path / 'out')
+    copied = json.loads(written.read_text())
+    entries = copied['annotations'] if case == 'coco' else copied
+    assert entries[-2:] == faulty
+    assert sum('suspicion' in entry for entry in entries[:-2]) == 1

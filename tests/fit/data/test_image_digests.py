@@ -76,3 +76,10 @@ def test_what_is_no_image_is_a_fault(tmp_path):
     assert digests == {} and len(faults) == 2
     assert 'a.png cannot be read as an image' in faults[0]
     assert 'b.png' in faults[1]
+
+
+def test_frames_that_are_all_alike_are_not_all_listed(monkeypatch):
+    monkeypatch.setattr('m2ist_mm.fit.data.image_digests.MOST_PAIRS', 12)
+    looks = {str(number): '0' * 32 for number in range(40)}
+    splits = {name: 'train' if int(name) % 2 else 'val' for name in looks}
+    assert 12 <= len(find_near_duplicates(looks, splits)) < 12 + 40

@@ -1,9 +1,11 @@
 """Images by what annotation files call them."""
 
+from pathlib import Path
+
 import pytest
 
 from m2ist_mm.datasets import DatasetError
-from m2ist_mm.fit.data.image_finder import ImageFinder
+from m2ist_mm.fit.data.image_finder import ImageFinder, names_of_others
 
 
 @pytest.fixture
@@ -58,3 +60,33 @@ def test_folder_must_have_images(tmp_path):
         ImageFinder(tmp_path)
     with pytest.raises(DatasetError, match='no such image folder; check image_root'):
         ImageFinder(tmp_path / 'none')
+
+
+def test_a_name_that_is_too_long_is_of_no_image(finder):
+    assert finder.find([f'image/png;base64,{"A" * 5000}'], finder.folder) == []
+
+
+def test_a_folder_behind_a_link_is_searched_once(finder, tmp_path):
+    outside = tmp_path.parent / 'outside'
+    outside.mkdir(exist_ok=True)
+    (outside / 'd.jpg').touch()
+    (finder.folder / 'linked').symlink_to(outside)
+    (finder.folder / 'again').symlink_to(outside)
+    (finder.folder / 'images' / 'round').symlink_to(finder.folder)
+    linked = ImageFinder(finder.folder)
+    assert linked.find(['d.jpg'], finder.folder) == [finder.folder / 'again' / 'd.jpg']
+    assert linked.find(['a.jpg'], finder.folder) == [finder.folder / 'images' / 'a.jpg']
+
+
+@pytest.mark.parametrize(
+    ('names', 'others'),
+    [
+        (['a/1.jpg', 'b/1.jpg'], ['b/1.jpg']),
+        (['c/1.jpg', 'b/1.jpg'], ['c/1.jpg', 'b/1.jpg']),
+        (['a/1.jpg', '1.jpg', '/data/a/1.jpg', 'A\\1.JPG'], []),
+        (['1a2b3c4d-1.jpg', '5a6b7c8d-1.jpg'], []),
+        (['b/1.jpg'], []),
+    ],
+)
+def test_two_folders_are_two_images(names, others):
+    assert names_of_others(names, Path('/data/a/1.jpg')) == others

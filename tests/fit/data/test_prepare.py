@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import cv2
 import numpy as np
@@ -40,14 +41,16 @@ def test_the_format_may_be_named(folder):
         folder.prepare(data_format='yolo')
 
 
-def test_rows_are_read_by_the_dataset_of_the_summary(folder):
+def test_rows_are_read_by_a_dataset(folder):
     summary = folder.prepare()
     for split in ('train', 'val', 'test'):
-        dataset = RECFileDataset(**{
-            key: value
-            for key, value in summary.dataset_config(split).items()
-            if key != 'type'
-        })
+        dataset = RECFileDataset(
+            file_format='rows',
+            data_root=summary.folder,
+            ann_file='{split}.jsonl',
+            data_prefix=dict(img=summary.image_root),
+            split=split,
+        )
         rows = summary.rows(split)
         assert len(dataset) == len(rows)
         assert [dataset.get_data_info(i)['sent_id'][0] for i in range(len(rows))] == [
@@ -251,6 +254,48 @@ def test_splits_can_be_edited(make_folder):
         folder.prepare()
     table.unlink()
     assert folder.rows() == first
+
+
+def test_a_copy_of_an_image_in_an_edited_table_goes_where_that_is(make_folder):
+    folder = make_folder('json')
+    image = folder.rows()['train'][0]['image']
+    table = folder.work_dir / 'data' / 'splits.csv'
+    table.write_text(table.read_text().replace(f'{image},train', f'{image},test'))
+    copies = [f'copy {number}.png' for number in range(10)]
+    for copy in copies:
+        shutil.copy(folder.root / image, folder.root / 'images' / copy)
+    own = labels_of(folder)
+    folder.label([*own, *((copy, 'a copy', own[0][2]) for copy in copies)])
+    there = {row['image'] for row in folder.rows()['test']}
+    assert {f'images/{copy}' for copy in copies} <= there
+
+
+def test_an_image_of_another_folder_does_not_stand_for_one_that_is_missing(make_folder):
+    folder = make_folder('json')
+    rows = json.loads((folder.root / 'mine.json').read_text())
+    rows.append({**rows[0], 'image': rows[0]['image'].replace('images', 'more')})
+    (folder.root / 'mine.json').write_text(json.dumps(rows))
+    with pytest.raises(DatasetError, match='entry 24: its image more/.* is not there'):
+        folder.prepare()
+    summary = folder.prepare(skip_faulty=True)
+    assert (summary.counts['kept'], summary.counts['faulty']) == (24, 1)
+
+
+def test_boxes_may_leave_their_images_as_far_as_is_said(make_folder):
+    folder = make_folder('json')
+    own = labels_of(folder)
+    folder.label([*own, (own[0][0], 'half seen', [150, 20, 203, 60])])
+    with pytest.raises(DatasetError, match='by more than box_tolerance=1'):
+        folder.prepare()
+    rows = [row for part in folder.rows(box_tolerance=3).values() for row in part]
+    assert [150, 20, 200, 60] in [row['bbox'] for row in rows]
+
+
+def test_a_broken_file_is_named(make_folder):
+    folder = make_folder('json')
+    (folder.root / 'val.json').write_text('[{"image": "images/d')
+    (line,) = [n for n in folder.prepare().lines() if n.startswith('passed over: ')]
+    assert 'val.json' in line and 'not a complete JSON' in line
 
 
 def test_another_seed_draws_other_splits_unless_edited(make_folder):

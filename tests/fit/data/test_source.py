@@ -34,6 +34,8 @@ def test_other_files_are_passed_over(tmp_path):
     assert found.data_format == 'rows'
     assert found.files == {tmp_path / 'mine.json': None}
     assert found.folder == tmp_path
+    assert len(found.passed_over) == 5
+    assert 'broken.json: line 1 is not a complete JSON' in found.passed_over[0]
 
 
 def test_nothing_known_is_one_line(tmp_path):

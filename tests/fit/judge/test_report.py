@@ -98,8 +98,8 @@ def test_audit_lists_the_most_suspect_tenth(work_dir, runs):
     )
     audit = judge(work_dir, runs)['audit']
     assert (audit['rows'], audit['folds']) == (32, 3)
-    assert len(audit['suspects']) == 3
-    suspect = audit['suspects'][0]
+    # three are a tenth; two of them agree with their labels
+    (suspect,) = audit['suspects']
     assert suspect['sent_id'] == first['sent_id']
     assert suspect['split'] == re.match('[a-z]+', first['image'])[0]
     assert 1 < suspect['score'] < 1.5
@@ -121,8 +121,8 @@ def test_page_has_the_figures_of_the_json(work_dir, runs):
     assert '<td>peak memory</td><td>2.1 GB</td><td>1.9 GB</td>' in page
     assert '2 × right object of another sentence' in page
     assert report['learning_curve']['verdict'] in page
-    # 2 failures, 6 found, 3 suspects
-    assert page.count('src="data:image/jpeg') == 11
+    # 2 failures, 6 found, no suspect
+    assert page.count('src="data:image/jpeg') == 8
     assert 'Labels to look at again' in page
 
 

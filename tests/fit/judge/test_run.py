@@ -86,11 +86,9 @@ def test_same_arguments_give_the_same_files(work_dir):
     assert contents() == first
 
 
-def test_val_is_judged_without_a_test_split(work_dir):
-    (work_dir / 'data' / 'test.jsonl').rename(work_dir / 'data' / 'val.jsonl')
-    assert plan_runs(work_dir)[0].test.name == 'val.jsonl'
-    (work_dir / 'data' / 'val.jsonl').unlink()
-    with pytest.raises(DatasetError, match=r'neither test.jsonl nor val.jsonl'):
+def test_a_missing_test_split_is_named(work_dir):
+    (work_dir / 'data' / 'test.jsonl').unlink()
+    with pytest.raises(DatasetError, match=r'test.jsonl: no such file'):
         plan_runs(work_dir)
 
 

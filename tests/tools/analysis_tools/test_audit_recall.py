@@ -46,3 +46,17 @@ def test_report_without_audit_is_one_line(tmp_path, run_tool, capsys):
     error = capsys.readouterr().err.strip()
     assert error.endswith('has no audit; run tools/fit.py with --audit')
     assert '\n' not in error
+
+
+def test_what_cannot_be_planted_in_is_one_line(tmp_path, run_tool, capsys):
+    rows = tmp_path / 'rows.jsonl'
+    rows.write_text('{"image": "a.jpg", "bbox": [1, 2, 3, 4]}\n')
+    faults = tmp_path / 'faults.json'
+    for folder, words in (
+        (tmp_path / 'out', "line 1: has no 'expression'"),
+        (tmp_path, 'would be replaced; name another folder'),
+    ):
+        assert run_tool(TOOL, 'plant', rows, folder, '--faults', faults)
+        error = capsys.readouterr().err.strip()
+        assert words in error and '\n' not in error
+    assert rows.read_text().startswith('{"image"')

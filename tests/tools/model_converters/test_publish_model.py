@@ -6,7 +6,10 @@ TOOL = 'tools/model_converters/publish_model.py'
 
 
 def write(path, value):
-    towers = dict(vision=dict(name='a', sha256='0' * 64))
+    towers = dict(
+        vision=dict(name='/home/me/tower.pth', sha256='0' * 64),
+        language=dict(name='package:bert/model', sha256='1' * 64),
+    )
     meta = dict(epoch=4, cfg="work_dir = '/home/me'", towers=towers, time='now')
     state = dict(weight=torch.full((2, 3), value), count=torch.tensor(5))
     torch.save(dict(state_dict=state, meta=meta), path)
@@ -17,6 +20,7 @@ def test_weights_and_towers_are_kept_and_paths_are_not(tmp_path, run_tool):
     towers = write(tmp_path / 'epoch_4.pth', 0.1)
     assert run_tool(TOOL, tmp_path / 'epoch_4.pth', tmp_path / 'a.pth', '--half') == 0
     made = load_checkpoint(tmp_path / 'a.pth')
+    towers['vision']['name'] = 'tower.pth'
     assert made['meta'] == dict(epoch=4, towers=towers)
     weight, count = made['state_dict']['weight'], made['state_dict']['count']
     assert weight.dtype == torch.float16
