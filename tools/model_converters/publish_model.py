@@ -38,10 +38,11 @@ def publish(checkpoint: dict, half: bool) -> dict:
     if overflown := [n for n, v in state.items() if not v.isfinite().all()]:
         raise ValueError(f'--half: {overflown[0]} exceeds the range of float16')
     meta = {k: v for k, v in checkpoint.get('meta', {}).items() if k in KEPT}
-    meta['towers'] = {
-        tower: dict(identity, name=without_folders(identity['name']))
-        for tower, identity in meta.get('towers', {}).items()
-    }
+    if 'towers' in meta:  # without them, whether they are the same is not known
+        meta['towers'] = {
+            tower: dict(identity, name=without_folders(identity['name']))
+            for tower, identity in meta['towers'].items()
+        }
     return dict(state_dict=state, meta=meta)
 
 

@@ -28,6 +28,12 @@ def test_weights_and_towers_are_kept_and_paths_are_not(tmp_path, run_tool):
     assert count == 5 and count.dtype == torch.int64
 
 
+def test_towers_that_are_not_named_stay_so(tmp_path, run_tool):
+    torch.save(dict(state_dict=dict(weight=torch.ones(2))), tmp_path / 'old.pth')
+    assert run_tool(TOOL, tmp_path / 'old.pth', tmp_path / 'a.pth') == 0
+    assert load_checkpoint(tmp_path / 'a.pth')['meta'] == {}
+
+
 def test_checkpoint_of_the_training_is_not_replaced(tmp_path, run_tool, capsys):
     write(tmp_path / 'epoch_4.pth', 0.1)
     before = (tmp_path / 'epoch_4.pth').read_bytes()
