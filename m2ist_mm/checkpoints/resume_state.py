@@ -88,9 +88,14 @@ def _fault_of_optimizer(wrapper: Any, checkpoint: dict) -> str | None:
             return 'its state of the optimiser is malformed'
         for key, value in state.items():
             if not isinstance(value, Tensor):
-                if key in _MOMENTS and value is not None:
-                    return f"the optimiser's {key} of weight {name} is no tensor"
-                continue
+                # SGD without momentum keeps None for its buffer
+                if (
+                    value is None
+                    if key == 'momentum_buffer'
+                    else _is_number(key, value)
+                ):
+                    continue
+                return f"the optimiser's {key} of weight {name} is no tensor"
             if key in _MOMENTS and shapes[name] not in (None, value.shape):
                 return (
                     f"the optimiser's {key} of weight {name} has the shape "
@@ -105,6 +110,12 @@ def _fault_of_optimizer(wrapper: Any, checkpoint: dict) -> str | None:
         if len({frozenset(state) for state in states}) > 1:
             return 'its state of the optimiser is malformed: keys differ'
     return None
+
+
+def _may_be_no_tensor(key: str, value: Any) -> bool:
+    if key == 'momentum_buffer':
+        return value is None  # of SGD without momentum
+    return key not in _MOMENTS and type(value) in (int, float, bool)
 
 
 def _fault_of_schedulers(schedulers: Any, checkpoint: dict) -> str | None:

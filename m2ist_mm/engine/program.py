@@ -70,6 +70,7 @@ def run_config(config: Config, stage: str) -> None:
     Raises:
         ValueError: Something cannot be built from the config; names it.
     """
+    _check_is_whole(config)
     if config.get('randomness', {}).get('deterministic'):
         # without it, cuBLAS refuses to be deterministic
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
@@ -87,6 +88,23 @@ def run_config(config: Config, stage: str) -> None:
             if stage == 'train':
                 stopped.notes.append(_how_to_resume(config))
             raise
+
+
+def _check_is_whole(config: Config) -> None:
+    """Refuse a config whose runner would lack something that belongs to the rest."""
+    if config.get('model') is None:
+        raise ValueError(f'{config.filename}: there is no model')
+    for group in (
+        ('train_dataloader', 'train_cfg', 'optim_wrapper'),
+        ('val_dataloader', 'val_cfg', 'val_evaluator'),
+        ('test_dataloader', 'test_cfg', 'test_evaluator'),
+    ):
+        missing = [key for key in group if config.get(key) is None]
+        if missing and len(missing) < len(group):
+            raise ValueError(
+                f'{config.filename}: {", ".join(missing)} missing; {", ".join(group)} '
+                'belong together: state all of them, or None for each'
+            )
 
 
 @contextmanager

@@ -58,6 +58,7 @@ def set_moment(value):
         (lambda o: o.update(state={'x': {}}), 'malformed'),
         (lambda o: o.update(param_groups=7), 'malformed'),
         (set_moment([]), 'exp_avg of weight 0 is no tensor'),
+        (set_moment(None), 'exp_avg of weight 0 is no tensor'),
         (lambda o: o['state'][0].pop('step'), 'malformed: keys differ'),
         (lambda o: o['param_groups'][0].update(lr=math.inf), "optimiser's lr is not f"),
         (

@@ -193,3 +193,17 @@ def test_errors_of_the_running_program_pass(nano_config, tmp_path, monkeypatch):
     nano_config.work_dir = str(tmp_path)
     with pytest.raises(TypeError, match='its own'):
         run_config(nano_config, 'train')
+
+
+@pytest.mark.parametrize(
+    ('key', 'reason'),
+    [
+        ('model', 'there is no model'),
+        ('val_cfg', 'val_cfg missing; val_dataloader, val_cfg, val_evaluator belong'),
+        ('optim_wrapper', 'optim_wrapper missing; train_dataloader, train_cfg'),
+    ],
+)
+def test_a_config_without_a_part_of_the_rest_is_refused(nano_config, key, reason):
+    nano_config.pop(key)
+    with pytest.raises(ValueError, match=reason):
+        run_config(nano_config, 'train')

@@ -114,7 +114,13 @@ def mutate_tree(tree: Any, random: Random) -> tuple[Any, tuple, str]:
         return _change(tree, path, way, new), path, way
     choices = dict(type=OTHER_TYPES, extreme=EXTREMES, text=STRANGE_TEXTS)[way]
     new = random.choice(
-        [c for c in choices if type(c) is not type(value) or c != value]
+        [
+            choice
+            for choice in choices
+            if type(choice) is not type(value)
+            # of its own type, another value may be as good
+            or (way != 'type' and choice != value)
+        ]
     )
     return _change(tree, path, 'set', new), path, f'{way} {str(new)[:30]!r}'
 
