@@ -88,12 +88,7 @@ def _fault_of_optimizer(wrapper: Any, checkpoint: dict) -> str | None:
             return 'its state of the optimiser is malformed'
         for key, value in state.items():
             if not isinstance(value, Tensor):
-                # SGD without momentum keeps None for its buffer
-                if (
-                    value is None
-                    if key == 'momentum_buffer'
-                    else _is_number(key, value)
-                ):
+                if _may_be_no_tensor(key, value):
                     continue
                 return f"the optimiser's {key} of weight {name} is no tensor"
             if key in _MOMENTS and shapes[name] not in (None, value.shape):
