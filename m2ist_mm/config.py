@@ -191,10 +191,16 @@ def _check_loaders(config: Config) -> None:
     """Refuse what cannot be walked through."""
     for key in (f'{loader}_dataloader' for loader in ('train', 'val', 'test')):
         found = config.get(key)
+        parts = {key: found}
         if isinstance(found, dict):
-            key, found = f'{key}.dataset', found.get('dataset')
-        if not isinstance(found, dict | None):
-            raise ValueError(f'{config.filename}: {key} = {found!r} must be dict(...)')
+            parts = {
+                f'{key}.{part}': found.get(part) for part in ('dataset', 'sampler')
+            }
+        for name, part in parts.items():
+            if not isinstance(part, dict | None):
+                raise ValueError(
+                    f'{config.filename}: {name} = {part!r} must be dict(...)'
+                )
 
 
 def _drop_own_scope(node: object) -> None:

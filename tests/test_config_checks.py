@@ -31,6 +31,7 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
         ('model.neck.vision_layers', 3, '= 3 must be list of int'),
         ('model.neck.hidden_channels', True, '= True must be int'),
         ('model.backbone', 3, r'= 3 must be dict\(...\)'),
+        ('train_dataloader.sampler', b'x', r"sampler = b'x' must be dict\(...\)"),
         ('optim_wrapper.optimizer.lr', 'abc', "= 'abc' must be a finite number or Ten"),
         ('param_scheduler.0.milestones', [1.5], r'= \[1.5\] must be list of int'),
         ('train_dataloader.num_workers', 1.5, '= 1.5 must be int'),

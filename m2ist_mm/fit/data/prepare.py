@@ -25,6 +25,7 @@ from .splits import (
 )
 from .statistics import best_constant_box, constant_controls, describe, relative_boxes
 
+_MOST_FAULTY = 1 / 3  # of the expressions, for skip_faulty to leave them out
 _MOST_FAULTS = 4
 _MOST_PASSED_OVER = 5
 _NO_SPLIT = ('', 'default')  # CVAT's name for no subset
@@ -103,6 +104,19 @@ def prepare_data(
     if broken and not skip_faulty:
         raise _refusal(broken, folder)
     rows = [row for row in rows if row['image'] in digests]
+    counts['kept'] = len(rows)
+    counts['faulty'] = unreadable + candidates - len(rows)
+    counts['read'] = unreadable + sum(e['text'] is not None for e in read)
+    if counts['faulty'] > _MOST_FAULTY * counts['read']:
+        # of boxes xywh that are read as xyxy, those that pass are wrong
+        raise DatasetError(
+            [
+                f'{source}: skip_faulty would leave out {counts["faulty"]} of '
+                f'{counts["read"]} expressions; so many mean that something is misread '
+                "(bbox_form 'xyxy' or 'xywh', box_unit, image_root): look at them "
+                'without skip_faulty'
+            ]
+        )
     if len(digests) < FEWEST_IMAGES:
         raise DatasetError(
             [
@@ -110,9 +124,6 @@ def prepare_data(
                 f'least {FEWEST_IMAGES} images are needed to train, validate and test'
             ]
         )
-    counts['kept'] = len(rows)
-    counts['faulty'] = unreadable + candidates - len(rows)
-    counts['read'] = unreadable + sum(e['text'] is not None for e in read)
     splits, splits_from, notes = _split(
         rows, digests, folder / 'splits.csv', previous, seed, str(source)
     )

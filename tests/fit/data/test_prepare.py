@@ -437,3 +437,13 @@ def test_boxes_are_of_the_upright_image(make_folder):
     same(folder.labels(), labels_of(folder))
     row = DataSummary.load(folder.work_dir).rows('train')[0]
     assert (row['width'], row['height']) == (200, 160)
+
+
+def test_so_many_faults_that_the_boxes_are_misread_are_not_skipped(make_folder):
+    folder = make_folder('json')
+    own = labels_of(folder)
+    turned = [(*one[:2], [*one[2][2:], *one[2][:2]]) for one in own[: len(own) // 2]]
+    folder.label([*turned, *own[len(own) // 2 :]])
+    with pytest.raises(DatasetError, match=r'leave out 12 of 24 expressions; so many'):
+        folder.prepare(skip_faulty=True)
+    assert not (folder.work_dir / 'data' / 'train.jsonl').exists()
