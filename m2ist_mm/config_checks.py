@@ -126,7 +126,8 @@ def check_config(config: Config) -> None:
     try:
         _check_arguments('', Runner, root)
         for key, value in root.items():
-            _check(key, value)
+            if key != 'strategy':  # torch's own classes are in no registry
+                _check(key, value)
     except ValueError as error:
         raise ValueError(f'{config.filename}: {error}') from None
 
