@@ -110,7 +110,7 @@ def _fault_of_optimizer(wrapper: Any, checkpoint: dict) -> str | None:
 def _may_be_no_tensor(key: str, value: Any) -> bool:
     if key == 'momentum_buffer':
         return value is None  # of SGD without momentum
-    return key not in _MOMENTS and type(value) in (int, float, bool)
+    return key not in _MOMENTS and (_is_number(value) or type(value) is bool)
 
 
 def _fault_of_schedulers(schedulers: Any, checkpoint: dict) -> str | None:
@@ -121,11 +121,20 @@ def _fault_of_schedulers(schedulers: Any, checkpoint: dict) -> str | None:
         return f'it has no state of {len(schedulers)} parameter schedulers'
     for scheduler, state in zip(schedulers, saved, strict=True):
         # what it holds becomes the scheduler's attributes
-        if not isinstance(state, dict) or state.keys() != scheduler.state_dict().keys():
+        own = scheduler.state_dict()
+        if (
+            not isinstance(state, dict)
+            or state.keys() != own.keys()
+            or any(_is_number(v) and not _is_number(state[k]) for k, v in own.items())
+        ):
             return f'its state of a {type(scheduler).__name__} is malformed'
         if name := _not_finite(state):
             return f'{name} of its {type(scheduler).__name__} is not finite'
     return None
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
 
 
 def _not_finite(settings: dict) -> str | None:

@@ -108,6 +108,15 @@ def test_schedules_that_are_not_finite_are_refused(make_runner, tmp_path, key, v
         make_runner(max_epochs=2, resume=True).train()
 
 
+def test_a_schedule_without_a_number_is_refused(make_runner, tmp_path):
+    make_runner(max_epochs=1).train()
+    path = tmp_path / 'run/epoch_1.resume.pth'
+    (state,) = read_torch_file(path)['param_schedulers']
+    change(path, param_schedulers=[dict(state, gamma={})])
+    with pytest.raises(ValueError, match='its state of a MultiStepLR is malformed'):
+        make_runner(max_epochs=2, resume=True).train()
+
+
 @pytest.mark.parametrize('content', [[1], dict(a=1), dict(weights_crc32=1, meta={})])
 def test_what_is_no_resume_file_is_named(make_runner, tmp_path, content):
     make_runner(max_epochs=1).train()
