@@ -201,8 +201,13 @@ def test_keyboard_is_enough(open_page, inferencer, image):
         raise AssertionError(f'the tab key does not reach {selector}')
 
     focus('#upload button')
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press('Enter')
+    for _ in range(5):  # the button is there before the page listens to it
+        try:
+            with page.expect_file_chooser(timeout=4000) as chooser:
+                page.keyboard.press('Enter')
+            break
+        except sync_api.TimeoutError:
+            continue
     chooser.value.set_files(image)
     page.wait_for_selector('#result .rec-stage')
     focus('#sentences textarea')
