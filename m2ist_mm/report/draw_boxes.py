@@ -31,7 +31,7 @@ def draw_labelled_and_predicted(
     """
     scale = min(1, max_side / max(image.shape[:2]))
     size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
-    picture = Image.fromarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+    reduced = Image.fromarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
     boxes = [
         LabelledBox(tuple(np.multiply(box, scale).tolist()), color, dashed)
         for box, color, dashed in (
@@ -40,5 +40,5 @@ def draw_labelled_and_predicted(
         )
         if box is not None
     ]
-    draw_boxes(picture, boxes, FontStack())
-    return np.array(picture)
+    draw_boxes(reduced, boxes, FontStack())
+    return np.array(reduced)

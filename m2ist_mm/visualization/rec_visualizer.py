@@ -155,10 +155,10 @@ class RECVisualizer(DetLocalVisualizer):
         height, width = image.shape[:2]
         scale = max(1, math.ceil(self.min_size / max(height, width)))
         size = width * scale, height * scale
-        picture = Image.fromarray(cv2.resize(image, size))
+        enlarged = Image.fromarray(cv2.resize(image, size))
         colors, labelled = expression_colors(len(expressions)), len(expressions) > 1
         left_out = draw_boxes(
-            picture,
+            enlarged,
             [
                 LabelledBox(
                     [scale * edge for edge in box],
@@ -174,7 +174,7 @@ class RECVisualizer(DetLocalVisualizer):
             self._fonts,
         )
         caption = _caption(expressions, list(boxes), overlaps, colors, left_out)
-        drawn = add_caption(picture, caption, self._fonts, self.max_caption_height)
+        drawn = add_caption(enlarged, caption, self._fonts, self.max_caption_height)
         return np.array(drawn)
 
 

@@ -26,6 +26,7 @@ from m2ist_mm.atomic_file import write_atomically
 from m2ist_mm.config import load_config_file, use_mixed_precision
 from m2ist_mm.efficiency import TrainingStep, cuda_peak
 from m2ist_mm.engine.program import run_program
+from m2ist_mm.report import markdown_table
 
 # name: config, expressions per image
 RUNS = {
@@ -211,7 +212,7 @@ def make_page(report: dict, counted: dict, command: str) -> str:
         '',
         '## Peak of a step, GB (max_memory_allocated)',
         '',
-        *_rows(
+        markdown_table(
             ['run', *modes, 'counted on a CPU, fp32', 'difference'],
             (
                 [
@@ -230,7 +231,7 @@ def make_page(report: dict, counted: dict, command: str) -> str:
         '',
         '## Expressions per second (of full fine-tuning)',
         '',
-        *_rows(
+        markdown_table(
             ['run', *modes],
             ([name, *(_speed(steps, name, mode) for mode in modes)] for name in names),
         ),
@@ -241,7 +242,7 @@ def make_page(report: dict, counted: dict, command: str) -> str:
             '',
             '## Largest batch in bf16, expressions',
             '',
-            *_rows(
+            markdown_table(
                 ['run', *budgets],
                 (
                     [
@@ -259,11 +260,6 @@ def make_page(report: dict, counted: dict, command: str) -> str:
             '`set_per_process_memory_fraction`; sought in steps of 5 %.',
         ]
     return '\n'.join(lines) + '\n'
-
-
-def _rows(head: list[str], rows) -> list[str]:
-    lines = [head, ['---'] * len(head), *rows]
-    return ['| ' + ' | '.join(line) + ' |' for line in lines]
 
 
 def _peak(step: dict | None) -> str:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from m2ist_mm.atomic_file import write_atomically
 from m2ist_mm.engine.program import run_program
+from m2ist_mm.report import markdown_table
 
 # figure, paper's share (None: not published), target share, runs that it needs (the
 # measured one last), how it is computed of them
@@ -157,12 +158,6 @@ def figure_rows(report: dict) -> list[list[str]]:
     return rows
 
 
-def markdown(head: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [head, ['---'] * len(head), *rows]
-    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
-
-
 def make_page(report: dict, command: str) -> str:
     """Return the page's Markdown."""
     runs = report['runs']
@@ -174,10 +169,10 @@ def make_page(report: dict, command: str) -> str:
         for key in ('saved', 'peak')
     }
     sizes = report['sizes']
-    targets = markdown(
+    targets = markdown_table(
         ['figure', 'paper', 'target', 'measured', ''], target_rows(report)
     )
-    figures = markdown(
+    figures = markdown_table(
         [
             'run',
             'expressions per image',
@@ -216,7 +211,7 @@ def make_page(report: dict, command: str) -> str:
     form = ''
     if 'saved_by_its_form' in reference:
         form = f"""- **Reference's step**: our full fine-tuning in the form of TransVG's
-  public code (`m2ist_mm/efficiency/reference_step.py`). It keeps
+  public code (`tools/analysis_tools/benchmark/reference_step.py`). It keeps
   {reference['saved_by_its_form'] / 1e6:.0f} MB per expression, that code {saved}.
   Its step takes {reference['training']['per_expression']:.3f} s per expression.
 """
