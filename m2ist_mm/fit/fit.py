@@ -13,7 +13,6 @@ from dataclasses import asdict
 from os.path import relpath
 from pathlib import Path
 
-import transformers
 from mmdet.registry import DATASETS
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
@@ -418,8 +417,6 @@ def _as_typed(message: str) -> str:
 @contextmanager
 def _quiet_building() -> Iterator[None]:
     """Say nothing of each weight when models are built; what is wrong is an error."""
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.WARNING)
