@@ -8,13 +8,15 @@ from mmengine.runner import Runner
 from m2ist_mm.config import load_config_file
 
 ROOT = Path(__file__).resolve().parents[2]
+# what a config must have to be trained
+PARTS = 'model = dict()\ntrain_dataloader = dict()\ntrain_cfg = dict()\n'
 
 
 @pytest.fixture
 def config_path(tmp_path):
     path = tmp_path / 'small.py'
     path.write_text(
-        "optim_wrapper = dict(type='OptimWrapper')\n"
+        f"{PARTS}optim_wrapper = dict(type='OptimWrapper')\n"
         'auto_scale_lr = dict(enable=False, base_batch_size=64)\n'
         "load_from = 'start.pth'\n"
         'resume = False\n'
@@ -100,7 +102,7 @@ def resumable(tmp_path):
     """A config, and a checkpoint that was made with another learning rate."""
     config = tmp_path / 'changed.py'
     config.write_text(
-        "optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.2))\n"
+        f"{PARTS}optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.2))\n"
         "default_hooks = dict(tuned_state=dict(type='TunedStateHook'))\n"
         f"work_dir = '{tmp_path}'\n"
     )
