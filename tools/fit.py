@@ -104,7 +104,7 @@ def parse_args() -> argparse.Namespace:
     model.add_argument(
         '--amp',
         action=argparse.BooleanOptionalAction,
-        help='train in 16 bits, or do not; on a GPU unless given',
+        help='train in 16 bits, or do not; where that is faster unless given',
     )
     model.add_argument(
         '--cfg-options',

@@ -35,7 +35,7 @@ class FitOptions:
         memory: Size that the training may use, such as ``'8GB'``; ``None`` is what is
             free.
         epochs: Number of epochs; ``None`` follows from the number of images.
-        amp: Whether to train in 16 bits; ``None``: on a GPU.
+        amp: Whether to train in 16 bits; ``None``: where that is faster.
         seed: Of splits, weights and order.
         data_format, image_root, text_field, bbox_form, box_unit, box_tolerance,
             several, skip_faulty: See :func:`prepare_data`.

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import process_time
 
+import torch
 from mmdet.registry import DATASETS, HOOKS, MODELS
 from mmengine.config import Config
 from mmengine.device import get_device
@@ -190,7 +191,7 @@ class Planner:
         dataset = base.train_dataloader.dataset
         amp = self.options.amp
         if amp is None:
-            amp = self.device == 'cuda'
+            amp = self.device == 'cuda' or _cpu_has_bfloat16()
         cores = os.cpu_count() or 1
         return Settings(
             base=str(self.preset.config),
@@ -320,6 +321,13 @@ def _mixed_precision() -> dict:
     config = Config(dict(optim_wrapper=dict()))
     use_mixed_precision(config)
     return dict(config.optim_wrapper)
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Whether the CPU multiplies in bfloat16, so that 16 bits are faster."""
+    find = getattr(torch.cpu, 'get_capabilities', dict)  # older PyTorch has none
+    found = find()
+    return any(found.get(name) for name in ('avx512_bf16', 'amx_bf16'))
 
 
 def _tower_name(tower: dict) -> str:

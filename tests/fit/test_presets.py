@@ -2,6 +2,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from m2ist_mm.fit.planning import Planner
 from m2ist_mm.fit.presets import PRESETS, Preset, find_preset
@@ -44,6 +45,32 @@ def test_a_run_for_the_report_has_no_larger_batch_than_was_planned_for():
     found = Planner.recipe(planner, rows, 100), Planner.recipe(planner, rows, 100, 7)
     assert [one['batch_size'] for one in found] == [12, 7]
     assert [one['steps_per_epoch'] for one in found] == [9, 15]
+
+
+@pytest.mark.parametrize(
+    ('device', 'unit', 'asked', 'faster'),
+    [
+        ('cpu', 'avx512_bf16', None, True),
+        ('cpu', 'avx512_f', None, False),
+        ('cpu', 'avx512_bf16', False, False),
+        ('cpu', 'avx512_f', True, True),
+        ('cuda', 'avx512_f', None, True),
+    ],
+)
+def test_sixteen_bits_are_taken_where_they_are_faster(
+    monkeypatch, device, unit, asked, faster
+):
+    monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: {unit: True})
+    planner = SimpleNamespace(
+        preset=find_preset('small'),
+        options=SimpleNamespace(amp=asked, seed=0, cfg_options={}),
+        summary=SimpleNamespace(
+            rows=lambda split: [dict(image='a.jpg')], image_root='images'
+        ),
+        device=device,
+        grounder=None,
+    )
+    assert (Planner._first_settings(planner).amp is not None) == faster
 
 
 @pytest.mark.parametrize('name', PRESETS)

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from comparison.intervals import summarise
 from comparison.page import write_page
 from filelock import FileLock, Timeout
 from mmengine.config import Config
@@ -224,23 +225,6 @@ def make_run(args: argparse.Namespace, method: str, seed: int, folder: Path) -> 
 def train_seconds(rows: list[dict]) -> float:
     """Median seconds of a step, beside whatever else ran on the machine."""
     return statistics.median(row['time'] for row in rows if 'loss' in row)
-
-
-def summarise(found: list[dict]) -> dict:
-    """Hits of each expression in the order of the images, and precision by kind."""
-    found.sort(key=lambda row: (row['img_path'], row['sent_id']))
-    images: dict[str, int] = {}
-    kinds: dict[str, list[bool]] = {}
-    for row in found:
-        images[row['img_path']] = images.get(row['img_path'], 0) + 1
-        kinds.setdefault(row['kind'] or 'all', []).append(row['iou'] >= 0.5)
-    hits = ''.join('1' if row['iou'] >= 0.5 else '0' for row in found)
-    return dict(
-        precision=100 * hits.count('1') / len(hits),
-        kinds={kind: 100 * sum(own) / len(own) for kind, own in sorted(kinds.items())},
-        expressions_per_image=list(images.values()),
-        hits=f'{int("1" + hits, 2):x}',  # bits behind a leading one
-    )
 
 
 def fingerprint(config: Config) -> str:

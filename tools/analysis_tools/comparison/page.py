@@ -76,14 +76,14 @@ def _table(runs: dict[str, list[dict]], costs: list[dict]) -> list[str]:
     for device in devices:
         head += [f'peak memory, {device}', f'step, {device}']
     rows = ['| ' + ' | '.join(head) + ' |', '|---' * len(head) + '|']
-    for method, own in _ranked(runs):
+    for method, own in ranked(runs):
         by_device = _by_device(costs, method)
         trained = next(iter(by_device.values()))['trained_parameters']
         cells = [
             method,
             str(len(own)),
-            _spread([r['val']['precision'] for r in own]),
-            _spread([r['dev'][-1] for r in own]),
+            spread([r['val']['precision'] for r in own]),
+            spread([r['dev'][-1] for r in own]),
             f'{trained / 1e6:.2f} M',
             f'{own[0]["checkpoint_bytes"] / 1e6:.1f} MB',
         ]
@@ -123,7 +123,7 @@ def _by_device(costs: list[dict], method: str) -> dict[str, dict]:
 def _differences(runs: dict[str, list[dict]]) -> list[str]:
     """Differences with their paired 95 % intervals."""
     rows = ['| method | minus | difference on val | verdict |', '|---|---|---|---|']
-    for method, own in _ranked(runs):
+    for method, own in ranked(runs):
         for baseline in BASELINES:
             if baseline in runs and method != baseline:
                 mean, low, high = paired_interval(own, runs[baseline])
@@ -143,8 +143,8 @@ def _differences(runs: dict[str, list[dict]]) -> list[str]:
 def _kinds(runs: dict[str, list[dict]]) -> list[str]:
     kinds = sorted({kind for own in runs.values() for kind in own[0]['val']['kinds']})
     rows = [f'| P@0.5 val | {" | ".join(kinds)} |', '|---' * (len(kinds) + 1) + '|']
-    for method, own in _ranked(runs):
-        cells = [_spread([run['val']['kinds'][kind] for run in own]) for kind in kinds]
+    for method, own in ranked(runs):
+        cells = [spread([run['val']['kinds'][kind] for run in own]) for kind in kinds]
         rows.append(f'| {method} | {" | ".join(cells)} |')
     return rows
 
@@ -155,7 +155,7 @@ def _chosen(runs: dict[str, list[dict]], choices: dict[str, dict]) -> list[str]:
         '| method | learning rates tried: P@0.5 dev after a short run | chosen |',
         '|---|---|---|',
     ]
-    for method, own in _ranked(runs):
+    for method, own in ranked(runs):
         tried = [
             f'{choice["rate"]:g}: {choice["dev"]:.1f}'
             for name, choice in sorted(choices.items())
@@ -183,7 +183,7 @@ def _plots(runs: dict[str, list[dict]], costs: list[dict], page: Path) -> list[s
         len(devices), 2, figsize=(11, 4.5 * len(devices)), squeeze=False
     )
     for device, (over_time, over_memory) in zip(devices, axes, strict=True):
-        for method, own in _ranked(runs):
+        for method, own in ranked(runs):
             cost = _by_device(costs, method).get(device)
             if cost is None:
                 continue
@@ -213,14 +213,16 @@ def _plots(runs: dict[str, list[dict]], costs: list[dict], page: Path) -> list[s
     return [f'![precision over time and over memory]({plot.name})', '']
 
 
-def _ranked(runs: dict[str, list[dict]]) -> list[tuple[str, list[dict]]]:
+def ranked(runs: dict[str, list[dict]]) -> list[tuple[str, list[dict]]]:
+    """Runs by method, the most precise method first."""
     return sorted(
         runs.items(),
         key=lambda item: -np.mean([run['val']['precision'] for run in item[1]]),
     )
 
 
-def _spread(values: list[float]) -> str:
+def spread(values: list[float]) -> str:
+    """Mean and standard deviation; of a single value, the value."""
     if len(values) == 1:
         return f'{values[0]:.1f}'
     return f'{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}'

@@ -1,0 +1,226 @@
+"""Compare what a training on few images starts from; one JSON file per run.
+
+    python tools/analysis_tools/fit_starts.py DATA_ROOT --start NAME=FILE ...
+    python tools/analysis_tools/fit_starts.py DATA_ROOT --page PAGE.md
+
+DATA_ROOT has the dataset of configs/_base_/datasets/flickr30k-part.py. 500 of its 'dev'
+images, which the shipped model never saw, are drawn: 360 to train, 40 to choose the
+epoch, 100 to judge. tools/fit.py trains on them from scratch, from the shipped model
+and from each --start. What is there is not made again, and several of these processes
+share the runs. The page comes from the JSON files alone.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from collections import defaultdict
+from contextlib import suppress
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from comparison.intervals import paired_interval, summarise, verdict
+from comparison.page import ranked, spread
+from filelock import FileLock, Timeout
+
+from m2ist_mm.atomic_file import write_atomically
+from m2ist_mm.datasets.carved_split import carve_split
+from m2ist_mm.datasets.formats.json_text import read_json
+from m2ist_mm.engine.program import run_program
+from m2ist_mm.fit.training import Training
+from m2ist_mm.report import markdown_table
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGES = dict(test=100, val=40, train=360)
+HEAD = ('start', 'runs', 'P@0.5', 'mIoU', 'P@0.5 while training')
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    summary, _, rest = __doc__.partition('\n')
+    parser = argparse.ArgumentParser(
+        description=summary,
+        epilog=rest,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('data_root', help='folder with expressions.jsonl and images/')
+    parser.add_argument(
+        '--start',
+        action='append',
+        default=[],
+        metavar='NAME=FILE',
+        help='a checkpoint of the same model to start from, too',
+    )
+    parser.add_argument('--seeds', type=int, default=3)
+    parser.add_argument('--epochs', type=int, default=8)
+    parser.add_argument(
+        '--out', default='docs/benchmarks/fit-starts', help='folder of the JSON files'
+    )
+    parser.add_argument('--work-dir', default='work_dirs/fit-starts')
+    parser.add_argument(
+        '--page', help='write this Markdown file from the JSON files, and train nothing'
+    )
+    return parser.parse_args()
+
+
+def draw(data_root: Path, folder: Path) -> None:
+    """Write rows.jsonl with the drawn images, their split in each row.
+
+    Args:
+        data_root: Folder of the dataset.
+        folder: Where the rows go.
+    """
+    lines = (data_root / 'expressions.jsonl').read_text(encoding='utf-8').splitlines()
+    rows = list(map(json.loads, lines))
+    carve_split(rows, 'dev', 'train', images=750, seed=0)
+    names = sorted({row['image'] for row in rows if row['split'] == 'dev'})
+    drawn = np.random.default_rng(0).permutation(names).tolist()
+    splits = {}
+    for split, number in IMAGES.items():
+        splits.update(dict.fromkeys(drawn[:number], split))
+        del drawn[:number]
+    text = ''.join(
+        json.dumps({**row, 'split': splits[row['image']]}) + '\n'
+        for row in rows
+        if row['image'] in splits
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / 'rows.jsonl', text.encode())
+
+
+def make_run(args: argparse.Namespace, start: str, source: str, seed: int) -> dict:
+    """Fit once.
+
+    Raises:
+        ValueError: tools/fit.py failed.
+    """
+    folder = Path(args.work_dir, f'{start}-{seed}')
+    options = dict(init=source, seed=seed, epochs=args.epochs)
+    options['image-root'] = Path(args.data_root, 'images')
+    options['work-dir'] = folder
+    command = [sys.executable, ROOT / 'tools/fit.py', Path(args.work_dir, 'data')]
+    for name, value in options.items():
+        command += [f'--{name}', str(value)]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    if done.returncode:
+        lines = done.stderr.decode(errors='replace').strip().splitlines()
+        raise ValueError(f'{folder} failed: {lines[-1] if lines else done.returncode}')
+    training = Training(folder / 'train', args.epochs)
+    found = read_json(folder / 'predictions.json')
+    return dict(
+        start=start,
+        seed=seed,
+        epochs=args.epochs,
+        chosen=list(training.validations().values()),
+        val=summarise(found),
+        miou=100 * statistics.mean(row['iou'] for row in found),
+        bits=16 if read_json(folder / 'plan.json')['mixed_precision'] else 32,
+    )
+
+
+def write_page(folder: Path, page: Path) -> None:
+    """Write the page.
+
+    Args:
+        folder: Folder of the JSON files.
+        page: Markdown file to write.
+
+    Raises:
+        ValueError: There is no run.
+    """
+    runs = defaultdict(list)
+    for path in sorted(folder.glob('*.json')):
+        run = json.loads(path.read_text())
+        runs[run['start']].append(run)
+    if not runs:
+        raise ValueError(f'{folder} has no *.json: make them first, without --page')
+    table = [
+        (
+            start,
+            str(len(own)),
+            spread([run['val']['precision'] for run in own]),
+            spread([run['miou'] for run in own]),
+            ' '.join(f'{p:.0f}' for p in np.mean([run['chosen'] for run in own], 0)),
+        )
+        for start, own in ranked(runs)
+    ]
+    differences = [
+        (f'{ours} - {theirs}', f'{mean:+.1f} ({low:+.1f} … {high:+.1f})', word)
+        for (ours, a), (theirs, b) in combinations(ranked(runs), 2)
+        for mean, low, high in [paired_interval(a, b)]
+        for word in [verdict(low, high)]
+    ]
+    epochs, bits = own_settings(runs)
+    test, val, train = IMAGES.values()
+    text = f"""# What to start from
+
+Written by
+
+    python tools/analysis_tools/fit_starts.py DATA_ROOT --page {page}
+
+from the JSON files in `{folder}`, which the same command makes without `--page`:
+`tools/fit.py` on {train} images to train, {val} to choose the epoch and {test} to judge,
+{epochs} epochs in {bits} bits. *shipped* starts from the model in `weights/`, which never
+saw these images; *refshapes* from the same architecture trained on drawn shapes
+(`configs/m2ist/m2ist_yolox-nano-fine_refshapes.py`); *scratch* from nothing but the two
+frozen towers.
+
+{markdown_table(HEAD, table)}
+
+Percent, mean ± standard deviation over seeds; the last column is the mean P@0.5 on the
+{val} images, after each epoch.
+
+{markdown_table(('difference of P@0.5', 'points', 'verdict'), differences)}
+
+95 % intervals of a paired bootstrap over the {test} images; each start answers by the
+mean over its seeds.
+"""
+    write_atomically(page, text.encode())
+
+
+def own_settings(runs: dict[str, list[dict]]) -> tuple[int, int]:
+    """Epochs and bits of all runs.
+
+    Raises:
+        ValueError: They differ.
+    """
+    found = {(run['epochs'], run['bits']) for own in runs.values() for run in own}
+    if len(found) > 1:
+        raise ValueError(
+            f'runs of different (epochs, bits), {sorted(found)}, in a table'
+        )
+    return found.pop()
+
+
+def main() -> None:
+    """Make what is missing, or the page."""
+    args = parse_args()
+    out = Path(args.out)
+    if args.page is not None:
+        write_page(out, Path(args.page))
+        return
+    draw(Path(args.data_root), Path(args.work_dir, 'data'))
+    starts = dict(shipped='shipped', scratch='scratch')
+    for start in args.start:
+        name, equals, source = start.partition('=')
+        if not equals or not Path(source).is_file():
+            raise ValueError(f'--start {start}: give NAME=FILE with a checkpoint')
+        starts[name] = source
+    for seed in range(args.seeds):
+        for name, source in starts.items():
+            path = out / f'{name}-{seed}.json'
+            with (
+                suppress(Timeout),
+                FileLock(Path(args.work_dir, f'{path.stem}.lock'), timeout=0),
+            ):
+                if not path.exists():
+                    print(f'{path.stem} ...', flush=True)
+                    run = make_run(args, name, source, seed)
+                    out.mkdir(parents=True, exist_ok=True)
+                    write_atomically(path, (json.dumps(run, indent=1) + '\n').encode())
+
+
+if __name__ == '__main__':
+    sys.exit(run_program(main))
