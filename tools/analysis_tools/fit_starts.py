@@ -161,11 +161,11 @@ Written by
     python tools/analysis_tools/fit_starts.py DATA_ROOT --page {page}
 
 from the JSON files in `{folder}`, which the same command makes without `--page`:
-`tools/fit.py` on {train} images to train, {val} to choose the epoch and {test} to judge,
-{epochs} epochs in {bits} bits. *shipped* starts from the model in `weights/`, which never
-saw these images; *refshapes* from the same architecture trained on drawn shapes
-(`configs/m2ist/m2ist_yolox-nano-fine_refshapes.py`); *scratch* from nothing but the two
-frozen towers.
+`tools/fit.py` on {train} images to train, {val} to choose the epoch and {test} to
+judge, {epochs} epochs in {bits} bits. *shipped* starts from the model in `weights/`,
+which never saw these images; *refshapes* from the same architecture trained on drawn
+shapes (`configs/m2ist/m2ist_yolox-nano-fine_refshapes.py`); *scratch* from nothing but
+the two frozen towers.
 
 {markdown_table(HEAD, table)}
 
