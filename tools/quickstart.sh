@@ -4,8 +4,9 @@ set -euo pipefail
 usage() {
   cat <<'END'
 Sets up what is missing, makes the RefShapes dataset, trains the small side-tuned model
-on it, tests it, prints a table and writes images of predictions. Steps that are done
-are skipped, a stopped training goes on where it was.
+on it, tests it, prints a table and writes images of predictions. Then the model that is
+shipped answers on a photograph. Steps that are done are skipped, a stopped training goes
+on where it was.
 
 usage: bash tools/quickstart.sh [options]
   --compare NAME   train and test m2ist_tiny_refshapes_NAME.py as well: no-side is the same
@@ -14,6 +15,8 @@ usage: bash tools/quickstart.sh [options]
   --seed N         seed of the weights and of the order of the data (0)
   --data-root DIR  use a dataset in RefCOCO's format (DIR/train2014,
                    DIR/refcoco/instances.json, DIR/refcoco/refs(unc).p) instead
+  --image FILE SENTENCE
+                   a photograph of yours and what to find in it, for the shipped model
   --short          a little data and one epoch: shows that all works, learns nothing
   --help           print this
 END
@@ -28,6 +31,8 @@ compare=()
 seed=
 short=false
 data_root=
+image=m2ist_mm/web/photographs/photographer.jpg
+sentences=('a man' 'his hair' 'a camera')
 while (($#)); do
   case $1 in
     --compare)
@@ -40,6 +45,13 @@ while (($#)); do
       [[ "${2:-}" =~ ^[0-9]+$ ]] || die "--seed needs a number, not '${2:-}'"
       seed=$2
       shift
+      ;;
+    --image)
+      [[ -f "${2:-}" ]] || die "--image needs an image file, not '${2:-}'"
+      [[ -n "${3:-}" && "${3:-}" != --* ]] || die '--image FILE SENTENCE: what to find?'
+      image=$(realpath "$2")
+      sentences=("$3")
+      shift 2
       ;;
     --short) short=true ;;
     --data-root)
@@ -149,9 +161,13 @@ done
 say 'Results: precision in percent (P@0.5: IoU of at least 0.5) and mean IoU'
 python tools/analysis_tools/results_table.py "${tests[@]}" | tee "$work_dir/table.md"
 
+say "The model in weights/, trained on real images, asked on $image"
+python tools/image_demo.py "$image" "${sentences[@]}" --out-dir "$work_dir/photograph"
+
 say "Where everything is:
   data         $data_root
   images       $work_dir/images (predictions and true boxes)
+  photograph   $work_dir/photograph/vis (answers of the model in weights/)
   table        $work_dir/table.md
   curves       $work_dir/curves.png (losses and precision during training)
   expressions  $work_dir/results.json (box, IoU and text of each)
