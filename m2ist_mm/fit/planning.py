@@ -170,7 +170,8 @@ class Planner:
         if most is not None:
             batch_size = min(batch_size, most)
         return dict(
-            epochs=self.options.epochs or self.preset.epochs_for(count_images(rows)),
+            epochs=self.options.epochs
+            or self.preset.epochs_for(count_images(rows), self.grounder is not None),
             batch_size=batch_size,
             steps_per_epoch=-(-samples // batch_size),
         )

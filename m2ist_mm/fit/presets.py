@@ -32,15 +32,20 @@ class Preset:
     images: int | None = None
     grounder: Path | None = None
 
-    def epochs_for(self, images: int) -> int:
+    def epochs_for(self, images: int, trained: bool = False) -> int:
         """Epochs for another number of training images.
 
         They grow with the square root of how many times fewer images there are: a
         quarter of the images is seen twice as often each, in half the steps.
+
+        Args:
+            images: Training images.
+            trained: Whether the start is a trained grounder, for which half will do.
         """
+        epochs = self.epochs / 2 if trained else self.epochs
         if self.images is None:
-            return self.epochs
-        scaled = round(self.epochs * sqrt(self.images / images))
+            return max(1, round(epochs))
+        scaled = round(epochs * sqrt(self.images / images))
         return max(LEAST_EPOCHS, min(scaled, max(self.epochs, MOST_EPOCHS)))
 
     def batch_for(self, samples: int, expressions: int) -> int:

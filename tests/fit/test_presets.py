@@ -26,6 +26,12 @@ def test_long_recipes_get_no_longer_and_unknown_ones_stay():
     assert preset(images=None, epochs=7).epochs_for(100) == 7
 
 
+def test_a_trained_start_takes_half_the_epochs():
+    assert preset().epochs_for(1600, trained=True) == 3
+    assert preset().epochs_for(400, trained=True) == 6
+    assert preset(images=None, epochs=7).epochs_for(100, trained=True) == 4
+
+
 @pytest.mark.parametrize(
     ('samples', 'expressions', 'batch'),
     [
@@ -40,7 +46,9 @@ def test_a_batch_has_as_many_expressions_as_the_recipe_s(samples, expressions, b
 
 
 def test_a_run_for_the_report_has_no_larger_batch_than_was_planned_for():
-    planner = SimpleNamespace(preset=preset(), options=SimpleNamespace(epochs=None))
+    planner = SimpleNamespace(
+        preset=preset(), options=SimpleNamespace(epochs=None), grounder=None
+    )
     rows = [dict(image=str(number)) for number in range(100)]
     found = Planner.recipe(planner, rows, 100), Planner.recipe(planner, rows, 100, 7)
     assert [one['batch_size'] for one in found] == [12, 7]
