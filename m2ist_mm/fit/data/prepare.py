@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from ...atomic_file import write_atomically
@@ -12,7 +12,12 @@ from ...datasets.dataset_error import DatasetError
 from ...datasets.formats import REFER, SEVERAL, build_reader, keep_one_box
 from .data_changed_error import DataChangedError
 from .data_summary import FOLDER, DataSummary
-from .image_digests import digest_images, find_near_duplicates, same_files
+from .image_digests import (
+    digest_images,
+    find_near_duplicates,
+    group_look_alikes,
+    same_files,
+)
 from .image_finder import ImageFinder, names_of_others
 from .read_dataset import ReadDataset
 from .source import SPLITS, Source, find_source, standard_split
@@ -127,9 +132,13 @@ def prepare_data(
     splits, splits_from, notes = _split(
         rows, digests, folder / 'splits.csv', previous, seed, str(source)
     )
+    groups = group_look_alikes(digests)
+    sizes = Counter(groups.values())
     by_split = {split: [] for split in SPLITS}
     for row in rows:
         row['split'] = splits[row['image']]
+        if sizes[group := groups[row['image']]] > 1:
+            row['group'] = group
         by_split[row['split']].append(row)
     empty = [split for split, own in by_split.items() if not own]
     if empty:
