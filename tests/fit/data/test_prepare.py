@@ -154,7 +154,7 @@ def test_several_boxes_are_left_out_or_joined(make_folder):
     assert summary.counts == dict(
         read=24, kept=22, several=1, none=1, faulty=0, without_text=0
     )
-    assert '1 have several boxes (leave-out), 1 no box' in summary.lines()[0]
+    assert '; 1 with several boxes (left out); 1 without a box' in summary.lines()[0]
     assert len(folder.labels()) == 22
     joined = folder.labels(several='join')
     assert len(joined) == 23
