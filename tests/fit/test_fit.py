@@ -383,7 +383,7 @@ MOMENTS = (
 
 
 def finish(options, moments):
-    """Kill a fit at each moment, then let it end; gives its figures and what it said."""
+    """Kill a fit at each moment, then let it end; gives its figures and its words."""
     for moment in moments:
         killed = start(options, '--learning-curve')
         deadline = time.monotonic() + 300
