@@ -413,10 +413,9 @@ Export it:
 
 def _as_typed(message: str) -> str:
     """Name arguments of :func:`prepare_data` as options, in one line."""
-    message = re.sub(r'\bdata_format\b', 'format', message)
+    message = re.sub(r'\bdata_format\b', '--format', message)
     names = (
-        'format(?==)|image_root|text_field|bbox_form|box_unit|box_tolerance|several=|'
-        'skip_faulty'
+        'image_root|text_field|bbox_form|box_unit|box_tolerance|several=|skip_faulty'
     )
     message = re.sub(
         rf'\b(?:{names})', lambda found: f'--{found[0].replace("_", "-")}', message

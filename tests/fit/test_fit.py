@@ -199,7 +199,7 @@ def no_images(squares):
         (outside, '--box-tolerance=1'),
         (few, 'images are needed'),
         (missing, '005.png.*--image-root; .*--skip-faulty'),
-        (two_formats, 'format'),
+        (two_formats, '2 formats .* by --format$'),
         (no_images, 'no image'),
     ],
 )

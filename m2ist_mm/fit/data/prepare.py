@@ -31,7 +31,7 @@ from .splits import (
 from .statistics import best_constant_box, constant_controls, describe, relative_boxes
 
 _MOST_FAULTY = 1 / 3  # of the expressions, for skip_faulty to leave them out
-_MOST_FAULTS = 4
+_MOST_FAULTS = 2
 _MOST_PASSED_OVER = 5
 _NO_SPLIT = ('', 'default')  # CVAT's name for no subset
 
@@ -291,7 +291,7 @@ def _find_images(expressions: list[dict], finder: ImageFinder) -> list[str]:
     expressions[:] = [e for e in expressions if e['img_path'] is not None]
     if missing:
         faults.append(
-            f'{finder.folder}: {len(missing)} of {len(found)} images are not below it, '
+            f'{finder.folder}: {len(missing)} of {len(found)} images are missing in it, '
             f'the first: {missing[0]}; name the folder of the images by image_root'
         )
     return faults
