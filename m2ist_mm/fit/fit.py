@@ -6,7 +6,6 @@ import logging
 import re
 import shlex
 import shutil
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -32,12 +31,13 @@ from .planning import Planner
 from .tool_process import Usage, run_tool
 from .training import Training
 
-# all that a run leaves in the work dir, but for caches and data/splits.csv, which
-# stay right
-_WRITTEN = (
-    'config.py plan.json train test judge predictions.json report.json report.html '
-    'suspects'
+# what a training leaves in the work dir besides its plan, itself last: what is killed
+# in between is refused
+_TRAINED = (
+    'plan.json test judge predictions.json report.json report.html suspects train'
 ).split()
+# what a plan replaces and a begun training must find as it was
+_PLANNED = 'config.py data/summary.json data/splits.csv'.split()
 
 
 class Fit:
@@ -74,7 +74,7 @@ class Fit:
 
         Args:
             plan_only: Stop when the plan is made.
-            restart: Forget what an earlier call has trained.
+            restart: Forget what an earlier call has trained, once the new plan is made.
 
         Raises:
             BlockingIOError: Another call works in the work dir.
@@ -95,32 +95,28 @@ class Fit:
             lock.release()
 
     def _run(self, plan_only: bool, restart: bool) -> None:
-        if restart:
-            self._forget()
-        started = (self.folder / 'train').exists()
+        started = (self.folder / 'train').exists() and not restart
         if started:
             self._refuse_other_options()
-        summary = self._read(started)
-        runs = plan_runs(
-            self.folder,
-            learning_curve=self.options.learning_curve,
-            compare=self.options.compare,
-            audit=self.options.audit,
-            seed=self.options.seed,
-        )
-        planner = Planner(self.options, summary, self.config)
-        if started:
-            self.say(f'\nplan, by which {self._name(self.folder)} was begun')
-            plan = self._begun_plan()[0]
-        else:
-            self.say('\nplan')
-            plan = planner.make(runs)
+        with self._kept_on_error():
+            summary = self._read(started)
+            planner = Planner(self.options, summary, self.config)
+            if started:
+                self.say(f'\nplan, by which {self._name(self.folder)} was begun')
+                plan = self._begun_plan()[0]
+            else:
+                self.say('\nplan; counts and times a few steps first')
+                plan = planner.make(self._runs())
+        if not started:
+            self._forget()
             self._save(plan)
+        runs = self._runs()
         for line in plan.lines():
             self.say(f'  {line}')
         if plan_only:
             self.say(
-                f'\nThe config is {self._name(self.config)}; --plan-only stops here.'
+                f'\nThe config is {self._name(self.config)}; --plan-only stops here. '
+                'The same command without it trains (shorter by --epochs).'
             )
             return
         model = self._train(self.config, self.folder / 'train', 'training')
@@ -150,6 +146,12 @@ class Fit:
         for line in summary.lines():
             self.say(f'  {line}')
         return summary
+
+    def _runs(self) -> list[Run]:
+        """Write the rows of all tests and trainings; those of earlier calls stay."""
+        names = 'learning_curve compare audit seed'.split()
+        options = {name: getattr(self.options, name) for name in names}
+        return plan_runs(self.folder, **options)
 
     def _save(self, plan: Plan) -> None:
         content = dict(
@@ -275,8 +277,8 @@ class Fit:
         image = self._name(Path(summary.image_root, row['image']))
         tools = self._name(self.tools)
         self.say(
-            f'  {report["split"]}: {figures["expressions"]} expressions of '
-            f'{figures["images"]} images'
+            f'  {report["split"]}: {figures["expressions"]:,} sentences of '
+            f'{figures["images"]:,} images'
         )
         for name in ('P@0.5', 'mIoU'):
             one = figures[name]
@@ -326,8 +328,20 @@ Export it:
 
     # -- what an earlier call has left -------------------------------------
 
+    @contextmanager
+    def _kept_on_error(self) -> Iterator[None]:
+        """Put back what a plan replaces if none can be made."""
+        files = [self.folder / name for name in _PLANNED]
+        contents = {path: path.read_bytes() for path in files if path.is_file()}
+        try:
+            yield
+        except BaseException:
+            for path, content in contents.items():
+                write_atomically(path, content)
+            raise
+
     def _forget(self) -> None:
-        for name in _WRITTEN:
+        for name in _TRAINED:
             path = self.folder / name
             if path.is_dir():
                 shutil.rmtree(path)
@@ -399,10 +413,9 @@ Export it:
 
 def _as_typed(message: str) -> str:
     """Name arguments of :func:`prepare_data` as options, in one line."""
-    message = re.sub(r'\bdata_format\b', 'format', message)
+    message = re.sub(r'\bdata_format\b', '--format', message)
     names = (
-        'format(?==)|image_root|text_field|bbox_form|box_unit|box_tolerance|several=|'
-        'skip_faulty'
+        'image_root|text_field|bbox_form|box_unit|box_tolerance|several=|skip_faulty'
     )
     message = re.sub(
         rf'\b(?:{names})', lambda found: f'--{found[0].replace("_", "-")}', message
@@ -421,9 +434,6 @@ def _quiet_building() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:
-        with warnings.catch_warnings():
-            # of mmdet's YOLOX, at every build
-            warnings.simplefilter('ignore', FutureWarning)
-            yield
+        yield
     finally:
         logger.setLevel(level)

@@ -127,9 +127,9 @@ class Plan:
         """Describe the plan, one line each."""
         need, seconds = self.need, self.seconds
         batch = (
-            f'{self.batch_size} samples of at most {self.max_expressions} expressions, '
-            f'{self.expressions:.0f} expressions a step in the mean (the recipe has '
-            f'{self.wanted})'
+            f'{self.batch_size} samples, each an image with up to '
+            f'{self.max_expressions} sentences: {self.expressions:.0f} sentences a '
+            f'step on average (the recipe has {self.wanted})'
         )
         if self.micro_batch_size < self.batch_size:
             batch += (
@@ -139,7 +139,7 @@ class Plan:
         if self.lowmem:
             precision += '; the V-L encoder is computed again in backward'
         caches = ', '.join(
-            f'{name} {format_bytes(size)}' for name, size in self.cache_bytes.items()
+            f'{format_bytes(size)} ({name})' for name, size in self.cache_bytes.items()
         )
         return [
             f'model: {self.preset} ({self.why}): {" and ".join(self.towers)}',
@@ -148,22 +148,25 @@ class Plan:
             f'memory: {format_bytes(need.total)} of {format_bytes(self.memory)} on '
             f'{"the GPU" if self.device == "cuda" else "the CPU"}: '
             f'{format_bytes(need.peak)} counted for a step, '
-            f'{format_bytes(need.runtime)} for the program itself, and a quarter more',
+            f'{format_bytes(need.runtime)} for the program itself, and a quarter in '
+            'reserve',
             f'batch: {batch}',
-            f'arithmetic: {precision}',
-            f'disk: {caches or "nothing"} of cached features; '
+            f'precision: {precision}',
+            f'disk: {caches or "nothing"} for cached features; '
             f'{format_bytes(self.disk)} are free',
             f'schedule: {self.images} images, {self.epochs} epochs of {self.steps} '
             f'steps, {seconds["step"]:.2f} s a step',
             f'time: {_minutes(seconds["epoch"])} an epoch, '
             f'{_minutes(seconds["training"])} for the training, '
             f'{_minutes(seconds["judging"])} for tests and report, '
-            f'{_minutes(seconds["total"])} in all',
+            f'{_minutes(seconds["total"])} in all, if the machine is as busy '
+            'as when it was timed',
         ]
 
 
 def _minutes(seconds: float) -> str:
-    return f'{seconds / 60:.1f} min'
+    minutes = seconds / 60
+    return f'{minutes:.1f} min' if minutes < 90 else f'{minutes / 60:.1f} hours'
 
 
 def fit_memory(

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..engine.interruption import PATIENCE
 
 _PR_SET_PDEATHSIG = 1
+_MARGIN = 3  # seconds to the end of this process's own patience
 _LIBC = ctypes.CDLL(None) if sys.platform == 'linux' else None
 
 
@@ -66,7 +67,7 @@ def run_tool(
         except BaseException:
             process.terminate()
             try:
-                process.wait(PATIENCE)
+                process.wait(PATIENCE - _MARGIN)
             except subprocess.TimeoutExpired:
                 process.kill()
             raise

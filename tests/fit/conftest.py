@@ -4,6 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from m2ist_mm.config import load_config_file
+from m2ist_mm.fit.fit_config import Settings, render_config
+
 COLOURS = dict(red=(0, 0, 220), green=(0, 200, 0), blue=(220, 0, 0))
 
 
@@ -35,3 +38,29 @@ def write_squares(folder, images=30):
 def squares(tmp_path):
     """30 images, 60 expressions: a folder with a table."""
     return write_squares(tmp_path / 'squares')
+
+
+@pytest.fixture
+def settings(nano_path):
+    """Of a training of 16 samples a step."""
+    return Settings(
+        base=str(nano_path),
+        image_root='/images',
+        max_expressions=4,
+        batch_size=16,
+        epochs=4,
+        steps_per_epoch=7,
+        seed=3,
+    )
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Write the config of settings, and read it."""
+
+    def load(settings):
+        path = tmp_path / 'config.py'
+        path.write_text(render_config(settings))
+        return load_config_file(path)
+
+    return load

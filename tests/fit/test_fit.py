@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,10 +60,10 @@ def trains_nothing(monkeypatch):
 def test_plan_only_writes_a_config_that_can_be_trained(run, options):
     lines = run(memory='4GB', epochs=5)
     text = '\n'.join(lines)
-    assert '60 expressions of 60' in text
+    assert '60 of 60 sentences are used' in text
     assert 'of 4.00 GB on the CPU' in text
     assert '5 epochs of ' in text
-    assert lines[-1].endswith('--plan-only stops here.')
+    assert '--plan-only stops here. ' in lines[-1]
     work = Path(options.work_dir)
     assert not (work / 'train').exists()
     plan = json.loads((work / 'plan.json').read_text())
@@ -129,6 +130,24 @@ def test_other_data_are_named_and_refused_and_restart_forgets(
     assert not (work / 'predictions.json').exists()
 
 
+@pytest.mark.parametrize(
+    'changes', [dict(memory='1MB'), dict(preset='huge'), dict(image_root='nowhere')]
+)
+def test_a_restart_that_cannot_be_planned_forgets_nothing(run, begun, options, changes):
+    work = Path(options.work_dir)
+
+    def contents():
+        names = 'config.py plan.json data/summary.json data/splits.csv'.split()
+        return [(work / name).read_bytes() for name in names]
+
+    before = contents()
+    with pytest.raises((OSError, ValueError)):
+        run(restart=True, seed=1, **changes)
+    assert contents() == before
+    assert (work / 'train').exists()
+    assert 'was begun' in '\n'.join(run())
+
+
 def test_splits_that_were_edited_count_after_a_restart(run, begun, options):
     work = Path(options.work_dir)
     splits = work / 'data' / 'splits.csv'
@@ -180,7 +199,7 @@ def no_images(squares):
         (outside, '--box-tolerance=1'),
         (few, 'images are needed'),
         (missing, '005.png.*--image-root; .*--skip-faulty'),
-        (two_formats, 'format'),
+        (two_formats, '2 formats .* by --format$'),
         (no_images, 'no image'),
     ],
 )
@@ -318,7 +337,7 @@ def test_compare_needs_side_networks(run, options, tmp_path):
         run(preset=str(without), compare=True)
 
 
-# -- the whole way; 12 minutes on a busy core ----------------------------------
+# -- the whole way; minutes on two cores ---------------------------------------
 
 
 def start(options, *more):
@@ -363,30 +382,34 @@ MOMENTS = (
 )
 
 
-@pytest.mark.slow
-def test_killed_anywhere_the_same_command_ends_with_the_same_report(options, tmp_path):
-    whole = start(options, '--learning-curve')
-    said, _ = whole.communicate(timeout=900)
-    assert whole.returncode == 0, said
-    for word in ('image_demo.py', 'RECInferencer', 'export_onnx.py', '--init'):
-        assert word in said.rpartition('report.html')[2]
-    expected = figures(options.work_dir)
-    assert len(expected['learning_curve']['points']) == 3
-
-    again = replace(options, work_dir=str(tmp_path / 'again'))
-    for moment in MOMENTS:
-        killed = start(again, '--learning-curve')
+def finish(options, moments):
+    """Kill a fit at each moment, then let it end; gives its figures and its words."""
+    for moment in moments:
+        killed = start(options, '--learning-curve')
         deadline = time.monotonic() + 300
-        while not list(Path(again.work_dir).glob(moment)):
+        while not list(Path(options.work_dir).glob(moment)):
             assert killed.poll() is None, killed.stdout.read()
             assert time.monotonic() < deadline, moment
             time.sleep(0.02)
         killed.send_signal(signal.SIGKILL)
         killed.communicate()
-    last = start(again, '--learning-curve')
+    last = start(options, '--learning-curve')
     said, _ = last.communicate(timeout=900)
     assert last.returncode == 0, said
-    assert figures(again.work_dir) == expected
+    return figures(options.work_dir), said
+
+
+@pytest.mark.slow
+def test_killed_anywhere_the_same_command_ends_with_the_same_report(options, tmp_path):
+    # at once, each in its own work dir
+    kills = [], MOMENTS[::2], MOMENTS[1::2]
+    works = [replace(options, work_dir=str(tmp_path / f'{n}')) for n in range(3)]
+    with ThreadPoolExecutor() as pool:
+        (expected, said), *killed = pool.map(finish, works, kills)
+    for word in ('image_demo.py', 'RECInferencer', 'export_onnx.py', '--init'):
+        assert word in said.rpartition('report.html')[2]
+    assert len(expected['learning_curve']['points']) == 3
+    assert [found for found, _ in killed] == [expected, expected]
 
 
 @pytest.mark.slow

@@ -1,40 +1,16 @@
 from dataclasses import replace
 
-import pytest
-
 from m2ist_mm.config import load_config_file
-from m2ist_mm.fit.fit_config import (
-    RunSettings,
-    Settings,
-    render_config,
-    render_run,
-)
+from m2ist_mm.fit.fit_config import RunSettings, render_config, render_run
 
 
-@pytest.fixture
-def settings(nano_path):
-    return Settings(
-        base=str(nano_path),
-        image_root='/images',
-        max_expressions=5,
-        batch_size=6,
-        epochs=4,
-        steps_per_epoch=7,
-        seed=3,
-    )
-
-
-def load(settings, folder):
-    path = folder / 'config.py'
-    path.write_text(render_config(settings))
-    return load_config_file(path)
-
-
-def test_config_is_the_base_on_the_rows_beside_it(settings, tmp_path, nano_config):
-    config = load(settings, tmp_path)
+def test_config_is_the_base_on_the_rows_beside_it(
+    settings, load, tmp_path, nano_config
+):
+    config = load(settings)
     for split in ('train', 'val', 'test'):
         loader = config[f'{split}_dataloader']
-        assert loader.batch_size == 6
+        assert loader.batch_size == 16
         pipeline = f'{"train" if split == "train" else "test"}_pipeline'
         assert dict(loader.dataset) == dict(
             type='RECFileDataset',
@@ -43,7 +19,7 @@ def test_config_is_the_base_on_the_rows_beside_it(settings, tmp_path, nano_confi
             data_prefix=dict(img='/images'),
             box_unit='pixel',
             split=split,
-            max_expressions_per_sample=5,
+            max_expressions_per_sample=4,
             test_mode=split != 'train',
             pipeline=nano_config[pipeline],
         )
@@ -62,7 +38,7 @@ def test_config_is_the_base_on_the_rows_beside_it(settings, tmp_path, nano_confi
     assert config.optim_wrapper == nano_config.optim_wrapper
 
 
-def test_what_saves_memory_is_written(settings, tmp_path):
+def test_what_saves_memory_is_written(settings, load, tmp_path):
     config = load(
         replace(
             settings,
@@ -72,8 +48,7 @@ def test_what_saves_memory_is_written(settings, tmp_path):
             cached=('language',),
             cache_batch_size=8,
             init_grounder='/g.pth',
-        ),
-        tmp_path,
+        )
     )
     assert config.train_cfg.type == 'MicroBatchTrainLoop'
     assert config.train_cfg.micro_batch_size == 2
@@ -91,14 +66,14 @@ def test_what_saves_memory_is_written(settings, tmp_path):
     )
 
 
-def test_options_come_last(settings, tmp_path):
+def test_options_come_last(settings, load):
     options = {
         'optim_wrapper.optimizer.lr': 5e-4,
         'param_scheduler.0.end': 9,
         'model.bbox_head.dropout': 0.3,
         'randomness.seed': 8,
     }
-    config = load(replace(settings, options=options), tmp_path)
+    config = load(replace(settings, options=options))
     assert config.optim_wrapper.optimizer.lr == 5e-4
     assert config.param_scheduler[0].end == 9
     assert config.param_scheduler[0].type == 'LinearLR'
@@ -111,8 +86,8 @@ def test_lines_are_short(settings):
     assert max(len(line) for line in text.splitlines()[2:]) <= 88
 
 
-def test_a_run_differs_in_what_it_says(settings, tmp_path):
-    whole = load(settings, tmp_path)
+def test_a_run_differs_in_what_it_says(settings, load, tmp_path):
+    whole = load(settings)
     folder = tmp_path / 'judge' / 'curve_25'
     folder.mkdir(parents=True)
     run = RunSettings(
@@ -147,8 +122,8 @@ def test_a_run_differs_in_what_it_says(settings, tmp_path):
     assert config.model.neck is None
 
 
-def test_a_test_alone_changes_the_tested_rows(settings, tmp_path):
-    whole = load(settings, tmp_path)
+def test_a_test_alone_changes_the_tested_rows(settings, load, tmp_path):
+    whole = load(settings)
     folder = tmp_path / 'judge' / 'shuffled'
     folder.mkdir(parents=True)
     run = RunSettings('../../config.py', test=('../{split}.jsonl', 'shuffled'))

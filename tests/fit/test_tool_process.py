@@ -68,6 +68,30 @@ def test_an_exception_here_ends_the_program(tmp_path):
     assert time.monotonic() - begin < 10
 
 
+def test_a_program_that_does_not_end_is_killed_in_time(tmp_path, monkeypatch):
+    monkeypatch.setattr('m2ist_mm.fit.tool_process.PATIENCE', 5)
+    tool = program(
+        tmp_path,
+        'import signal, time\n'
+        'signal.signal(signal.SIGTERM, signal.SIG_IGN)\n'
+        'print("ready", flush=True)\n'
+        'time.sleep(60)\n',
+    )
+    log = tmp_path / 'log'
+    begin = None
+
+    def watch():
+        nonlocal begin
+        if log.read_text():
+            begin = time.monotonic()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_tool([tool], log, watch)
+    # before this process's own patience is over
+    assert 1 < time.monotonic() - begin < 5
+
+
 @pytest.mark.skipif(sys.platform != 'linux', reason='needs prctl')
 def test_the_program_ends_when_this_process_is_killed(tmp_path):
     tool = program(

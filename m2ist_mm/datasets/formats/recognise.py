@@ -66,7 +66,11 @@ def recognise_format(path: str, backend_args: dict | None = None) -> str:
         what = "is Label Studio's short export; choose 'JSON' instead of 'JSON-MIN'"
     else:
         keys = ', '.join(map(repr, first)) or 'none'
-        what = f'is of no known format; the keys of its first entry are {keys:.200}'
+        columns = ' or '.join(', '.join(names) for names in BOX_COLUMNS)
+        what = (
+            f'is of no known format; the keys of its first entry are {keys:.200}, and '
+            f'rows have image, expression and bbox (or {columns})'
+        )
     raise DatasetError([f'{path}: {what}'])
 
 

@@ -5,7 +5,7 @@ from .data_summary import DataSummary
 from .export import export_rows
 from .prepare import prepare_data
 from .source import DATA_FORMATS, SPLITS
-from .statistics import best_constant_box, iou_with, relative_boxes
+from .statistics import best_constant_box, relative_boxes
 
 __all__ = [
     'DATA_FORMATS',
@@ -14,7 +14,6 @@ __all__ = [
     'DataSummary',
     'best_constant_box',
     'export_rows',
-    'iou_with',
     'prepare_data',
     'relative_boxes',
 ]

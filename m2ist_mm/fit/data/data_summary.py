@@ -112,22 +112,19 @@ class DataSummary:
 
     def lines(self) -> list[str]:
         """Describe the data, one line each."""
-        counts, lines = self.counts, []
-        lines.append(
-            f'{self.data_format}: {counts["kept"]} expressions of {counts["read"]}; '
-            f'{counts["several"]} have several boxes ({self.options["several"]}), '
-            f'{counts["none"]} no box (leave-out), {counts["faulty"]} are faulty; '
-            f'{counts["without_text"]} boxes have no sentence'
-        )
+        lines = [self._counted()]
         for split in SPLITS:
             found = self.statistics[split]
             least, usual, most = found['words']
             lines.append(
-                f'{split}: {found["expressions"]} expressions, {found["images"]} '
-                f'images, {usual:g} words ({least} to {most}); P@0.5 of the whole '
-                f'image {found["whole_image"]:.1f} %, of the best constant box '
-                f'{found["constant_box"]:.1f} %'
+                f'{split}: {found["images"]:,} images, {found["expressions"]:,} '
+                f'sentences of {least} to {most} words (median {usual:g})'
             )
+        found = self.statistics['test']
+        lines.append(
+            f'to beat on test, P@0.5: {found["whole_image"]:.1f} % by the whole image '
+            f'as the answer, {found["constant_box"]:.1f} % by the best constant box'
+        )
         near = self.near_duplicates
         for pair in near[:_MOST_SHOWN]:
             lines.append(
@@ -138,3 +135,22 @@ class DataSummary:
             least = 'at least ' * (len(near) >= MOST_PAIRS)
             lines.append(f'look alike: {least}{len(near) - _MOST_SHOWN:,} more pairs')
         return lines + self.notes
+
+    def _counted(self) -> str:
+        """What is used, and what is not."""
+        counts = self.counts
+        line = (
+            f'{self.data_format}: {counts["kept"]:,} of {counts["read"]:,} sentences '
+            'are used'
+        )
+        several = 'joined' if self.options['several'] == 'join' else 'left out'
+        for name, what in dict(
+            several=f'with several boxes ({several})',
+            none='without a box (left out)',
+            faulty='faulty (left out)',
+        ).items():
+            if counts[name]:
+                line += f'; {counts[name]:,} {what}'
+        if counts['without_text']:
+            line += f'; {counts["without_text"]:,} boxes without a sentence'
+        return line

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from ...datasets.image_reader import read_image
 
 _SIDE = 8
 MOST_PAIRS = 10_000  # then no more are looked for: frames of a video are all alike
+_MOST_BITS = 16  # of the 128 that differ between two looks of the same
+_BLOCK = 256  # looks that are compared with all others at once
+_LARGEST_GROUP = 1 / 4  # of all images
 _FLAT = 8  # grey values; an image with less contrast looks like any other
 
 
@@ -85,35 +88,72 @@ def look_of(image: np.ndarray) -> str | None:
 
 
 def find_near_duplicates(
-    looks: Mapping[str, str | None], splits: Mapping[str, str], most_bits: int = 16
+    looks: Mapping[str, str | None], splits: Mapping[str, str]
 ) -> list[tuple[str, str, int]]:
     """Find images of different splits that look the same.
 
     Args:
         looks: What :func:`look_of` says of each image.
         splits: The split of each image.
-        most_bits: In how many of the 128 bits two such images may differ.
 
     Returns:
-        Pairs of images and the number of bits, the most similar first; where there are
-        very many, not all.
+        Pairs of images and the number of bits that differ, the most similar first;
+        where there are very many, not all.
     """
     names = [name for name, look in looks.items() if look is not None]
-    if len(names) < 2:
-        return []
-    bits = np.array([np.frombuffer(bytes.fromhex(looks[n]), np.uint8) for n in names])
-    kinds = np.array([splits[name] for name in names])
     pairs = []
-    for index in range(len(names) - 1):
+    for index, others, bits in _look_alikes([looks[name] for name in names]):
         if len(pairs) >= MOST_PAIRS:
             break
-        differing = np.unpackbits(bits[index + 1 :] ^ bits[index], axis=1).sum(1)
-        near = (differing <= most_bits) & (kinds[index + 1 :] != kinds[index])
         pairs += [
-            (names[index], names[index + 1 + other], int(differing[other]))
-            for other in np.flatnonzero(near)
+            (names[index], names[other], int(differing))
+            for other, differing in zip(others, bits, strict=True)
+            if splits[names[index]] != splits[names[other]]
         ]
     return sorted(pairs, key=lambda pair: pair[2])
+
+
+def group_look_alikes(digests: Mapping[str, dict]) -> dict[str, str]:
+    """Group images that are the same file or look the same, directly or by others.
+
+    A group of more than a quarter of all images, as frames of a fixed camera are, falls
+    apart into images that are the same file.
+
+    Args:
+        digests: See :func:`digest_images`.
+
+    Returns:
+        For each image the first one of its group; most are alone.
+    """
+    names = list(digests)
+    places = {name: place for place, name in enumerate(names)}
+    same = np.arange(len(names))
+    for group in same_files(digests):
+        same[[places[name] for name in group]] = places[group[0]]
+    alike = same.copy()
+    seen = [place for place, name in enumerate(names) if digests[name]['look']]
+    looks = [digests[names[place]]['look'] for place in seen]
+    for index, others, _ in _look_alikes(looks):
+        joined = np.unique(alike[[seen[index], *(seen[other] for other in others)]])
+        if len(joined) > 1:
+            alike[np.isin(alike, joined)] = joined[0]
+    too_many = np.bincount(alike)[alike] > _LARGEST_GROUP * len(names)
+    first = np.where(too_many, same, alike)
+    return {name: names[place] for name, place in zip(names, first, strict=True)}
+
+
+def _look_alikes(looks: Sequence[str]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Give for each look those after it that are alike, and how many bits differ."""
+    packed = [np.frombuffer(bytes.fromhex(look), np.uint8) for look in looks]
+    signs = np.unpackbits(np.array(packed, np.uint8).reshape(-1, 16), axis=1)
+    signs = signs.astype(np.float32) * 2 - 1
+    for start in range(0, len(signs), _BLOCK):
+        # the product of two signs is 1 where bits agree and -1 where they differ
+        products = signs[start : start + _BLOCK] @ signs[start:].T
+        differing = (signs.shape[1] - products) / 2
+        for index, bits in enumerate(differing):
+            others = index + 1 + np.flatnonzero(bits[index + 1 :] <= _MOST_BITS)
+            yield start + index, start + others, bits[others]
 
 
 def same_files(digests: Mapping[str, dict]) -> Collection[list[str]]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from ...atomic_file import write_atomically
@@ -12,7 +12,12 @@ from ...datasets.dataset_error import DatasetError
 from ...datasets.formats import REFER, SEVERAL, build_reader, keep_one_box
 from .data_changed_error import DataChangedError
 from .data_summary import FOLDER, DataSummary
-from .image_digests import digest_images, find_near_duplicates, same_files
+from .image_digests import (
+    digest_images,
+    find_near_duplicates,
+    group_look_alikes,
+    same_files,
+)
 from .image_finder import ImageFinder, names_of_others
 from .read_dataset import ReadDataset
 from .source import SPLITS, Source, find_source, standard_split
@@ -26,7 +31,7 @@ from .splits import (
 from .statistics import best_constant_box, constant_controls, describe, relative_boxes
 
 _MOST_FAULTY = 1 / 3  # of the expressions, for skip_faulty to leave them out
-_MOST_FAULTS = 4
+_MOST_FAULTS = 2
 _MOST_PASSED_OVER = 5
 _NO_SPLIT = ('', 'default')  # CVAT's name for no subset
 
@@ -127,9 +132,13 @@ def prepare_data(
     splits, splits_from, notes = _split(
         rows, digests, folder / 'splits.csv', previous, seed, str(source)
     )
+    groups = group_look_alikes(digests)
+    sizes = Counter(groups.values())
     by_split = {split: [] for split in SPLITS}
     for row in rows:
         row['split'] = splits[row['image']]
+        if sizes[group := groups[row['image']]] > 1:
+            row['group'] = group
         by_split[row['split']].append(row)
     empty = [split for split, own in by_split.items() if not own]
     if empty:
@@ -282,7 +291,7 @@ def _find_images(expressions: list[dict], finder: ImageFinder) -> list[str]:
     expressions[:] = [e for e in expressions if e['img_path'] is not None]
     if missing:
         faults.append(
-            f'{finder.folder}: {len(missing)} of {len(found)} images are not below it, '
+            f'{finder.folder}: {len(missing)} of {len(found)} images are missing in it, '
             f'the first: {missing[0]}; name the folder of the images by image_root'
         )
     return faults

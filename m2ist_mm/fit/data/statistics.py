@@ -6,7 +6,10 @@ from statistics import median
 
 import numpy as np
 
+from ...evaluation import pairwise_iou
+
 _MOST_CANDIDATES = 500
+_SIDE = 1000  # of the image, for IoU: mmdet takes unions below 1e-6 for 1e-6
 
 
 def describe(rows: Sequence[dict]) -> dict:
@@ -60,18 +63,10 @@ def best_constant_box(boxes: np.ndarray, seed: int = 0) -> np.ndarray:
         drawn = np.random.default_rng(seed).permutation(len(boxes))[:_MOST_CANDIDATES]
         candidates = boxes[np.sort(drawn)]
     scores = [
-        ((ious := iou_with(box, boxes)) >= 0.5).mean() + 1e-6 * ious.mean()
+        ((ious := _iou_with(box, boxes)) >= 0.5).mean() + 1e-6 * ious.mean()
         for box in candidates
     ]
     return candidates[int(np.argmax(scores))]
-
-
-def iou_with(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Measure the IoU of one box (4,) with others (n, 4), relative or not: (n,)."""
-    corners = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
-    shared = corners.clip(0).prod(1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1) + (box[2:] - box[:2]).prod()
-    return shared / np.maximum(areas - shared, 1e-12)
 
 
 def constant_controls(rows: Sequence[dict], box: np.ndarray) -> dict[str, float]:
@@ -84,9 +79,14 @@ def constant_controls(rows: Sequence[dict], box: np.ndarray) -> dict[str, float]
     boxes = relative_boxes(rows)
     predicted = dict(whole_image=np.array([0.0, 0.0, 1.0, 1.0]), constant_box=box)
     return {
-        name: round(100 * float((iou_with(one, boxes) >= 0.5).mean()), 2)
+        name: round(100 * float((_iou_with(one, boxes) >= 0.5).mean()), 2)
         for name, one in predicted.items()
     }
+
+
+def _iou_with(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """IoU of one box (4,) with others (n, 4), relative to their images: (n,)."""
+    return pairwise_iou(_SIDE * box, _SIDE * boxes)[0]
 
 
 def _spread(values: Sequence[float]) -> list[float]:

@@ -12,7 +12,7 @@ from ...datasets.formats.json_text import parse_json_lines, read_text
 _REQUIRED = dict(
     image=str, expression=str, bbox=list, sent_id=int, width=int, height=int
 )
-_OPTIONAL = dict(kind=str)
+_OPTIONAL = dict(kind=str, group=str)
 
 
 def load_rows(path: str | Path) -> list[dict]:
@@ -24,7 +24,7 @@ def load_rows(path: str | Path) -> list[dict]:
     Returns:
         Dicts with ``image`` (path below the image folder), ``width`` and ``height`` of
         it, ``expression``, ``bbox`` (xyxy pixels), ``sent_id`` (unique) and, where the
-        row has one, ``kind``.
+        row has one, ``kind`` and ``group`` (of images that look the same).
 
     Raises:
         DatasetError: The file is missing, empty or faulty.

@@ -7,6 +7,7 @@ import pytest
 from m2ist_mm.fit.data.image_digests import (
     digest_images,
     find_near_duplicates,
+    group_look_alikes,
     look_of,
     same_files,
 )
@@ -44,6 +45,39 @@ def test_pairs_are_of_different_splits_and_sorted():
     looks['f'] = looks['a'][:-1] + format(int(looks['a'][-1], 16) ^ 1, 'x')
     splits = dict.fromkeys('abcd', 'train') | dict(e='val', f='train')
     assert find_near_duplicates(looks, splits) == [('a', 'e', 0), ('e', 'f', 1)]
+
+
+def digests_of(looks, files):
+    return {
+        name: dict(look=look, sha256=file)
+        for name, look, file in zip('abcdefghijkl', looks, files, strict=True)
+    }
+
+
+def flip(look, bits):
+    """The look with its first bits turned."""
+    return f'{int(look, 16) ^ ((1 << bits) - 1):032x}'
+
+
+def test_look_alikes_are_grouped_also_by_others():
+    looks = [look_of(image(number)) for number in range(8)]
+    # j is like b, and i like j alone; k and l have no look, but are the same file
+    looks += [flip(looks[1], 30), flip(looks[1], 15), None, None]
+    digests = digests_of(looks, [*map(str, range(10)), 'same', 'same'])
+    groups = group_look_alikes(digests)
+    alone = 'acdefgh'
+    assert groups == dict(zip(alone, alone, strict=True)) | dict(
+        b='b', i='b', j='b', k='k', l='k'
+    )
+
+
+def test_a_group_of_most_images_falls_apart_into_same_files():
+    look = look_of(image(0))
+    digests = digests_of([look] * 4 + [None] * 8, '001234567890')
+    # four of twelve look the same, two of them and the last are the same file
+    assert list(group_look_alikes(digests).values()) == [
+        *('a', 'a', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'a')
+    ]
 
 
 def test_images_are_decoded_once(tmp_path, monkeypatch):

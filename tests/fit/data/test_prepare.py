@@ -81,7 +81,7 @@ def test_faults_are_lines_before_anything_is_written(folder):
         folder.prepare()
     (fault,) = caught.value.faults
     assert fault.startswith(f'{folder.root}/images: 1 of 12 images') or fault.startswith(
-        f'{folder.root}: 1 of 12 images are not below it, the first: '
+        f'{folder.root}: 1 of 12 images are missing in it, the first: '
     )
     assert 'image_root' in fault
     assert not (folder.work_dir / 'data' / 'train.jsonl').exists()
@@ -154,7 +154,7 @@ def test_several_boxes_are_left_out_or_joined(make_folder):
     assert summary.counts == dict(
         read=24, kept=22, several=1, none=1, faulty=0, without_text=0
     )
-    assert '1 have several boxes (leave-out), 1 no box' in summary.lines()[0]
+    assert '; 1 with several boxes (left out); 1 without a box' in summary.lines()[0]
     assert len(folder.labels()) == 22
     joined = folder.labels(several='join')
     assert len(joined) == 23
@@ -366,7 +366,7 @@ def test_same_image_twice_is_in_one_split_and_look_alikes_are_listed(make_folder
 def test_all_faults_are_in_a_file(make_folder):
     folder = make_folder('json')
     folder.label([(i, t, [150, 20, 150, 60]) for i, t, _ in labels_of(folder)])
-    with pytest.raises(DatasetError, match='and 20 more: .*faults.txt has them all'):
+    with pytest.raises(DatasetError, match='and 22 more: .*faults.txt has them all'):
         folder.prepare()
     text = (folder.work_dir / 'data' / 'faults.txt').read_text()
     assert len(text.splitlines()) == 24

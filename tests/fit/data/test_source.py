@@ -46,7 +46,8 @@ def test_nothing_known_is_one_line(tmp_path):
     write(tmp_path, mine_json=[dict(img='a.jpg', text='dog', box=[1, 2, 3, 4])])
     assert fault(tmp_path).endswith(
         "mine.json: is of no known format; the keys of its first entry are 'img', "
-        "'text', 'box'"
+        "'text', 'box', and rows have image, expression and bbox (or x1, y1, x2, y2 or "
+        'x, y, w, h)'
     )
     write(tmp_path, mine_json=[dict(image='a', label=[dict(rectanglelabels=['x'])])])
     assert "choose 'JSON' instead of 'JSON-MIN'" in fault(tmp_path)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from m2ist_mm.fit.data import best_constant_box, iou_with
+from m2ist_mm.evaluation import pairwise_iou
+from m2ist_mm.fit.data import best_constant_box
 from m2ist_mm.fit.data.statistics import constant_controls, describe
 
 
@@ -38,9 +39,10 @@ def test_controls_are_shares_of_boxes_that_overlap_by_half():
     assert found == dict(whole_image=50.0, constant_box=50.0)
 
 
-def test_iou_is_that_of_areas():
-    ious = iou_with(np.array([0, 0, 2, 2]), np.array([[1, 1, 3, 3], [5, 5, 6, 6]]))
-    assert ious == pytest.approx([1 / 7, 0])
+def test_boxes_of_a_pixel_in_a_large_image_count_as_others_do():
+    tiny = dict(row('a', 'a bird', [10, 10, 11, 11]), width=8000, height=6000)
+    found = constant_controls([tiny], np.array([10, 10, 11, 11]) / ([8000, 6000] * 2))
+    assert found['constant_box'] == 100
 
 
 def test_best_constant_box_is_right_most_often():
@@ -52,7 +54,7 @@ def test_best_constant_box_is_right_most_often():
 def test_candidates_are_drawn_from_many_boxes():
     corners = np.random.default_rng(0).uniform(0, 0.1, (2000, 4))
     boxes = corners + [0.2, 0.2, 0.7, 0.7]
-    scores = [(iou_with(box, boxes) >= 0.5).mean() for box in boxes]
-    best = (iou_with(best_constant_box(boxes), boxes) >= 0.5).mean()
+    scores = (pairwise_iou(boxes, boxes) >= 0.5).mean(1)
+    best = (pairwise_iou(best_constant_box(boxes), boxes) >= 0.5).mean()
     assert best == pytest.approx(max(scores), abs=0.01)
     assert (best_constant_box(boxes) == best_constant_box(boxes)).all()

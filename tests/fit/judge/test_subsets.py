@@ -49,3 +49,27 @@ def test_folds_divide_the_images():
 def test_folds_need_an_image_each(count):
     with pytest.raises(ValueError, match=f'{count} folds of 7 images'):
         fold_rows(ROWS, count)
+
+
+# images 1, 3 and 5 look the same
+GROUPED = [
+    dict(row, group='1.png') if row['image'][0] in '135' else row for row in ROWS
+]
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_images_that_look_the_same_stay_together(seed):
+    alike = {'1.png', '3.png', '5.png'}
+    folds = fold_rows(GROUPED, 3, seed)
+    assert sum(alike <= images(fold) for fold in folds) == 1
+    assert sorted(len(images(fold)) for fold in folds) == [2, 2, 3]
+    assert sum(map(len, folds)) == len(ROWS)
+    half = images(subset_rows(GROUPED, 0.5, seed))
+    assert alike <= half or not alike & half
+    assert 4 <= len(half) <= 6
+    assert images(subset_rows(GROUPED, 0.25, seed)) <= half
+
+
+def test_folds_need_images_that_look_different():
+    with pytest.raises(ValueError, match='6 folds of 5 images that look different'):
+        fold_rows(GROUPED, 6)
