@@ -4,8 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from m2ist_mm.apis import RECInferencer, find_config
-from m2ist_mm.config import load_config
+from m2ist_mm.apis import RECInferencer
 from m2ist_mm.engine.config_options import ConfigOptions
 from m2ist_mm.engine.program import run_program
 from m2ist_mm.export import export_onnx, require_empty
@@ -42,8 +41,9 @@ def main() -> None:
     """Load the model and export it."""
     args = parse_args()
     require_empty(args.folder)
-    args.config, args.data_root = find_config(args.config), None
-    inferencer = RECInferencer(load_config(args), args.checkpoint, 'cpu')
+    inferencer = RECInferencer(
+        args.config, args.checkpoint, 'cpu', cfg_options=args.cfg_options
+    )
     difference = export_onnx(inferencer, args.folder, Path(args.config).stem)
     for path in sorted(args.folder.rglob('*')):
         if path.is_file():

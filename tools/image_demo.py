@@ -4,8 +4,7 @@ import argparse
 import os
 import sys
 
-from m2ist_mm.apis import DEFAULT_MODEL, RECInferencer, find_config, find_weights
-from m2ist_mm.config import load_config
+from m2ist_mm.apis import DEFAULT_MODEL, RECInferencer
 from m2ist_mm.datasets.image_reader import IMAGE_SUFFIXES
 from m2ist_mm.engine.config_options import ConfigOptions
 from m2ist_mm.engine.program import run_program
@@ -131,12 +130,12 @@ def main() -> int:
         raise ValueError(f'--batch-size {args.batch_size}: at least 1')
     if args.attention and args.no_save_vis:
         raise ValueError('--attention writes drawn images, and --no-save-vis none')
-    name, args.config, args.data_root = args.config, find_config(args.config), None
-    config = load_config(args)
+    options = args.cfg_options or {}
     if args.font is not None:
-        config.merge_from_dict({'visualizer.font': args.font})
-    checkpoint = args.checkpoint or find_weights(name)
-    inferencer = RECInferencer(config, checkpoint, args.device)
+        options = {**options, 'visualizer.font': args.font}
+    inferencer = RECInferencer(
+        args.config, args.checkpoint, args.device, cfg_options=options
+    )
     results = inferencer(
         images,
         sentences,

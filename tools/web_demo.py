@@ -70,14 +70,13 @@ def build_inferencer(args: argparse.Namespace) -> tuple[object, str]:
         from m2ist_mm.apis import ONNXInferencer
 
         return ONNXInferencer(args.exported), Path(args.exported).resolve().name
-    from m2ist_mm.apis import DEFAULT_MODEL, RECInferencer, find_config, find_weights
-    from m2ist_mm.config import load_config
+    from m2ist_mm.apis import DEFAULT_MODEL, RECInferencer
 
-    name = args.config or DEFAULT_MODEL
-    args.config, args.data_root = find_config(name), None
-    config = load_config(args)
-    checkpoint = args.checkpoint or find_weights(name)
-    return RECInferencer(config, checkpoint, args.device), Path(args.config).stem
+    model = args.config or DEFAULT_MODEL
+    inferencer = RECInferencer(
+        model, args.checkpoint, args.device, cfg_options=args.cfg_options
+    )
+    return inferencer, Path(model).stem
 
 
 def main() -> None:

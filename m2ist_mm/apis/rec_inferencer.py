@@ -56,10 +56,12 @@ class RECInferencer(BaseInferencer):
             other towers than its own are refused.
         device: Where it runs; the GPU unless given, or the CPU where there is none.
         show_progress: Whether several images get a progress bar.
+        cfg_options: Values by dotted keys that replace those of the config file.
 
     Raises:
         FileNotFoundError: Config, checkpoint or the weights of a tower are missing.
-        ValueError: There is no checkpoint, it does not fit, or the device is none.
+        ValueError: There is no checkpoint, it does not fit, the device is none, the
+            config has no such keys, or ``cfg_options`` come with a ``Config``.
     """
 
     forward_kwargs = {'return_attention'}
@@ -72,12 +74,17 @@ class RECInferencer(BaseInferencer):
         weights: str | Path | None = None,
         device: str | None = None,
         show_progress: bool = True,
+        cfg_options: dict | None = None,
     ) -> None:
         init_default_scope('mmdet')
         if isinstance(model, str | Path):
             file = find_config(str(model))
             weights = find_weights(str(model)) if weights is None else weights
-            model = load_config_file(file)
+            model = load_config_file(file, cfg_options=cfg_options)
+        elif cfg_options:
+            raise ValueError(
+                'cfg_options change a config file: change the Config itself'
+            )
         self._number = 0  # of the images without a name
         # towers are tapped by hooks, and drawing has one canvas
         self._lock = threading.Lock()

@@ -11,8 +11,10 @@ import numpy as np
 from ..structures import Placement
 from ..visualization import draw_attention
 from .examples import Example
+from .image_memory import ImageMemory, OpenedImage
+from .jpeg import from_jpeg, to_jpeg
 from .limits import Limits
-from .session import Answer, OpenedImage, Session
+from .session import Answer, Session
 from .upload_reader import read_upload
 
 PREVIEW_PIXELS = 1280  # of the longer side
@@ -23,17 +25,24 @@ class GroundingService:
 
     Args:
         inferencer: ``RECInferencer``, or another with ``encode_image`` and ``ground``.
-        limits: Bounds on what is taken.
+        limits: Bounds on what is taken and kept.
+
+    Attributes:
+        memory: The images of all users.
     """
 
     def __init__(self, inferencer, limits: Limits | None = None) -> None:
         self.inferencer = inferencer
         self.limits = limits or Limits()
+        self.memory = ImageMemory(
+            self.limits.memory_bytes, self.limits.images, self.limits.idle_seconds
+        )
 
     def open_upload(self, session: Session, path: str | Path) -> OpenedImage:
-        """Read and encode an upload, and delete it.
+        """Read and encode an upload.
 
-        An image that the session still holds is not encoded again.
+        It is not deleted here: it is one file for all users who send the same. An image
+        of this user that is still in the memory is not encoded again.
 
         Raises:
             ValueError, OSError: It cannot be read or is too large; the session then has
@@ -41,14 +50,11 @@ class GroundingService:
         """
         session.image = session.answer = None
         path, begin = Path(path), time.perf_counter()
-        try:
-            image = read_upload(path, self.limits.pixels)
-        finally:
-            path.unlink(missing_ok=True)
+        image = read_upload(path, self.limits.pixels)
         return self._open(session, image, path.name, begin)
 
     def open_example(self, session: Session, example: Example) -> OpenedImage:
-        """Encode an example's image, unless the session still holds it."""
+        """Encode an example's image, unless this user's is still in the memory."""
         session.image = session.answer = None
         return self._open(session, example.image, example.name, time.perf_counter())
 
@@ -64,7 +70,7 @@ class GroundingService:
         """
         session.answer = None
         sentences = self.limits.split_sentences(text)
-        image = self._image_of(session)
+        image = self._require_image(session)
         begin = time.perf_counter()
         found = self.inferencer.ground(image.encoded, sentences)
         seconds = time.perf_counter() - begin
@@ -73,7 +79,7 @@ class GroundingService:
 
     def attend(
         self, session: Session, number: int, layer: int, head: int
-    ) -> tuple[np.ndarray, str]:
+    ) -> tuple[OpenedImage, str]:
         """Draw what the REG token attends to in the image.
 
         Args:
@@ -83,12 +89,12 @@ class GroundingService:
             head: The head, from 1; 0 is the mean over the heads.
 
         Returns:
-            The image (H, W, 3) uint8 RGB under the attention, and what it shows.
+            The image with its ``attention``, and what that shows.
 
         Raises:
             ValueError: There is no such sentence, layer or head, or no attention.
         """
-        image, answer = self._image_of(session), session.answer
+        image, answer = self._require_image(session), session.answer
         if answer is None:
             raise ValueError('Ask a sentence first: its attention is shown afterwards.')
         if not 1 <= number <= len(answer.sentences):
@@ -102,11 +108,13 @@ class GroundingService:
             )
         heads = layers[layer - 1]
         shown = heads[head - 1] if head else heads.mean(0)
-        drawn = draw_attention(
-            image.preview, shown, _resized(found['placement'], image.preview.shape[:2])
-        )
+        preview = from_jpeg(image.preview)
+        placement = _resized(found['placement'], preview.shape[:2])
+        drawn = to_jpeg(draw_attention(preview, shown, placement))
+        image = replace(image, attention=drawn)
+        self.memory.keep(image)
         which = f'head {head}' if head else 'mean of the heads'
-        return drawn, f'"{sentence}", layer {layer}, {which}'
+        return image, f'"{sentence}", layer {layer}, {which}'
 
     def attention_shape(self, example: Example) -> tuple[int, int] | None:
         """Number of layers and heads, by a trial; ``None`` where there is no attention.
@@ -127,28 +135,31 @@ class GroundingService:
         self, session: Session, image: np.ndarray, name: str, begin: float
     ) -> OpenedImage:
         height, width = image.shape[:2]
-        digest = hashlib.sha256(f'{width}x{height}'.encode())
+        digest = hashlib.sha256(f'{session.user} {width}x{height}'.encode())
         digest.update(np.ascontiguousarray(image))
         key = digest.hexdigest()
-        opened = session.find(key)
+        opened = self.memory.find(key)
         if opened is None:
             encoded = self.inferencer.encode_image(image)
             seconds = time.perf_counter() - begin
+            size, preview = (width, height), _preview(image)
             opened = OpenedImage(
-                name, (width, height), _preview(image), encoded, seconds
+                key, session.user, name, size, preview, encoded, seconds
             )
-            session.keep(key, opened, self.limits.images)
-        session.image = replace(opened, name=name)
-        return session.image
+        opened = replace(opened, name=name)
+        self.memory.keep(opened)
+        session.image = key
+        return opened
 
-    def _image_of(self, session: Session) -> OpenedImage:
-        if session.image is None:
+    def _require_image(self, session: Session) -> OpenedImage:
+        image = self.memory.find(session.image)
+        if image is None:
             minutes = self.limits.idle_seconds // 60
             raise ValueError(
-                'Choose an image first (images are forgotten after '
-                f'{minutes} minutes without a question).'
+                f'Choose an image first (images are forgotten after {minutes} minutes '
+                'without a question, and earlier when many are asked).'
             )
-        return session.image
+        return image
 
 
 def _resized(placement: Placement, shape: tuple[int, int]) -> Placement:
@@ -166,10 +177,9 @@ def _resized(placement: Placement, shape: tuple[int, int]) -> Placement:
     )
 
 
-def _preview(image: np.ndarray) -> np.ndarray:
+def _preview(image: np.ndarray) -> bytes:
     height, width = image.shape[:2]
     scale = min(1, PREVIEW_PIXELS / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.cvtColor(
-        cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB
-    )
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return to_jpeg(cv2.cvtColor(small, cv2.COLOR_BGR2RGB))

@@ -13,11 +13,13 @@ class Limits:
         sentences: Sentences asked together.
         characters: Characters of a sentence.
         waiting: Requests that wait for the model.
-        sessions: Users whose encoded images are kept; of more, those who asked last.
-        images: Encoded images kept per user.
-        idle_seconds: Time after the last question until a user's images are forgotten.
-        upload_seconds: Age at which an upload is deleted that nothing has read.
-        folder_bytes: Bytes of all uploads that nothing has read yet.
+        sessions: Users who are known; of more, those who asked last.
+        images: Images kept per user.
+        memory_bytes: Bytes of the kept images of all users, encoded and as previews; of
+            more, those used last.
+        idle_seconds: Time after the last question until an image is forgotten.
+        upload_seconds: Age at which an upload is deleted.
+        folder_bytes: Bytes of all uploads that are not deleted yet.
     """
 
     upload_bytes: int = 20 * 2**20
@@ -27,6 +29,7 @@ class Limits:
     waiting: int = 32
     sessions: int = 64
     images: int = 4
+    memory_bytes: int = 512 * 2**20
     idle_seconds: int = 1800
     upload_seconds: int = 40
     folder_bytes: int = 400 * 2**20

@@ -38,8 +38,7 @@ def build_page(
         service: Does the work.
         examples: Images with sentences to begin with.
         model_name: What the model is called.
-        upload_folder: Where gradio puts uploads; no other file is read, or deleted
-            after reading.
+        upload_folder: Where gradio puts uploads; no other file is read.
     """
     limits = service.limits
     layers, heads = service.attention_shape(examples[0]) or (0, 0)
@@ -86,9 +85,10 @@ def build_page(
                 answer = service.ask(session, text)
         except (OSError, ValueError) as wrong:
             error = str(wrong)
-        if session.image is None:
+        image = service.memory.find(session.image)
+        if image is None:
             return views.error_view(error)
-        return views.image_view(session.image, answer, error)
+        return views.image_view(image, answer, error)
 
     with gr.Blocks(title='m2ist_mm', analytics_enabled=False) as page:
         session = gr.State(None, time_to_live=limits.idle_seconds)
@@ -144,9 +144,9 @@ def build_page(
                         )
                     attention = gr.HTML(elem_id='attention')
         gr.Markdown(
-            f'Model: {html.escape(model_name)}. Uploads are deleted as soon as they '
-            f'are read, encoded images {limits.idle_seconds // 60} minutes after the '
-            'last question.'
+            f'Model: {html.escape(model_name)}. Uploads are deleted within a '
+            f'minute, images are forgotten {limits.idle_seconds // 60} minutes after '
+            'the last question.'
         )
 
         common = dict(

@@ -48,6 +48,7 @@ def serve(
             ) from error
         from .guard import Guard
         from .page import build_page
+        from .picture_routes import picture_routes
 
         guard = Middleware(
             Guard,
@@ -71,7 +72,12 @@ def serve(
                 ssr_mode=False,
                 pwa=False,
                 mcp_server=False,
-                app_kwargs=dict(middleware=[guard], docs_url=None, redoc_url=None),
+                app_kwargs=dict(
+                    routes=picture_routes(service.memory),
+                    middleware=[guard],
+                    docs_url=None,
+                    redoc_url=None,
+                ),
                 theme=gr.themes.Default(
                     primary_hue='blue',
                     font=['system-ui', 'sans-serif'],
@@ -88,6 +94,7 @@ def serve(
         print(f'{url} (stop it with Ctrl-C)', flush=True)
         try:
             while True:
-                time.sleep(3600)
+                time.sleep(30)
+                service.memory.forget_idle()
         finally:
             page.close(verbose=False)

@@ -1,29 +1,7 @@
-"""What the server remembers of one user."""
+"""One user of the page."""
 
-from collections import OrderedDict
+import secrets
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
-
-
-@dataclass
-class OpenedImage:
-    """An image that was read and encoded.
-
-    Attributes:
-        name: What it is called.
-        size: Width and height in pixels.
-        preview: The image, downsized to be shown, (H, W, 3) uint8 RGB.
-        encoded: What the inferencer's ``encode_image`` gave.
-        seconds: Time of reading and encoding.
-    """
-
-    name: str
-    size: tuple[int, int]
-    preview: np.ndarray
-    encoded: Any
-    seconds: float
 
 
 @dataclass
@@ -45,25 +23,14 @@ class Answer:
 
 @dataclass
 class Session:
-    """The images of one user, the last ones first to stay, and the last answer.
+    """One user; small, as the images are in the :class:`.ImageMemory`.
 
     Attributes:
-        image: The image that is asked.
+        image: Key of the image that is asked.
         answer: What was answered about it.
+        user: A secret that names the user.
     """
 
-    image: OpenedImage | None = None
+    image: str | None = None
     answer: Answer | None = None
-    _images: OrderedDict[str, OpenedImage] = field(default_factory=OrderedDict)
-
-    def find(self, key: str) -> OpenedImage | None:
-        """An image that was opened before, by the hash of its content."""
-        if key in self._images:
-            self._images.move_to_end(key)
-        return self._images.get(key)
-
-    def keep(self, key: str, image: OpenedImage, capacity: int) -> None:
-        """Keep an image, and forget the one used longest ago of more than that many."""
-        self._images[key] = image
-        if len(self._images) > capacity:
-            self._images.popitem(last=False)
+    user: str = field(default_factory=secrets.token_hex)

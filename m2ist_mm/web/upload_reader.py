@@ -20,8 +20,7 @@ def read_upload(path: str | Path, max_pixels: int) -> np.ndarray:
     Raises:
         ValueError: It is too large or cannot be read. Names the file, without its
             folder on the server.
-        FileNotFoundError: It was deleted before its turn came: it waited too long, or
-            another user sent the same file at this moment.
+        FileNotFoundError: It was deleted before its turn came: it waited too long.
     """
     path = Path(path)
     name = f'"{path.name}"'

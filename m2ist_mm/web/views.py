@@ -2,15 +2,14 @@
 
 import base64
 import html
-import io
+import zlib
 from collections.abc import Sequence
-
-import numpy as np
-import PIL.Image
 
 from ..visualization.colors import expression_colors
 from .examples import Example
-from .session import Answer, OpenedImage
+from .image_memory import OpenedImage
+from .jpeg import to_jpeg
+from .session import Answer
 
 NOTHING_YET = '<p class="rec-hint">The image appears here, with a box per sentence.</p>'
 BADGE_PIXELS = 26  # from one badge to the next, where boxes share a corner
@@ -51,7 +50,7 @@ def image_view(
     parts = [
         f'<figure class="rec-stage{small}" style="--ratio:{width / height:.5f}" '
         f'data-width="{width}" data-height="{height}">'
-        f'<img src="{data_uri(image.preview)}" alt="{alt}">{"".join(boxes)}</figure>'
+        f'<img src="preview/{image.key}" alt="{alt}">{"".join(boxes)}</figure>'
     ]
     if error:
         parts.append(error_view(error))
@@ -76,29 +75,25 @@ def examples_view(examples: Sequence[Example]) -> str:
     buttons = []
     for number, example in enumerate(examples):
         name = html.escape(example.name, quote=True)
+        content = base64.b64encode(to_jpeg(example.thumbnail)).decode()
         buttons.append(
             f'<button type="button" data-example="{number}" title="{name}">'
-            f'<img src="{data_uri(example.thumbnail)}" alt="Example: {name}"></button>'
+            f'<img src="data:image/jpeg;base64,{content}" alt="Example: {name}">'
+            '</button>'
         )
     return f'<div class="rec-examples">{"".join(buttons)}</div>'
 
 
-def attention_view(drawn: np.ndarray, caption: str) -> str:
-    """An image (H, W, 3) uint8 RGB of where the model looked."""
+def attention_view(image: OpenedImage, caption: str) -> str:
+    """The attention that was drawn over an image last."""
     alt = html.escape(caption, quote=True)
-    height, width = drawn.shape[:2]
+    width, height = image.size
+    version = zlib.crc32(image.attention)  # another address for another drawing
     return (
         f'<figure class="rec-stage" style="--ratio:{width / height:.5f}">'
-        f'<img src="{data_uri(drawn)}" alt="{alt}"></figure>'
+        f'<img src="attention/{image.key}?{version}" alt="{alt}"></figure>'
         f'<p class="rec-times">{alt}</p>'
     )
-
-
-def data_uri(image: np.ndarray) -> str:
-    """An image (H, W, 3) uint8 RGB as the text of a JPEG file."""
-    file = io.BytesIO()
-    PIL.Image.fromarray(image).save(file, 'JPEG', quality=88)
-    return f'data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}'
 
 
 def _box(

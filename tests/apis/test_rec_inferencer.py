@@ -277,6 +277,15 @@ def test_config_is_found_by_its_name():
         find_config('m2ist_r51_refcoco')
 
 
+def test_options_replace_values_of_a_config_file(nano, tmp_path):
+    config, checkpoint = nano
+    options = {'visualizer.font': str(tmp_path / 'missing.ttf')}
+    with pytest.raises(FileNotFoundError, match='there is no font .*missing.ttf'):
+        RECInferencer(config, checkpoint, 'cpu', cfg_options=options)
+    with pytest.raises(ValueError, match='change the Config itself'):
+        RECInferencer(Config.fromfile(config), checkpoint, cfg_options=options)
+
+
 def test_pillow_images_are_taken(inferencer, images):
     expected = boxes_of(inferencer(images[0], EXPRESSIONS))[0]
     image = Image.open(images[0])

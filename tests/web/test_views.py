@@ -4,13 +4,13 @@ import numpy as np
 
 from m2ist_mm.visualization import expression_colors
 from m2ist_mm.web import Example, draw_examples, views
-from m2ist_mm.web.session import Answer, OpenedImage
+from m2ist_mm.web.image_memory import OpenedImage
+from m2ist_mm.web.session import Answer
 
 
-def opened(width=200, height=100, name='dogs.jpg'):
-    return OpenedImage(
-        name, (width, height), np.zeros((10, 20, 3), np.uint8), None, 0.0456
-    )
+def opened(width=200, height=100, name='dogs.jpg', attention=b''):
+    size = (width, height)
+    return OpenedImage('12ab', 'me', name, size, b'', None, 0.0456, attention)
 
 
 def answer(bboxes, sentences=None, truncated=None):
@@ -32,6 +32,7 @@ def test_boxes_lie_where_they_are_in_the_image():
         assert '--color:rgb({},{},{});'.format(*color) in style
     assert '46 ms' in view and '2 sentences in 12 ms' in view
     assert '20, 25, 120, 75' in view
+    assert 'src="preview/12ab"' in view
 
 
 def test_badges_of_boxes_at_the_same_place_stand_side_by_side():
@@ -60,5 +61,11 @@ def test_nothing_that_a_user_sends_is_markup():
     assert re.search(r'alt="&lt;img src=x onerror=alert\(1\)&gt;&quot;', view)
     assert 'longer than the model reads' in view
     assert evil not in views.error_view(evil)
-    drawn = np.zeros((4, 4, 3), np.uint8)
-    assert views.attention_view(drawn, evil).count('<img') == 1
+    assert views.attention_view(opened(), evil).count('<img') == 1
+
+
+def test_every_drawing_of_attention_has_its_own_address():
+    drawings = [opened(attention=content) for content in (b'one', b'other', b'one')]
+    first, other, again = (views.attention_view(one, 'dog') for one in drawings)
+    assert 'src="attention/12ab?' in first
+    assert first == again != other

@@ -11,8 +11,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from m2ist_mm.apis import ONNXInferencer, RECInferencer, find_config
-from m2ist_mm.config import load_config
+from m2ist_mm.apis import ONNXInferencer, RECInferencer
 from m2ist_mm.efficiency import PairedTimes
 from m2ist_mm.engine.config_options import ConfigOptions
 from m2ist_mm.engine.program import run_program
@@ -66,8 +65,9 @@ def main() -> None:
     if args.repetitions < 1 or args.threads < 1:
         raise ValueError('--repetitions and --threads: at least 1')
     torch.set_num_threads(args.threads)
-    args.config, args.data_root = find_config(args.config), None
-    eager = RECInferencer(load_config(args), args.checkpoint, 'cpu', False)
+    eager = RECInferencer(
+        args.config, args.checkpoint, 'cpu', False, cfg_options=args.cfg_options
+    )
     exported = ONNXInferencer(args.folder, args.threads, False)
     image = args.image
     if image is None:
