@@ -47,8 +47,9 @@ def main() -> None:
     difference = export_onnx(inferencer, args.folder, Path(args.config).stem)
     for path in sorted(args.folder.rglob('*')):
         if path.is_file():
-            print(f'{path.stat().st_size / 1e6:8.1f} MB  {path}')
+            print(f'{path.stat().st_size / 1e6:10.3f} MB  {path}')
     print(f'boxes differ from the model by {difference:.1e} of the canvas')
+    print(f'try it: python {args.folder / "predict.py"} photo.jpg "the left dog"')
 
 
 if __name__ == '__main__':

@@ -485,6 +485,7 @@ class RECInferencer(BaseInferencer):
             raise ValueError('weights: the checkpoint of a trained model is needed')
         checkpoint = load_checkpoint(weights)
         model = MODELS.build(cfg.model)
+        model.cfg = cfg  # mmdet's functions look for it here
         fit_checkpoint(model, checkpoint)
         load_state_dict(model, checkpoint['state_dict'], strict=False)
         try:

@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -166,9 +165,6 @@ def run_program(main: Callable[[], int | None]) -> int:
         file, where the program has opened one. Other errors are the program's own and
         pass.
     """
-    # of mmdet's YOLOX about its own code
-    autocast = r'.torch\.cuda\.amp\.autocast'
-    warnings.filterwarnings('ignore', autocast, FutureWarning, r'mmdet\.')
     deadline = None
     try:
         with Interruption().handling(), _naming_what_cannot_be_built():

@@ -14,7 +14,6 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from m2ist_mm.apis import RECInferencer, find_config
-from m2ist_mm.config import load_config_file
 from m2ist_mm.visualization import RECVisualizer, draw_attention
 
 EXPRESSIONS = ['left block', 'pink one', 'right block', 'yellow one']
@@ -397,9 +396,8 @@ def test_image_that_the_pipeline_cannot_take_is_named(inferencer, images, monkey
         inferencer(images[0], 'left one')
 
 
-def test_mmdet_s_inference_gives_a_box_for_a_sentence(inferencer, nano, images):
+def test_mmdet_s_inference_gives_a_box_for_a_sentence(inferencer, images):
     model = inferencer.model
-    model.cfg = load_config_file(nano[0])
     (expected,) = boxes_of(inferencer(images[0], EXPRESSIONS[0]))
     for image in (images[0], cv2.imread(images[0])):
         sample = inference_detector(model, image, text_prompt=EXPRESSIONS[0])

@@ -17,6 +17,11 @@ runs=(
 )
 out=docs/benchmarks
 
+if [[ "${1:-}" == --help || "${1:-}" == -h ]]; then
+  echo "usage: $0 [options of tools/analysis_tools/efficiency_report.py]"
+  echo "Measures memory and time of the configs; writes $out/efficiency.md."
+  exit
+fi
 # shellcheck source=tools/setup_env.sh
 . tools/setup_env.sh
 

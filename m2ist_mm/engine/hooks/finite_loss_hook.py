@@ -31,7 +31,7 @@ class FiniteLossHook(Hook):
             ValueError: It is not finite; names iteration, images and the last
                 checkpoint.
         """
-        loss = float(torch.as_tensor((outputs or {}).get('loss', 0.0)).detach())
+        loss = torch.as_tensor((outputs or {}).get('loss', 0.0)).item()
         if math.isfinite(loss):
             return
         samples = data_batch.get('data_samples', []) if data_batch else []

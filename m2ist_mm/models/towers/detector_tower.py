@@ -1,6 +1,7 @@
 """Backbone and neck of an mmdet detector as a vision tower."""
 
 import math
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -16,6 +17,10 @@ from .map_tower import MapTower, State
 from .padding import map_padding
 
 _PARTS = ('backbone.', 'neck.')
+
+# of mmdet's YOLOX about its own code, in its first forward pass
+_AUTOCAST = r'.torch\.cuda\.amp\.autocast'
+warnings.filterwarnings('ignore', _AUTOCAST, FutureWarning, r'mmdet\.')
 
 
 @MODELS.register_module()

@@ -29,8 +29,9 @@ def test_iteration_images_and_last_checkpoint_are_named(loss):
         FiniteLossHook().after_train_iter(runner(), 1, BATCH, outputs)
 
 
+@pytest.mark.filterwarnings('error')
 def test_finite_losses_pass():
-    outputs = dict(loss=torch.tensor(3.0))
+    outputs = dict(loss=torch.tensor(3.0, requires_grad=True))
     FiniteLossHook().after_train_iter(runner(), 1, BATCH, outputs)
 
 
