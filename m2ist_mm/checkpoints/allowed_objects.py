@@ -21,6 +21,8 @@ from torch import Tensor
 
 from .inert_pickle import STORAGE, Call, Name
 
+_SHARED = 10  # how much larger a file's content may be than the file
+
 
 @dataclass(frozen=True)
 class Storage:
@@ -53,13 +55,21 @@ def build(tree: Any, memory_of: Callable[[str], memoryview]) -> Any:
         RecursionError: It is nested too deeply.
     """
     built: dict[int, Any] = {}
+    sizes: dict[int, int] = {}
+    here = written_out = 0  # number of objects, and that without sharing
 
     def build_one(node: Any) -> Any:
+        nonlocal here, written_out
+        here, written_out = here + 1, written_out + 1
         kind = type(node)
         if kind in (str, bytes, int, float, bool, type(None)):
             return node
         if id(node) in built:
+            written_out += sizes.get(id(node), 0)
+            # 40 lists, each twice the one before, would be a trillion objects
+            _require(written_out <= _SHARED * here + 10**6, 'list of such a size')
             return built[id(node)]
+        before = written_out
         if kind is list:
             result = built[id(node)] = []
             result.extend(map(build_one, node))
@@ -73,6 +83,7 @@ def build(tree: Any, memory_of: Callable[[str], memoryview]) -> Any:
         else:
             result = call(node)
         built[id(node)] = result
+        sizes[id(node)] = written_out - before
         return result
 
     def call(node: Call) -> Any:

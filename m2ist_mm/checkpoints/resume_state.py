@@ -1,7 +1,9 @@
 """Checks the state that a training needs to resume from a checkpoint."""
 
 import math
+import numbers
 import warnings
+from reprlib import repr as shown
 from typing import Any
 
 import torch
@@ -11,16 +13,20 @@ from torch import Tensor
 
 from .resumable_checkpoint import name_of
 
+_OWN_CHECKS = ('state', 'param_groups')
 # what optimisers keep for each weight in the weight's shape
 _MOMENTS = ('exp_avg', 'exp_avg_sq', 'max_exp_avg_sq', 'momentum_buffer')
 
 
-def check_resume_state(runner: Runner, checkpoint: dict) -> None:
+def check_resume_state(
+    runner: Runner, checkpoint: dict, own_settings: bool = False
+) -> None:
     """Check that a checkpoint holds the whole state of a training like the runner's.
 
     Args:
         runner: The runner that resumes, with optimiser and schedulers built.
         checkpoint: A loaded checkpoint with its resume file's content.
+        own_settings: Whether the runner's schedulers take the place of the saved ones.
 
     Raises:
         ValueError: Something is missing, malformed, of another model's shape, not
@@ -30,7 +36,11 @@ def check_resume_state(runner: Runner, checkpoint: dict) -> None:
     fault = (
         _fault_of_progress(checkpoint)
         or _fault_of_optimizer(runner.optim_wrapper, checkpoint)
-        or _fault_of_schedulers(runner.param_schedulers, checkpoint)
+        or (
+            None
+            if own_settings
+            else _fault_of_schedulers(runner.param_schedulers, checkpoint)
+        )
     )
     if fault is not None:
         raise ValueError(
@@ -43,7 +53,7 @@ def _fault_of_progress(checkpoint: dict) -> str | None:
     meta = checkpoint['meta']
     for key in ('epoch', 'iter'):
         if type(meta.get(key)) is not int or meta[key] < 0:
-            return f'its meta.{key} is {meta.get(key)!r}, not a number of steps'
+            return f'its meta.{key} is {shown(meta.get(key))}, not a number of steps'
         found = checkpoint.get('progress', meta)
         if not isinstance(found, dict) or found.get(key) != meta[key]:
             return f'its meta.{key} is {meta[key]}, and its resume file says otherwise'
@@ -53,7 +63,22 @@ def _fault_of_progress(checkpoint: dict) -> str | None:
         isinstance(hub.get(key), dict) for key in parts
     ):
         return 'it has no message hub'
+    for key, value in hub['runtime_info'].items():
+        if not _is_info(str(key), value):
+            return f'its message hub has {key}={shown(value)}'
     return None
+
+
+def _is_info(key: str, value: Any) -> bool:
+    """Whether the hook of checkpoints can take a value that it wrote itself."""
+    if key.startswith(('last_ckpt', 'best_ckpt')):
+        # a better one is written in its place: no folder may be removed
+        return value is None or (type(value) is str and value.endswith('.pth'))
+    if key.startswith('best_score'):
+        return isinstance(value, numbers.Real | Tensor) and math.isfinite(value)
+    if key == 'keep_ckpt_ids':
+        return type(value) is list and all(type(one) is int for one in value)
+    return True
 
 
 def _fault_of_optimizer(wrapper: Any, checkpoint: dict) -> str | None:
@@ -98,12 +123,21 @@ def _fault_of_optimizer(wrapper: Any, checkpoint: dict) -> str | None:
                 )
             if not torch.isfinite(value).all():
                 return f"the optimiser's {key} of weight {name} is not finite"
-    for group in groups:
-        if name := _not_finite(group):
+    if len(groups) != len(own):
+        return (
+            f'its optimiser has {len(groups)} groups of weights, the model {len(own)}'
+        )
+    for group, own_group in zip(groups, own, strict=True):
+        if name := _not_finite(group, own_group):
             return f"the optimiser's {name} is not finite"
+        if name := _unlike(group, own_group):
+            return f"the optimiser's {name} is {shown(group.get(name))}"
         states = [saved['state'][n] for n in group['params'] if n in saved['state']]
         if len({frozenset(state) for state in states}) > 1:
             return 'its state of the optimiser is malformed: keys differ'
+    rest = {k: v for k, v in wrapper.state_dict().items() if k not in _OWN_CHECKS}
+    if name := _unlike(saved, rest):
+        return f"its optimiser's {name} is malformed"
     return None
 
 
@@ -122,13 +156,11 @@ def _fault_of_schedulers(schedulers: Any, checkpoint: dict) -> str | None:
     for scheduler, state in zip(schedulers, saved, strict=True):
         # what it holds becomes the scheduler's attributes
         own = scheduler.state_dict()
-        if (
-            not isinstance(state, dict)
-            or state.keys() != own.keys()
-            or any(_is_number(v) and not _is_number(state[k]) for k, v in own.items())
-        ):
+        if not isinstance(state, dict) or state.keys() != own.keys():
             return f'its state of a {type(scheduler).__name__} is malformed'
-        if name := _not_finite(state):
+        if name := _unlike(state, own):
+            return f'{name} of its {type(scheduler).__name__} is {shown(state[name])}'
+        if name := _not_finite(state, own):
             return f'{name} of its {type(scheduler).__name__} is not finite'
     return None
 
@@ -137,11 +169,43 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float)
 
 
-def _not_finite(settings: dict) -> str | None:
-    """First name whose value is, or has in a list, a number that is not finite."""
+def _unlike(settings: dict, own: dict) -> str | None:
+    """First name whose value is not of the kind of one's own."""
+    for name, value in own.items():
+        if not _is_like(settings.get(name), value):
+            return name
+    return None
+
+
+def _is_like(value: Any, own: Any) -> bool:
+    """Whether a value may take the place of one's own: ``None`` says nothing."""
+    if type(own) is bool:
+        return value is None or type(value) is bool
+    if _is_number(own):
+        return _is_number(value)
+    if isinstance(own, str):
+        return value == own
+    if isinstance(own, dict):
+        kinds = set(map(type, own.values()))
+        return type(value) is type(own) and {*map(type, value.values())} <= kinds
+    if isinstance(own, list | tuple):
+        return isinstance(value, list | tuple) and (
+            len(value) == len(own) and all(map(_is_like, value, own))
+        )
+    return True
+
+
+def _not_finite(settings: dict, own: dict) -> str | None:
+    """First name whose value is, or has in a list, a number that is not finite.
+
+    A schedule's best value so far is infinite until there is one.
+    """
     for name, value in settings.items():
         values = value if isinstance(value, list | tuple) else [value]
-        if any(isinstance(one, float) and not math.isfinite(one) for one in values):
+        if any(
+            isinstance(one, float) and not math.isfinite(one) and one != own.get(name)
+            for one in values
+        ):
             return str(name)
     return None
 

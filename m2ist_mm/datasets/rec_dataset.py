@@ -49,6 +49,8 @@ class RECDataset(BaseDetDataset):
     Args:
         split (str | Sequence[str]): Name of the split, or of several, which are
             read one after the other.
+        data_prefix (dict): ``img`` is the image folder below ``data_root``. Defaults
+            to ``data_root`` itself.
         name (str, optional): The dataset's name, under which the metric reports it
             where several are tested together.
         lowercase (bool): Put expressions in lower case. Defaults to True.
@@ -79,9 +81,8 @@ class RECDataset(BaseDetDataset):
             checked, for datasets of your own and subsets.
         filter_cfg (dict, optional): ``dict(skip_faulty=True)`` leaves faulty
             entries out, with a warning, instead of refusing the dataset.
-        **kwargs: mmdet's arguments: ``data_root``, ``ann_file``,
-            ``data_prefix=dict(img=...)``, ``pipeline``, ``indices``,
-            ``test_mode``, ``lazy_init``, ``backend_args`` ...; not
+        **kwargs: mmdet's arguments: ``data_root``, ``ann_file``, ``pipeline``,
+            ``indices``, ``test_mode``, ``lazy_init``, ``backend_args`` ...; not
             ``proposal_file``, a pickle that could run code.
 
     Attributes:
@@ -98,6 +99,7 @@ class RECDataset(BaseDetDataset):
         self,
         *args,
         split: str | Sequence[str],
+        data_prefix: dict[str, str] | None = None,
         name: str | None = None,
         lowercase: bool = True,
         max_expressions_per_sample: int = 1,
@@ -110,8 +112,10 @@ class RECDataset(BaseDetDataset):
         **kwargs,
     ) -> None:
         self.splits = tuple(split) if isinstance(split, list | tuple) else (split,)
+        data_prefix = data_prefix or dict(img='')
         check_arguments(
             self.splits,
+            data_prefix=data_prefix,
             max_expressions_per_sample=max_expressions_per_sample,
             seed=seed,
             lowercase=lowercase,
@@ -134,7 +138,7 @@ class RECDataset(BaseDetDataset):
         self.box_tolerance = box_tolerance
         self.expected_count = resolve_expected_count(expected_count, self.splits)
         self._epoch = torch.full((1,), NO_EPOCH, dtype=torch.int64).share_memory_()
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, data_prefix=data_prefix, **kwargs)
 
     # -- reading -----------------------------------------------------------
 
@@ -255,7 +259,7 @@ class RECDataset(BaseDetDataset):
         elif self.box_unit is None and (unit := looks_like_unit(boxed)):
             whole = BOX_UNITS[unit]
             faults.append(
-                f'{self.source(self.splits[0])}: all {len(boxed)} boxes lie within '
+                f'{self.source(self.splits[0])}: all boxes ({len(boxed)}) lie within '
                 f'{whole}, and every image is larger, so they seem to be in {unit} '
                 f'units (0 to {whole}), not in pixels: convert them by '
                 f"box_unit={unit!r}, or say box_unit='pixel' if they are right"

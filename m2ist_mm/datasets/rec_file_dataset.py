@@ -39,8 +39,6 @@ class RECFileDataset(RECDataset):
         several (str): What to do with expressions that have several boxes or none:
             'refuse', 'leave-out' or 'join', see :func:`keep_one_box`. Defaults to
             'refuse'.
-        data_prefix (dict): ``img`` is the image folder below ``data_root``. Defaults
-            to ``data_root`` itself.
         carve (dict, optional): Splits that the file does not have, taken out of one
             that it has: ``dict(dev=dict(source='train', images=750, seed=0))`` moves
             all expressions of 750 images of 'train' to 'dev'. For rows that name their
@@ -58,7 +56,6 @@ class RECFileDataset(RECDataset):
         bbox_form: str | None = None,
         text_field: str | None = None,
         several: str = 'refuse',
-        data_prefix: dict | None = None,
         carve: dict[str, dict] | None = None,
         **kwargs,
     ) -> None:
@@ -69,7 +66,7 @@ class RECFileDataset(RECDataset):
             )
         self.several = several
         self.carve = carve or {}
-        super().__init__(*args, data_prefix=data_prefix or dict(img=''), **kwargs)
+        super().__init__(*args, **kwargs)
 
     def load_expressions(self) -> tuple[list[dict], list[str]]:
         """Read the splits' files, or the one file and its rows of these splits.

@@ -65,6 +65,10 @@ def set_moment(value):
             lambda o: o['param_groups'][0].update(betas=(0.9, math.nan)),
             "optimiser's betas is not finite",
         ),
+        (lambda o: o['param_groups'][0].update(betas=[0.9]), 'betas is \\[0.9\\]'),
+        (lambda o: o['param_groups'][0].update(lr='abc'), "optimiser's lr is 'abc'"),
+        (lambda o: o['param_groups'][0].pop('weight_decay'), 'weight_decay is None'),
+        (lambda o: o['param_groups'][0].update(amsgrad=[]), r'amsgrad is \[\]'),
     ],
 )
 def test_states_of_another_optimiser_are_refused(make_runner, tmp_path, apply, reason):
@@ -113,8 +117,40 @@ def test_a_schedule_without_a_number_is_refused(make_runner, tmp_path):
     path = tmp_path / 'run/epoch_1.resume.pth'
     (state,) = read_torch_file(path)['param_schedulers']
     change(path, param_schedulers=[dict(state, gamma={})])
-    with pytest.raises(ValueError, match='its state of a MultiStepLR is malformed'):
+    with pytest.raises(ValueError, match=r'gamma of its MultiStepLR is \{\}'):
         make_runner(max_epochs=2, resume=True).train()
+
+
+def test_a_schedule_without_a_best_value_yet_is_resumed(make_runner):
+    schedule = [dict(type='ReduceOnPlateauLR', monitor='score', rule='greater')]
+    options = dict(param_scheduler=schedule, val_cfg={})
+    make_runner(max_epochs=1, **options).train()
+    resumed = make_runner(max_epochs=2, resume=True, **options)
+    resumed.train()
+    assert resumed.iter == 4
+
+
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        ('last_ckpt', [[]]),
+        ('best_ckpt', '../..'),
+        ('best_ckpt', 'run/'),
+        ('best_score', 'abc'),
+        ('best_score', math.nan),
+        ('keep_ckpt_ids', ['/../../a']),
+    ],
+)
+def test_paths_and_scores_that_are_none_are_refused(make_runner, tmp_path, key, value):
+    options = dict(checkpoint=dict(save_best='score', rule='greater'), val_cfg={})
+    make_runner(max_epochs=1, **options).train()
+    path = tmp_path / 'run/epoch_1.resume.pth'
+    hub = read_torch_file(path)['message_hub']
+    hub['runtime_info'][key] = value
+    change(path, message_hub=hub)
+    with pytest.raises(ValueError, match=f'epoch_1.pth: .*message hub has {key}='):
+        make_runner(max_epochs=2, resume=True, **options).train()
+    assert path.exists()  # MMEngine removes a folder that is the best checkpoint
 
 
 @pytest.mark.parametrize('content', [[1], dict(a=1), dict(weights_crc32=1, meta={})])

@@ -311,6 +311,17 @@ def test_crafted_objects_are_refused(tmp_path, name):
     assert len(str(error.value)) < 400 + len(path)
 
 
+def test_lists_that_double_are_refused(tmp_path):
+    doubled = ()
+    for _ in range(40):
+        doubled = (doubled, doubled)
+    path = save(dict(a=doubled), tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match='a.pth cannot be .* holds a list of such a'):
+        read_torch_file(path)
+    shared = [list(range(1000))] * 1000
+    assert read_torch_file(save(shared, tmp_path / 'b.pth')) == shared
+
+
 def crafted_tensor(offset, size, stride, numel=4):
     """Pickle of a tensor in a storage of four floats, by torch's own function."""
 

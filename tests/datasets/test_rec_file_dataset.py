@@ -359,6 +359,8 @@ WRONG_VALUES = {
         '[[1, 2, 3, 4], [1, 2, 3, 5]]',
         'has 2 b',
     ),
+    'no_image': ('rows', '"b.jpg"', '""', 'images/: no such image, named by .*entry 2'),
+    'folder': ('mdetr', '"b.jpg"', '""', 'images/: no such image, named by .* id 42'),
     'null_box': ('rows', '[10, 20, 50, 60]', 'null', 'entry 0: has no box, and a ref'),
 }
 
@@ -552,6 +554,9 @@ class Elsewhere(LocalBackend):
     def exists(self, filepath):
         return super().exists(self._format(filepath))
 
+    def isfile(self, filepath):
+        return super().isfile(self._format(filepath))
+
     def get_local_path(self, filepath):
         return super().get_local_path(self._format(filepath))
 
@@ -730,7 +735,9 @@ def test_boxes_that_look_like_another_unit_are_refused(make_folder, unit, bbox):
     folder = make_folder('rows')
     enlarge(folder, 1200, 1100)
     folder.write(folder.path(), many(bbox))
-    message = f"all 20 boxes lie within .* in {unit} .* box_unit='{unit}', or .*'pixel'"
+    message = (
+        rf"all boxes \(20\) lie within .* in {unit} .* box_unit='{unit}', or .*'pixel'"
+    )
     with pytest.raises(DatasetError, match=message) as caught:
         folder.build()
     assert caught.value.faults[0].startswith(f'{folder.path()}: ')
@@ -748,9 +755,20 @@ def test_boxes_that_look_like_another_unit_are_refused(make_folder, unit, bbox):
             'permille': 1000,
         }[unit]
     )
-    # fewer may be small by chance
     folder.write(folder.path(), many(bbox, 19))
-    assert len(folder.build()) == 19
+    if unit != 'relative':  # fewer may be small by chance
+        assert len(folder.build()) == 19
+
+
+def test_few_boxes_within_1_are_relative(make_folder):
+    folder = make_folder('rows')
+    folder.write(folder.path(), many([0.1, 0.25, 0.5, 1], 1))
+    with pytest.raises(DatasetError, match=r"all boxes \(1\) lie .*'relative'"):
+        folder.build()
+    assert len(folder.build(box_unit='pixel')) == 1
+    folder.write(folder.path(), many([0, 0, 0, 0], 1))
+    (fault,) = folder.faults()
+    assert 'has no area' in fault
 
 
 def test_pixels_look_like_no_other_unit(make_folder):
@@ -848,6 +866,9 @@ def test_text_of_any_language_is_taken(folder, text):
         (dict(with_boxes=False), 'can be predicted, not learnt; test_mode=True is'),
         (dict(seed=-1), 'seed=-1: must be a whole number of at least 0'),
         (dict(max_expressions_per_sample=1.5), 'sample=1.5: must be a whole number'),
+        (dict(data_prefix='a'), r"data_prefix='a': must be dict\(img='FOLDER'\)"),
+        (dict(data_prefix=dict(img=7)), 'must be dict'),
+        (dict(data_prefix=dict(img='a', imgx='b')), "'imgx': 'b'}: must be dict"),
         (dict(box_tolerance=-1), 'box_tolerance=-1: must be a number of at least 0'),
         (
             dict(box_unit='cm'),

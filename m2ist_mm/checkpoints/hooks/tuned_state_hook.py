@@ -9,10 +9,15 @@ from mmengine.optim import BaseOptimWrapper
 from mmengine.runner import Runner
 from torch.distributed.fsdp import FullyShardedDataParallel
 
-from ..resumable_checkpoint import ResumableCheckpoint, newest_checkpoint
+from ..resumable_checkpoint import (
+    ResumableCheckpoint,
+    name_of,
+    newest_checkpoint,
+)
 from ..resume_settings import refuse_changed_settings
 from ..resume_state import check_resume_state, use_own_settings
 from ..safe_loading import safe_loading
+from ..state_checks import find_misfits, tell_misfits
 from ..tuned_state import fit_checkpoint, frozen_state_keys, unwrap
 from .gathered_state import gathered_state
 
@@ -91,7 +96,7 @@ class TunedStateHook(Hook):
             refuse_changed_settings(
                 checkpoint, runner.cfg, optimizer_alone=own_settings
             )
-            check_resume_state(runner, checkpoint)
+            check_resume_state(runner, checkpoint, own_settings)
             if own_settings:
                 use_own_settings(runner, checkpoint)
         if runner._resume and isinstance(runner.model, FullyShardedDataParallel):
@@ -102,6 +107,14 @@ class TunedStateHook(Hook):
             state, ema = checkpoint['state_dict'], checkpoint['ema_state_dict']
             for key in frozen_state_keys(model):
                 ema.setdefault(f'module.{key}', state[key])
+            own = {f'module.{key}': value for key, value in state.items()}
+            averaged = {k: v for k, v in ema.items() if k != 'steps'}
+            fault = tell_misfits(find_misfits(own, averaged))
+            if runner._resume and fault:
+                raise ValueError(
+                    f'{name_of(checkpoint)}: its averaged weights (ema_state_dict) do '
+                    f'not fit the model: {fault}'
+                )
 
 
 def _load_sharded_optimizer(runner: Runner, state_dict: dict) -> None:

@@ -24,6 +24,11 @@ def check_arguments(splits: tuple, **arguments: Any) -> None:
         or len(set(splits)) < len(splits)
     ):
         raise ValueError(f'split={splits!r}: must be one name, or several, each once')
+    prefix = arguments['data_prefix']
+    if [*prefix] != ['img'] or not isinstance(prefix['img'], str):
+        raise ValueError(
+            f"data_prefix={prefix!r}: must be dict(img='FOLDER'), the image folder"
+        )
     for name in ('lowercase', 'check_images', 'with_boxes'):
         if not isinstance(arguments[name], bool):
             raise ValueError(f'{name}={arguments[name]!r}: must be True or False')

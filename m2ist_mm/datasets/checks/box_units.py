@@ -38,8 +38,9 @@ def convert_boxes(expressions: Sequence[dict], unit: str) -> list[str]:
 def looks_like_unit(expressions: Sequence[dict]) -> str | None:
     """Say in which other unit the boxes of a dataset seem to be, if in any.
 
-    That is so if there are at least 20 boxes, all of them within 1 (100, 1000), and
-    every image is larger than that.
+    That is so if all boxes lie within 1 (100, 1000) and every image is larger than
+    that. Boxes within 1 are hardly ever meant as pixels, however few there are; for the
+    larger units there must be at least 20.
 
     Args:
         expressions (Sequence[dict]): With ``bbox`` (xyxy) and, if known, ``width`` and
@@ -48,12 +49,12 @@ def looks_like_unit(expressions: Sequence[dict]) -> str | None:
     Returns:
         str | None: One of ``BOX_UNITS``.
     """
-    if len(expressions) < _ENOUGH_BOXES:
-        return None
     values = (abs(value) for e in expressions for value in e['bbox'])
-    reach = max(filter(math.isfinite, values), default=math.inf)
-    side = min(min(e.get('width', 2), e.get('height', 2)) for e in expressions)
+    reach = max(filter(math.isfinite, values), default=0)
+    sides = (min(e.get('width', 2), e.get('height', 2)) for e in expressions)
+    side = min(sides, default=0)
     for unit, whole in BOX_UNITS.items():
-        if reach <= whole * _ROUNDING and side > whole:
+        enough = whole == 1 or len(expressions) >= _ENOUGH_BOXES
+        if enough and 0 < reach <= whole * _ROUNDING and side > whole:
             return unit
     return None

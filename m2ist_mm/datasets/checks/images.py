@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from mmengine.fileio import exists
+from mmengine.fileio import exists, isfile
 from rich.progress import track
 
 from ..dataset_error import DatasetError
@@ -50,7 +50,7 @@ def find_images(
                         *expression.get('other_paths', ()),
                         *other_coco_names(path),
                     )
-                    if exists(name, backend_args=backend_args)
+                    if isfile(name, backend_args=backend_args)
                 ),
                 None,
             )

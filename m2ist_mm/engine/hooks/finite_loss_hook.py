@@ -45,5 +45,5 @@ class FiniteLossHook(Hook):
                 if saved
                 else 'no checkpoint was saved before'
             )
-            + '. Look at these images, or lower the learning rate'
+            + '. Look at these images, or lower optim_wrapper.optimizer.lr'
         )

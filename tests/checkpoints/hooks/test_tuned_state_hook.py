@@ -7,6 +7,7 @@ from mmengine.model import BaseModel
 
 from m2ist_mm.checkpoints import safe_loading
 from m2ist_mm.checkpoints.identity import tower_identity
+from m2ist_mm.checkpoints.torch_file import read_torch_file
 
 
 def drop_prefix(state, prefix):
@@ -74,6 +75,19 @@ def test_averaged_weights_are_resumed(make_runner):
 
     for name, value in averaged(whole).items():
         assert torch.equal(averaged(resumed)[name], value), name
+
+
+def test_averaged_weights_that_do_not_fit_are_refused(make_runner, tmp_path):
+    average = [dict(type='EMAHook', momentum=0.5)]
+    make_runner(max_epochs=1, custom_hooks=average).train()
+    path = tmp_path / 'run/epoch_1.resume.pth'
+    content = read_torch_file(path)
+    del content['ema_state_dict']['module.neck.bias']
+    torch.save(content, path)
+    with pytest.raises(
+        ValueError, match='epoch_1.pth: .*averaged .*1 missing .*neck.b'
+    ):
+        make_runner(max_epochs=2, custom_hooks=average, resume=True).train()
 
 
 def test_averaged_weights_are_what_a_test_run_loads(make_runner, tmp_path, warnings):
