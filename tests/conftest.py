@@ -1,5 +1,6 @@
 """A tiny dataset in REFER's layout, and what all tests need."""
 
+import gc
 import json
 import pickle
 import runpy
@@ -22,6 +23,12 @@ from m2ist_mm.config import load_config_file
 
 ROOT = Path(__file__).resolve().parents[1]
 SPLITS = ('train', 'train', 'train', 'val', 'val', 'testA', 'testB')
+
+
+def pytest_collection_finish():
+    """Keep what imports made out of later collections: MMEngine collects often."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
