@@ -25,7 +25,7 @@ from .fit_config import RunSettings, render_run
 from .fit_options import FitOptions
 from .judge import Fact, Run, judge, plan_runs
 from .judge.rows_file import load_rows
-from .memory import CUDA_RUNTIME, format_bytes
+from .memory import CUDA_RUNTIME, format_bytes, release_memory
 from .plan import Plan
 from .planning import Planner
 from .tool_process import Usage, run_tool
@@ -107,6 +107,7 @@ class Fit:
             else:
                 self.say('\nplan; counts and times a few steps first')
                 plan = planner.make(self._runs())
+                release_memory()
         if not started:
             self._forget()
             self._save(plan)

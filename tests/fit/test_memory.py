@@ -1,3 +1,7 @@
+import re
+import sys
+from pathlib import Path
+
 import pytest
 
 from m2ist_mm.fit import memory
@@ -5,6 +9,7 @@ from m2ist_mm.fit.memory import (
     format_bytes,
     free_memory,
     parse_bytes,
+    release_memory,
     runtime_memory,
 )
 
@@ -63,3 +68,17 @@ def test_a_container_has_what_its_limit_leaves(tmp_path, monkeypatch, part, most
     assert free_memory('cpu') == 24_000_000
     (tmp_path / part / most).write_text('max')
     assert free_memory('cpu') > machine / 2
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='of glibc')
+def test_freed_memory_goes_back_to_the_system():
+    def used():
+        status = Path('/proc/self/status').read_text()
+        return int(re.search(r'RssAnon:\s+(\d+)', status)[1]) * 1024
+
+    # small blocks, between others that stay
+    blocks = [bytearray(8192) for _ in range(20_000)]
+    full = used()
+    blocks = blocks[::64]
+    release_memory()
+    assert used() < full - 100e6
