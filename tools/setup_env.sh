@@ -202,7 +202,10 @@ step 'Installing m2ist_mm ...' pip_install --no-build-isolation --no-deps -e .
 step 'Checking all imports ...' "$py" tools/misc/check_env.py
 if nvidia-smi >/dev/null 2>&1 && ! "$py" -c 'import torch, sys
 sys.exit(not torch.cuda.is_available())'; then
-  say 'WARNING: there is a GPU, but this torch cannot use it (CPU build or old driver).'
+  say 'WARNING: there is a GPU, but this torch cannot use it: a CPU build, or the driver is' \
+    "older than its CUDA. For the build that fits the driver: $py -m pip install uv &&" \
+    "$py -m uv pip install --python $py --torch-backend=auto --reinstall-package torch" \
+    "torch==$torch"
 fi
 echo "$fingerprint" >"$own/$mark"
 say "Done: $own (activate it by: . $own/bin/activate)"
