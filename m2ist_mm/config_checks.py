@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import (
     Any,
+    Literal,
     TypedDict,
     Union,
     get_args,
@@ -49,7 +50,7 @@ class EnvCfg(TypedDict):
 class MPCfg(TypedDict):
     """What MMEngine reads of ``env_cfg.mp_cfg``."""
 
-    mp_start_method: str
+    mp_start_method: Literal['fork', 'spawn', 'forkserver']
     opencv_num_threads: int
 
 
@@ -259,6 +260,8 @@ def _fits(value: Any, annotation: Any) -> bool:
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         return any(_fits(value, part) for part in parts)
+    if origin is Literal:
+        return value in parts
     if annotation in (None, type(None)):
         return value is None
     if annotation is bool:
@@ -311,7 +314,10 @@ def _text(annotation: Any) -> str:
     """An annotation for a message: ``'int or None'``."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
+        parts = [part for part in parts if part is not torch.Tensor]
         return ' or '.join(dict.fromkeys(map(_text, parts)))
+    if origin is Literal:
+        return ' or '.join(map(repr, parts))
     kind = origin or annotation
     if not inspect.isclass(kind):
         return str(annotation)

@@ -24,6 +24,11 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
         ('param_scheduler.0.gama', 1, 'MultiStepLR has no .*: gamma'),
         ('default_hooks.logger.type', 'LoggerHok', 'not registered; .*: LoggerHook'),
         ('val_evaluator.iou_thr', 0.5, 'RECMetric has no argument'),
+        (
+            'env_cfg.mp_cfg.mp_start_method',
+            'frok',
+            "must be 'fork' or 'spawn' or 'forks",
+        ),
         ('env_cfg.cudnn_bench', True, 'EnvCfg has no .*; the nearest: cudnn_bench'),
         # types
         ('model.neck.share', 'maybe', "= 'maybe' must be True or False"),
@@ -32,7 +37,7 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
         ('model.neck.hidden_channels', True, '= True must be int'),
         ('model.backbone', 3, r'= 3 must be dict\(...\)'),
         ('train_dataloader.sampler', b'x', r"sampler = b'x' must be dict\(...\)"),
-        ('optim_wrapper.optimizer.lr', 'abc', "= 'abc' must be a finite number or Ten"),
+        ('optim_wrapper.optimizer.lr', 'abc', "= 'abc' must be a finite number$"),
         ('param_scheduler.0.milestones', [1.5], r'= \[1.5\] must be list of int'),
         ('train_dataloader.num_workers', 1.5, '= 1.5 must be int'),
         ('train_dataloader.dataset.lowercase', 1, '= 1 must be True or False'),

@@ -118,29 +118,34 @@ def _naming_what_cannot_be_built(prefix: str = '') -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, OSError):
-        raise  # one line already
+    except OSError:
+        raise  # names its file
     except Exception as error:
-        part = _built_part(error)
-        if part is None:
-            raise  # the program's own
-        reason = str(error.args[0]) if error.args else ''
+        part, raised_by = _built_part(error)
+        is_value = isinstance(error, ValueError)
+        if part is None or (is_value and raised_by.startswith('m2ist_mm')):
+            raise  # the program's own, or one line already
+        reason = str(error if is_value or not error.args else error.args[0])
         reason = reason.partition('\n')[0] or type(error).__name__
         raise ValueError(f'{prefix}{part} cannot be built: {reason}') from error
 
 
-def _built_part(error: Exception) -> str | None:
-    """What an error arose in the building of: a part of a config, or ``None``."""
-    part = None
+def _built_part(error: Exception) -> tuple[str | None, str]:
+    """What an error arose in the building of: a part of a config, or ``None``.
+
+    Returns:
+        The part, and the module that raised the error.
+    """
+    part, module = None, ''
     for frame, _ in traceback.walk_tb(error.__traceback__):
-        name, module = frame.f_code.co_name, frame.f_globals.get('__name__')
+        name, module = frame.f_code.co_name, frame.f_globals.get('__name__', '')
         if frame.f_code is build_from_cfg.__code__:
             found = frame.f_locals.get('cfg')
             if isinstance(found, dict):
                 part = f'type={found.get("type")!r}'
         elif module == Runner.__module__ and name.startswith('build_'):
             part = name.removeprefix('build_')
-    return part
+    return part, module
 
 
 def _how_to_resume(config: Config) -> str:

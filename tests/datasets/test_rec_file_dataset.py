@@ -351,6 +351,12 @@ WRONG_VALUES = {
     'unboxed': ('mdetr', '"image_id": 40', '"image_id": 41', 'has no box, and'),
     'stray': ('mdetr', '"image_id": 40', '"image_id": 99', 'id 99: has annotations a'),
     'no_box': ('mdetr', '"bbox"', '"box"', "annotations entry 0: has no 'bbox'"),
+    'original': (
+        'mdetr',
+        '"original_id": 8',
+        '"original_id": [8]',
+        "'original_id' is .8.",
+    ),
     'ids': ('mdetr', '"id": 41', '"id": 40', 'images id 40 occurs 2 times'),
     'box_ids': ('mdetr', '"id": 91', '"id": 90', 'annotations id 90 occurs 2 times'),
     'two_boxes': (

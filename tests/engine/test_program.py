@@ -166,6 +166,8 @@ def test_exit_code_is_the_programs(capsys):
     [
         ('val_evaluator.type', 'RECMetrik', "type='RECMetrik' cannot be .*registry"),
         ('train_dataloader.shufle', 1, "dataloader cannot be built: .*'shufle'"),
+        ('train_dataloader.persistent_workers', True, 'dataloader cannot .*_workers >'),
+        ('optim_wrapper.optimizer.betas', (2, 3), "type='AdamW' cannot .*beta parame"),
         ('model.neck.depht', 3, "type='M3ISA' cannot be built: .*'depht'"),
         ('model.bbox_head.num_heads', 5, "type='RECHead' cannot be built: embed_dim"),
         ('model.bbox_head.embed_dims', -4, "type='RECHead' cannot be built: .*-4"),

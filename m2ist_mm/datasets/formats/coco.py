@@ -67,7 +67,8 @@ def read_coco(
             height=image['height'],
             entry=entry,
         )
-        category = categories.get(row.get('category_id'))
+        number = row.get('category_id')
+        category = categories.get(number) if isinstance(number, int) else None
         if category is not None:
             expression['kind'] = category
         if field == CATEGORY and CATEGORY not in texts[key]:

@@ -1,5 +1,6 @@
 """CVAT's XML, version 1.1, of image tasks."""
 
+import math
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
@@ -131,6 +132,9 @@ def _read_shape(image: Element, shape: Element) -> dict:
 def _number(element: Element, key: str, default: str | None = None) -> float:
     value = element.get(key, default)
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
-        raise ValueError(f'its {key!r} is {value!r}, not a number') from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f'its {key!r} is {value!r}, not a number')
+    return number

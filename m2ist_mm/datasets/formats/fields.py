@@ -155,7 +155,8 @@ def _read(name: str, value: Any, kind: type | UnionType) -> Any:
     plain = _plain(value)
     if kind is int and isinstance(plain, float) and plain.is_integer():
         plain = int(plain)
-    if not isinstance(plain, kind) or isinstance(plain, bool):
+    too_large = isinstance(plain, int) and not _is_number(plain)
+    if not isinstance(plain, kind) or too_large:
         what = getattr(kind, '__name__', kind)
         raise ValueError(f'its {name!r} is {_shown.repr(value)}, not a {what}')
     if isinstance(plain, str) and has_lone_surrogate(plain):

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from ..dataset_error import DatasetError
-from .fields import choose_text_field, read_fields
+from .fields import choose_text_field, has_lone_surrogate, read_fields
 from .json_text import read_json
 from .regions import finish_regions, rotated
 
@@ -128,7 +128,7 @@ def _image_names(data: dict) -> list[str]:
         raise ValueError(f'its data must name one image; has {keys or "nothing"}')
     address = addresses.get('image') or next(iter(addresses.values()))
     names = image_file_names(address)
-    if not names:
+    if not names or has_lone_surrogate(address):
         raise ValueError(f'its image {address!r} names no file')
     return names
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from .coco_tables import read_coco_tables
-from .fields import to_xyxy
+from .fields import read_fields, to_xyxy
 
 
 def read_mdetr(
@@ -42,6 +42,11 @@ def read_mdetr(
         if isinstance(image, str):
             continue
         entry = f'{path}: images id {image["id"]}'
+        try:
+            more = read_fields(image, {}, dict(original_id=int | str, dataset_name=str))
+        except ValueError as error:
+            faults.append(f'{entry}: {error}')
+            continue
         found = boxes.pop(image['id'], [])
         if with_boxes and not found and faults:
             continue  # its annotation may be the faulty one
@@ -49,10 +54,10 @@ def read_mdetr(
             text=image['caption'],
             sent_id=image['id'],
             image=image['file_name'],
-            img_id=image.get('original_id', image['id']),
+            img_id=more.get('original_id', image['id']),
             width=image['width'],
             height=image['height'],
-            dataset=image.get('dataset_name'),
+            dataset=more.get('dataset_name'),
             entry=entry,
             origins=[image['id']],
         )

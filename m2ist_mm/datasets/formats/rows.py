@@ -106,6 +106,8 @@ def parse_table(path: str, text: str) -> list[tuple[str, dict]]:
     )
     rows = []
     try:
+        if len(set(reader.fieldnames or ())) < len(reader.fieldnames or ()):
+            raise csv.Error(f'a name occurs twice: {header.strip():.200}')
         for cells in reader:
             entry = f'{path}: line {reader.line_num}'
             if None in cells or None in cells.values():
@@ -154,9 +156,9 @@ def _boxes(row: dict, bbox_form: str) -> list[list[float]]:
                 return []
             try:
                 box = [float(cell) for cell in cells]
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 raise ValueError(
-                    f'its {", ".join(names)} are {cells}, not four numbers'
+                    f'its {", ".join(names)} are {cells!s:.80}, not four numbers'
                 ) from None
             return [to_xyxy(box, form)]
     return [to_xyxy(box, bbox_form) for box in read_boxes(row)]

@@ -78,10 +78,9 @@ def _read_row(row: dict) -> list[dict]:
     expressions = []
     for index, text in enumerate(objects['ref']):
         own = [n for n, owner in enumerate(owners) if owner == index]
-        place = {on[n] for n in own} or {0}
-        if len(place) > 1:
+        position, *others = [on[n] for n in own] or [0]
+        if any(other != position for other in others):
             raise ValueError(f'its ref {index} has boxes on several images')
-        (position,) = place
         if not isinstance(position, int) or not 0 <= position < len(images):
             raise ValueError(f'it has no image {position!r}; has {len(images)}')
         read = read_fields(

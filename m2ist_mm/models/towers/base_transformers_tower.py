@@ -20,6 +20,7 @@ from transformers.utils.logging import (
 )
 
 from ...checkpoints import load_exactly
+from ...checkpoints.state_checks import check_state
 from .frozen_part import FrozenPart
 from .pretrained import resolve_pretrained, split_revision
 
@@ -128,6 +129,7 @@ class BaseTransformersTower(FrozenPart):
                 f'the weights of {tower} do not fit its config.json: {len(other)} of '
                 f'another shape ({key}: {tuple(found)} instead of {tuple(expected)})'
             )
+        check_state(model.state_dict(), tower)
         # transformers 5 keeps the type of the file, 4 does not
         return model.float()
 

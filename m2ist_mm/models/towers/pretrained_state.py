@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...checkpoints import load_state_file
 from ...checkpoints.fetched_file import fetch
+from ...checkpoints.state_checks import check_state
 from .pretrained import split_revision
 
 _HUB_NAME = re.compile(r'[\w.-]+/[\w.-]+(@[\w.-]+)?')
@@ -55,11 +56,13 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f'no checkpoint file {str(path)!r}')
     try:
-        return load_file(path)
+        state = load_file(path)
     except Exception as error:  # safetensors' own class, which is no ValueError
         raise ValueError(
             f'{str(path)!r} cannot be read as a checkpoint ({_first_line(error)})'
         ) from error
+    check_state(state, str(path))
+    return state
 
 
 def _first_line(error: Exception) -> str:

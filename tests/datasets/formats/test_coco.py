@@ -68,6 +68,11 @@ def test_the_field_of_the_text_may_have_to_be_named(read):
         read(annotation())
 
 
+def test_a_category_that_is_none_is_passed_over(read):
+    (found,), faults = read(annotation(caption='dog', category_id=[1]))
+    assert 'kind' not in found and faults == []
+
+
 def test_wrong_annotations_are_one_line(read):
     found, faults = read(
         annotation(caption='dog'),

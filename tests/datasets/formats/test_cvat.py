@@ -96,6 +96,11 @@ def test_the_field_of_the_text_may_have_to_be_named(read):
     assert read(box(name='only'))[0][0]['text'] == 'left dog'
 
 
+def test_a_size_that_is_not_finite_is_refused(read):
+    found, (fault,) = read(box(), image='width="inf" height="100"')
+    assert found == [] and "its 'width' is 'inf', not a number" in fault
+
+
 def test_without_boxes_texts_are_read_alone(read):
     found, _ = read(box(), f'<box {BOX}/>', with_boxes=False)
     assert [e['text'] for e in found] == ['left dog'] and 'boxes' not in found[0]

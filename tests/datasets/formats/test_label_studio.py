@@ -115,6 +115,7 @@ def test_skipped_annotations_are_passed_over(read):
             'its box is rotated by 30 degrees, and boxes here are upri',
         ),
         (dict(image_rotation=90), 'its image was turned by 90 degrees while it was'),
+        (dict(x=10**400), "its 'x' is 1000000000000"),
         (dict(width='30'), "its 'width' is '30', not a int | float"),
     ],
 )
@@ -181,6 +182,7 @@ def test_names_of_files(address, names):
         (dict(one='a.jpg', two='b.jpg'), "must name one image; has 'one', 'two'"),
         (dict(text='dog'), "must name one image; has 'text'"),
         (dict(), 'must name one image; has nothing'),
+        (dict(image='a\ud83d.jpg'), r"its image 'a\ud83d.jpg' names no file"),
         (dict(image='/'), "its image '/' names no file"),
     ],
 )

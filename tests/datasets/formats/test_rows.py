@@ -81,6 +81,17 @@ def test_wrong_rows_are_one_line(read, row, message):
     assert message in fault and 'mine.csv: line ' in fault
 
 
+def test_a_column_that_is_there_twice_is_refused(read):
+    with pytest.raises(DatasetError, match='a name occurs twice: image,image,bbox'):
+        read('image,image,bbox\na.jpg,b.jpg,1 2 3 4\n')
+
+
+def test_a_number_that_no_float_holds_is_refused(read):
+    text = json.dumps([dict(image='a', expression='b', x1=10**400, y1=1, x2=2, y2=3)])
+    _, (fault,) = read(text, 'mine.json')
+    assert 'its x1, y1, x2, y2 are [1000' in fault and len(fault) < 300
+
+
 def test_columns_without_box_are_named(read):
     _, (fault,) = read('image,expression,left\na.jpg,dog,1\n')
     assert "has no 'bbox'; its keys are image, expression, left" in fault

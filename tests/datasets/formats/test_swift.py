@@ -82,6 +82,7 @@ def test_several_images(read):
             row(['a'], BOXES, images=['x.jpg', 'y.jpg'], image_id=[0, 1]),
             'its ref 0 has boxes on several images',
         ),
+        (row(['a'], BOXES[:1], image_id=[[0]]), 'it has no image [0]; has 1'),
         (row([5], BOXES[:1]), "its 'text' is 5, not a str"),
         (dict(images=['a']), "has no 'objects'; its keys are images"),
     ],

@@ -1,5 +1,6 @@
 import functools
 import http.server
+import math
 import threading
 
 import pytest
@@ -78,6 +79,9 @@ def test_unreachable_url_gets_one_line(zoo, url):
 def test_folder_of_transformers_is_read(tmp_path):
     save_file(STATE, tmp_path / 'model.safetensors')
     assert torch.equal(load_pretrained_state(str(tmp_path))['weight'], STATE['weight'])
+    save_file(dict(weight=STATE['weight'] * math.nan), tmp_path / 'model.safetensors')
+    with pytest.raises(ValueError, match=r'model.safetensors has 1 weights .* finite'):
+        load_pretrained_state(str(tmp_path))
     (tmp_path / 'model.safetensors').write_bytes(b'no tensors')
     with pytest.raises(ValueError, match='cannot be read as a checkpoint'):
         load_pretrained_state(str(tmp_path))

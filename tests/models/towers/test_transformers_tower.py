@@ -1,5 +1,6 @@
 import json
 import logging
+import math
 import os
 import re
 from pathlib import Path
@@ -154,6 +155,16 @@ def test_incomplete_weights_are_refused(saved_bert, language_config, with_arch):
     assert 'incomplete: 1 missing (encoder.layer.1.output.dense.weight)' in str(
         error.value
     )
+
+
+def test_weights_that_are_not_finite_are_refused(saved_bert, language_config):
+    path = Path(saved_bert[0]) / 'model.safetensors'
+    state = load_file(path)
+    state['encoder.layer.1.output.dense.weight'][0, 0] = math.nan
+    save_file(state, path, metadata=dict(format='pt'))
+    language_config.weights = saved_bert[0]
+    with pytest.raises(ValueError, match='bert.* has 1 weights that are not finite'):
+        MODELS.build(language_config)
 
 
 def test_weights_of_another_width_are_refused(saved_bert, language_config):
