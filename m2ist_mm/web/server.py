@@ -72,6 +72,8 @@ def serve(
                 ssr_mode=False,
                 pwa=False,
                 mcp_server=False,
+                # else gradio gives up where its own page is not back within 3 seconds
+                _frontend=False,
                 app_kwargs=dict(
                     routes=picture_routes(service.memory),
                     middleware=[guard],
