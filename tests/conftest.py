@@ -1,5 +1,6 @@
 """A tiny dataset in REFER's layout, and what all tests need."""
 
+import ctypes
 import gc
 import json
 import pickle
@@ -29,6 +30,16 @@ def pytest_collection_finish():
     """Keep what imports made out of later collections: MMEngine collects often."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope='module', autouse=True)
+def freed_memory():
+    """Give back what a file's models held: glibc keeps the pages of freed weights."""
+    yield
+    gc.collect()
+    trim = sys.platform == 'linux' and getattr(ctypes.CDLL(None), 'malloc_trim', None)
+    if trim:
+        trim(0)
 
 
 @pytest.fixture(autouse=True)

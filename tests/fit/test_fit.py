@@ -18,6 +18,7 @@ from m2ist_mm.config import load_config_file
 from m2ist_mm.fit.fit import Fit
 from m2ist_mm.fit.fit_options import FitOptions
 from m2ist_mm.fit.judge.rows_file import load_rows
+from m2ist_mm.fit.plan import Need, Seconds
 from m2ist_mm.fit.tool_process import Usage
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +76,17 @@ def test_plan_only_writes_a_config_that_can_be_trained(run, options):
     assert 0 < plan['seconds']['training'] < plan['seconds']['total']
 
 
-def test_before_a_training_everything_may_change(run, options, squares):
+@pytest.fixture
+def unmeasured(monkeypatch):
+    """Plans are made without steps that are counted or timed."""
+    module = 'm2ist_mm.fit.planning'
+    need, seconds = Need(runtime=1, peak=1), Seconds(1.0, 1.0, 1.0)
+    monkeypatch.setattr(f'{module}.fit_memory', lambda wanted, *_: (wanted, need))
+    monkeypatch.setattr(f'{module}.fit_cache_batch', lambda wanted, *_: wanted)
+    monkeypatch.setattr(f'{module}.time_parts', lambda *_: seconds)
+
+
+def test_before_a_training_everything_may_change(run, unmeasured, options, squares):
     run(epochs=5)
     (squares / 'images' / '003.png').unlink()
     table = (squares / 'labels.csv').read_text().splitlines(keepends=True)
@@ -85,7 +96,7 @@ def test_before_a_training_everything_may_change(run, options, squares):
 
 
 @pytest.fixture
-def begun(run, options):
+def begun(run, unmeasured, options):
     """A fit whose training has begun."""
     run()
     (Path(options.work_dir) / 'train').mkdir()
@@ -237,7 +248,7 @@ def test_numbers_that_make_no_sense_are_refused(options, changes):
 
 
 @pytest.fixture
-def made_up(monkeypatch, squares):
+def made_up(monkeypatch, unmeasured, squares):
     """Trains nothing; all that is tested is found, but for the first row."""
 
     def run_tool(command, *args):

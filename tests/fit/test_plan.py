@@ -29,14 +29,18 @@ def test_what_fits_stays_and_its_bytes_are_those_of_the_step(settings, load, fit
     assert need.total == pytest.approx((1 + WASTE) * (1000 + need.peak), abs=1)
 
 
-def test_savings_come_in_turn_and_the_gradient_stays(settings, fit):
+def test_half_of_the_batch_is_tried_first(settings, fit):
     whole = fit(10**9)[1].total
     chosen, need = fit(whole - 1)
     assert chosen == replace(settings, micro_batch_size=8)
     assert need.total < whole
+
+
+@pytest.mark.slow
+def test_savings_come_in_turn_and_the_gradient_stays(fit):
     # until two samples are too many
     smallest, found = None, []
-    memory = whole
+    memory = fit(10**9)[1].total
     while True:
         try:
             chosen, need = fit(memory)
