@@ -11,15 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from mmdet.registry import OPTIM_WRAPPERS
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS, build_from_cfg
 from mmengine.runner import Runner
 
 from ..checkpoints import safe_loading
+from ..registered_type import registered_type
 from .config_options import ConfigOptions
 from .data_first_runner import TestingRunner, TrainingRunner
 from .interruption import Interruption, Stopped
+from .optimizers import AutocastOptimWrapper
 
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +76,7 @@ def run_config(config: Config, stage: str) -> None:
     if config.get('randomness', {}).get('deterministic'):
         # without it, cuBLAS refuses to be deterministic
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+    _bound_onednn(config)
     interruption = Interruption()
     prefix = f'{config.filename}: '
     with safe_loading(), interruption.handling(), _naming_what_cannot_be_built(prefix):
@@ -87,6 +91,19 @@ def run_config(config: Config, stage: str) -> None:
             if stage == 'train':
                 stopped.notes.append(_how_to_resume(config))
             raise
+
+
+def _bound_onednn(config: Config) -> None:
+    """Bound what oneDNN keeps for bfloat16 products on a CPU.
+
+    By default the last 1,024 products of different shapes keep about a MB each, in two
+    caches and in each thread: gigabytes, as batches have many sizes.
+    """
+    kind = registered_type(config.get('optim_wrapper') or {}, OPTIM_WRAPPERS)
+    if isinstance(kind, type) and issubclass(kind, AutocastOptimWrapper):
+        # read when the first product is computed
+        for name in ('LRU_CACHE_CAPACITY', 'ONEDNN_PRIMITIVE_CACHE_CAPACITY'):
+            os.environ.setdefault(name, '128')
 
 
 def _check_is_whole(config: Config) -> None:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,20 @@ def test_options_are_put_into_the_config(run_tool, config_path, trained):
     assert config.optim_wrapper.type in ('AutocastOptimWrapper', 'AmpOptimWrapper')
     assert config.resume
     assert config.load_from is None  # the newest in the work dir
+
+
+@pytest.mark.parametrize('options', [(), ('--amp',)])
+def test_training_in_bfloat16_bounds_what_onednn_keeps(
+    run_tool, config_path, trained, monkeypatch, options
+):
+    names = 'LRU_CACHE_CAPACITY', 'ONEDNN_PRIMITIVE_CACHE_CAPACITY'
+    for name in names:
+        monkeypatch.setenv(name, '7')  # so that it is as before afterwards
+        monkeypatch.delenv(name)
+    run_tool('tools/train.py', config_path, *options)
+    bound = '128' if trained[0].optim_wrapper.type == 'AutocastOptimWrapper' else None
+    assert [os.environ.get(name) for name in names] == [bound, bound]
+    assert bound or not options or torch.cuda.is_available()
 
 
 def test_resume_takes_a_checkpoint(run_tool, config_path, trained):
