@@ -23,7 +23,9 @@ from .memory import format_bytes
 # images of the batches whose bytes are counted; larger ones lie on a line with them
 SIZES = (2, 3)
 TIMED_STEPS = 3
-WASTE = 0.25  # of all memory: rounded up, or in pieces too small to be used
+# of all memory: rounded up, or in pieces too small to be used, of which the C library's
+# allocator leaves more than the GPU's
+WASTE = dict(cuda=0.25, cpu=0.6)
 
 
 @dataclass(frozen=True)
@@ -33,15 +35,17 @@ class Need:
     Attributes:
         runtime: Of the program itself, before it builds a model.
         peak: Counted bytes of the step: parameters, optimiser, activations, gradients.
+        waste: What allocators waste, as a share of both.
     """
 
     runtime: int
     peak: int
+    waste: float
 
     @property
     def total(self) -> int:
         """Bytes that the training needs, with those that allocators waste."""
-        return round((1 + WASTE) * (self.runtime + self.peak))
+        return round((1 + self.waste) * (self.runtime + self.peak))
 
 
 @dataclass(frozen=True)
@@ -148,8 +152,8 @@ class Plan:
             f'memory: {format_bytes(need.total)} of {format_bytes(self.memory)} on '
             f'{"the GPU" if self.device == "cuda" else "the CPU"}: '
             f'{format_bytes(need.peak)} counted for a step, '
-            f'{format_bytes(need.runtime)} for the program itself, and a quarter in '
-            'reserve',
+            f'{format_bytes(need.runtime)} for the program itself, and '
+            f'{need.waste:.0%} more in reserve',
             f'batch: {batch}',
             f'precision: {precision}',
             f'disk: {caches or "nothing"} for cached features; '
@@ -199,7 +203,7 @@ def fit_memory(
         config = load(candidate)
         low, high = _measure(config, candidate.max_expressions, device)
         for size in _sizes(candidate.batch_size):
-            need = Need(runtime, _peak(low, high, size))
+            need = Need(runtime, _peak(low, high, size), WASTE[device])
             if need.total <= memory:
                 divided = size < candidate.batch_size
                 return replace(

@@ -80,8 +80,14 @@ def test_plan_only_writes_a_config_that_can_be_trained(run, options):
 def unmeasured(monkeypatch):
     """Plans are made without steps that are counted or timed."""
     module = 'm2ist_mm.fit.planning'
-    need, seconds = Need(runtime=1, peak=1), Seconds(1.0, 1.0, 1.0)
-    monkeypatch.setattr(f'{module}.fit_memory', lambda wanted, *_: (wanted, need))
+    need, seconds = Need(10**7, 10**7, waste=0), Seconds(1.0, 1.0, 1.0)
+
+    def fit_memory(wanted, load, memory, *_):
+        if memory < need.total:
+            raise ValueError('does not fit')
+        return wanted, need
+
+    monkeypatch.setattr(f'{module}.fit_memory', fit_memory)
     monkeypatch.setattr(f'{module}.fit_cache_batch', lambda wanted, *_: wanted)
     monkeypatch.setattr(f'{module}.time_parts', lambda *_: seconds)
 
