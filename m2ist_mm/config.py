@@ -128,6 +128,16 @@ def set_data_root(cfg: Config, data_root: str) -> None:
         cfg.data_root = data_root
 
 
+def _name_classes(part: dict | list) -> None:
+    """Put the names of classes in their places: MMEngine cannot print a class."""
+    items = part.items() if isinstance(part, dict) else enumerate(part)
+    for key, value in list(items):
+        if isinstance(value, type):
+            part[key] = f'{value.__module__}.{value.__qualname__}'
+        elif isinstance(value, dict | list):
+            _name_classes(value)
+
+
 def load_config_file(
     path: str | Path,
     data_root: str | None = None,
@@ -159,6 +169,7 @@ def load_config_file(
             f'{path}: cannot be read as a config: {type(error).__name__}: {error}'
         ) from error
     _drop_own_scope(config)
+    _name_classes(config._cfg_dict)
     _check_loaders(config)
     if data_root is not None:
         set_data_root(config, data_root)

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from mmdet.registry import MODELS
+from mmdet.registry import METRICS, MODELS
 from mmengine import Config
 from torch import nn
 
@@ -12,6 +12,7 @@ from m2ist_mm.config import (
     load_config_file,
     set_data_root,
 )
+from m2ist_mm.evaluation import RECMetric
 from m2ist_mm.models.towers import VisionTower
 
 
@@ -51,6 +52,20 @@ def test_one_call_moves_all_data_sets():
     assert {dataset.data_root for _, dataset in iter_dataset_configs(cfg)} == {'new/'}
     assert cfg.data_root == 'new/'
     assert 'old/' not in cfg.pretty_text
+
+
+def test_classes_get_their_names(nano_path, tmp_path):
+    path = tmp_path / 'classes.py'
+    path.write_text(
+        f"_base_ = '{nano_path}'\n"
+        'from m2ist_mm.evaluation import RECMetric\n'
+        'val_evaluator = [dict(type=RECMetric)]\n'
+    )
+    config = load_config_file(path)
+    config.dump(tmp_path / 'dumped.py')
+    (evaluator,) = Config.fromfile(tmp_path / 'dumped.py').val_evaluator
+    assert evaluator.type.endswith('.RECMetric')
+    assert type(METRICS.build(evaluator)) is RECMetric
 
 
 # -- canvas ----------------------------------------------------------------

@@ -89,11 +89,16 @@ def newest_checkpoint(work_dir: str | Path) -> str | None:
 
     Raises:
         FileNotFoundError: The pointer names a file that is not there.
+        ValueError: It names none.
     """
     pointer = Path(work_dir, 'last_checkpoint')
     if not pointer.is_file():
         return None
-    path = Path(pointer.read_text().strip())
+    path = Path(pointer.read_text(errors='replace').strip())
+    if not path.name or '\0' in path.name:
+        raise ValueError(
+            f'{pointer} names no file: name a checkpoint with --resume FILE'
+        )
     beside = pointer.with_name(path.name)
     if beside.is_file():
         return str(beside)

@@ -57,6 +57,9 @@ def _fault_of_progress(checkpoint: dict) -> str | None:
         found = checkpoint.get('progress', meta)
         if not isinstance(found, dict) or found.get(key) != meta[key]:
             return f'its meta.{key} is {meta[key]}, and its resume file says otherwise'
+    seed = meta.get('seed', 0)
+    if not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**32:
+        return f'its meta.seed is {shown(seed)}, not a seed'
     hub = checkpoint.get('message_hub')
     parts = ('log_scalars', 'runtime_info', 'resumed_keys')
     if not isinstance(hub, dict) or not all(

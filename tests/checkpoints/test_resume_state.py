@@ -161,12 +161,19 @@ def test_what_is_no_resume_file_is_named(make_runner, tmp_path, content):
         make_runner(max_epochs=2, resume=True).train()
 
 
-@pytest.mark.parametrize('meta', [dict(epoch=5), dict(iter=0), dict(epoch='1')])
-def test_another_epoch_in_the_checkpoint_is_refused(make_runner, tmp_path, meta):
+@pytest.mark.parametrize(
+    'meta',
+    [dict(epoch=5), dict(iter=0), dict(epoch='1'), dict(seed='abc'), dict(seed=-1)],
+)
+def test_another_epoch_and_no_seed_are_refused(
+    make_runner, tmp_path, meta
+):
     make_runner(max_epochs=1).train()
     path = tmp_path / 'run/epoch_1.pth'
     change(path, meta={**read_torch_file(path)['meta'], **meta})
-    with pytest.raises(ValueError, match=r'epoch_1.pth: its meta\.(epoch|iter) is'):
+    with pytest.raises(
+        ValueError, match=r'epoch_1.pth: its meta\.\w+ is'
+    ):
         make_runner(max_epochs=7, resume=True).train()
 
 
@@ -294,6 +301,13 @@ def test_a_pointer_without_its_file_is_named(make_runner, tmp_path):
     message = re.escape(f'{tmp_path}/copy/last_checkpoint names epoch_1.pth, which is')
     with pytest.raises(FileNotFoundError, match=message):
         make_runner(name='copy', resume=True).train()
+
+
+@pytest.mark.parametrize('content', [b'', b'\n', b'a\0b'])
+def test_a_pointer_that_names_no_file_is_told(tmp_path, content):
+    (tmp_path / 'last_checkpoint').write_bytes(content)
+    with pytest.raises(ValueError, match='last_checkpoint names no file'):
+        newest_checkpoint(tmp_path)
 
 
 def test_checkpoints_in_a_folder_of_their_own_are_found(make_runner, tmp_path):
