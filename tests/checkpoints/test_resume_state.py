@@ -165,15 +165,11 @@ def test_what_is_no_resume_file_is_named(make_runner, tmp_path, content):
     'meta',
     [dict(epoch=5), dict(iter=0), dict(epoch='1'), dict(seed='abc'), dict(seed=-1)],
 )
-def test_another_epoch_and_no_seed_are_refused(
-    make_runner, tmp_path, meta
-):
+def test_another_epoch_and_no_seed_are_refused(make_runner, tmp_path, meta):
     make_runner(max_epochs=1).train()
     path = tmp_path / 'run/epoch_1.pth'
     change(path, meta={**read_torch_file(path)['meta'], **meta})
-    with pytest.raises(
-        ValueError, match=r'epoch_1.pth: its meta\.\w+ is'
-    ):
+    with pytest.raises(ValueError, match=r'epoch_1.pth: its meta\.\w+ is'):
         make_runner(max_epochs=7, resume=True).train()
 
 

@@ -366,6 +366,7 @@ WRONG_VALUES = {
         'has 2 b',
     ),
     'no_image': ('rows', '"b.jpg"', '""', 'images/: no such image, named by .*entry 2'),
+    'address': ('rows', '"b.jpg"', '"s3://a/b.jpg"', 'b.jpg: no such image.*entry 2'),
     'folder': ('mdetr', '"b.jpg"', '""', 'images/: no such image, named by .* id 42'),
     'null_box': ('rows', '[10, 20, 50, 60]', 'null', 'entry 0: has no box, and a ref'),
 }

@@ -50,7 +50,7 @@ def find_images(
                         *expression.get('other_paths', ()),
                         *other_coco_names(path),
                     )
-                    if isfile(name, backend_args=backend_args)
+                    if _is_file(name, backend_args)
                 ),
                 None,
             )
@@ -63,6 +63,13 @@ def find_images(
     ]
     renamed = sum(found in other_coco_names(path) for path, found in taken.items())
     return set(missing), faults, renamed
+
+
+def _is_file(path: str, backend_args: dict | None) -> bool:
+    try:
+        return isfile(path, backend_args=backend_args)
+    except KeyError:  # 'FOLDER/s3://...': MMEngine knows no backend of such a name
+        return False
 
 
 def other_coco_names(path: str) -> list[str]:
