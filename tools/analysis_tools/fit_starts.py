@@ -163,9 +163,9 @@ Written by
 from the JSON files in `{folder}`, which the same command makes without `--page`:
 `tools/fit.py` on {train} images to train, {val} to choose the epoch and {test} to
 judge, {epochs} epochs in {bits} bits. *shipped* starts from the model in `weights/`,
-which never saw these images; *refshapes* from the same architecture trained on drawn
-shapes (`configs/m2ist/m2ist_yolox-nano-fine_refshapes.py`); *scratch* from nothing but
-the two frozen towers.
+which never saw these images, *scratch* from nothing but the two frozen towers; others
+are named by `--start`, as `refshapes=FILE` with a checkpoint of
+`configs/m2ist/m2ist_yolox-nano-fine_refshapes.py`, trained on drawn shapes.
 
 {markdown_table(HEAD, table)}
 
