@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .resumable_checkpoint import name_of
 
-_OWN_CHECKS = ('state', 'param_groups')
+_OWN_CHECKS = ('state', 'param_groups', 'base_param_settings')
 # what optimisers keep for each weight in the weight's shape
 _MOMENTS = ('exp_avg', 'exp_avg_sq', 'max_exp_avg_sq', 'momentum_buffer')
 
@@ -141,6 +141,10 @@ def _fault_of_optimizer(wrapper: Any, checkpoint: dict) -> str | None:
     rest = {k: v for k, v in wrapper.state_dict().items() if k not in _OWN_CHECKS}
     if name := _unlike(saved, rest):
         return f"its optimiser's {name} is malformed"
+    # MMEngine logs the learning rate in it; the weight differs with shards
+    base = saved.get('base_param_settings')
+    if base is not None and not (isinstance(base, dict) and _is_number(base.get('lr'))):
+        return "its optimiser's base_param_settings is malformed"
     return None
 
 

@@ -69,6 +69,7 @@ def set_moment(value):
         (lambda o: o['param_groups'][0].update(lr='abc'), "optimiser's lr is 'abc'"),
         (lambda o: o['param_groups'][0].pop('weight_decay'), 'weight_decay is None'),
         (lambda o: o['param_groups'][0].update(amsgrad=[]), r'amsgrad is \[\]'),
+        (lambda o: o.update(base_param_settings=dict(lr='a')), 'settings is malformed'),
     ],
 )
 def test_states_of_another_optimiser_are_refused(make_runner, tmp_path, apply, reason):
