@@ -1,6 +1,5 @@
 """A tiny dataset in REFER's layout, and what all tests need."""
 
-import ctypes
 import gc
 import json
 import pickle
@@ -21,6 +20,7 @@ import m2ist_mm  # noqa: F401  registers everything
 from m2ist_mm.checkpoints.identity import tower_identity
 from m2ist_mm.checkpoints.tuned_state import frozen_state_keys
 from m2ist_mm.config import load_config_file
+from m2ist_mm.fit.memory import release_memory
 
 ROOT = Path(__file__).resolve().parents[1]
 SPLITS = ('train', 'train', 'train', 'val', 'val', 'testA', 'testB')
@@ -36,10 +36,7 @@ def pytest_collection_finish():
 def freed_memory():
     """Give back what a file's models held: glibc keeps the pages of freed weights."""
     yield
-    gc.collect()
-    trim = sys.platform == 'linux' and getattr(ctypes.CDLL(None), 'malloc_trim', None)
-    if trim:
-        trim(0)
+    release_memory()
 
 
 @pytest.fixture(autouse=True)

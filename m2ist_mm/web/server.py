@@ -47,8 +47,8 @@ def serve(
                 'requirements/demo.txt -c requirements/tested.txt'
             ) from error
         from .guard import Guard
+        from .image_routes import image_routes
         from .page import build_page
-        from .picture_routes import picture_routes
 
         guard = Middleware(
             Guard,
@@ -75,7 +75,7 @@ def serve(
                 # else gradio gives up where its own page is not back within 3 seconds
                 _frontend=False,
                 app_kwargs=dict(
-                    routes=picture_routes(service.memory),
+                    routes=image_routes(service.memory),
                     middleware=[guard],
                     docs_url=None,
                     redoc_url=None,

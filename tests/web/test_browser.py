@@ -169,8 +169,8 @@ def test_boxes_are_drawn_where_the_model_says(open_page, inferencer, image, serv
     page.get_by_text('Where the model looked').click()
     page.click('#look')
     page.wait_for_selector('#attention img')
-    for picture in page.locator('.rec-stage img').all():
-        picture.evaluate('one => one.decode()')  # fails where nothing was loaded
+    for image in page.locator('.rec-stage img').all():
+        image.evaluate('one => one.decode()')  # fails where nothing was loaded
     assert '"yellow one"' in page.locator('#attention').inner_text()
 
 

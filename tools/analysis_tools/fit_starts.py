@@ -13,16 +13,15 @@ share the runs. The page comes from the JSON files alone.
 import argparse
 import json
 import statistics
-import subprocess
 import sys
-from collections import defaultdict
 from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from compare_methods import call
 from comparison.intervals import paired_interval, summarise, verdict
-from comparison.page import ranked, spread
+from comparison.page import ranked, read_runs, spread
 from filelock import FileLock, Timeout
 
 from m2ist_mm.atomic_file import write_atomically
@@ -32,7 +31,6 @@ from m2ist_mm.engine.program import run_program
 from m2ist_mm.fit.training import Training
 from m2ist_mm.report import markdown_table
 
-ROOT = Path(__file__).resolve().parents[2]
 IMAGES = dict(test=100, val=40, train=360)
 HEAD = ('start', 'runs', 'P@0.5', 'mIoU', 'P@0.5 while training')
 
@@ -100,13 +98,8 @@ def make_run(args: argparse.Namespace, start: str, source: str, seed: int) -> di
     options = dict(init=source, seed=seed, epochs=args.epochs)
     options['image-root'] = Path(args.data_root, 'images')
     options['work-dir'] = folder
-    command = [sys.executable, ROOT / 'tools/fit.py', Path(args.work_dir, 'data')]
-    for name, value in options.items():
-        command += [f'--{name}', str(value)]
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    if done.returncode:
-        lines = done.stderr.decode(errors='replace').strip().splitlines()
-        raise ValueError(f'{folder} failed: {lines[-1] if lines else done.returncode}')
+    arguments = [part for name in options for part in (f'--{name}', options[name])]
+    call('fit.py', Path(args.work_dir, 'data'), *arguments)
     training = Training(folder / 'train', args.epochs)
     found = read_json(folder / 'predictions.json')
     return dict(
@@ -130,12 +123,7 @@ def write_page(folder: Path, page: Path) -> None:
     Raises:
         ValueError: There is no run.
     """
-    runs = defaultdict(list)
-    for path in sorted(folder.glob('*.json')):
-        run = json.loads(path.read_text())
-        runs[run['start']].append(run)
-    if not runs:
-        raise ValueError(f'{folder} has no *.json: make them first, without --page')
+    runs = read_runs(folder, '*.json', 'start')
     table = [
         (
             start,

@@ -107,10 +107,11 @@ class TunedStateHook(Hook):
             state, ema = checkpoint['state_dict'], checkpoint['ema_state_dict']
             for key in frozen_state_keys(model):
                 ema.setdefault(f'module.{key}', state[key])
+            if not runner._resume:
+                return
             own = {f'module.{key}': value for key, value in state.items()}
             averaged = {k: v for k, v in ema.items() if k != 'steps'}
-            fault = tell_misfits(find_misfits(own, averaged))
-            if runner._resume and fault:
+            if fault := tell_misfits(find_misfits(own, averaged)):
                 raise ValueError(
                     f'{name_of(checkpoint)}: its averaged weights (ema_state_dict) do '
                     f'not fit the model: {fault}'

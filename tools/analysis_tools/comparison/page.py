@@ -25,12 +25,7 @@ def write_page(folder: Path, page: Path, config: str) -> None:
     Raises:
         ValueError: There is no finished run, or runs are not comparable.
     """
-    runs = defaultdict(list)
-    for path in sorted(folder.glob('run_*.json')):
-        run = json.loads(path.read_text())
-        runs[run['method']].append(run)
-    if not runs:
-        raise ValueError(f'{folder} has no run_*.json: make them first, without --page')
+    runs = read_runs(folder, 'run_*.json', 'method')
     fingerprints = {run['fingerprint'] for own in runs.values() for run in own}
     if len(fingerprints) > 1:
         raise ValueError(
@@ -67,6 +62,21 @@ def write_page(folder: Path, page: Path, config: str) -> None:
         ]
     )
     write_atomically(page, text.encode())
+
+
+def read_runs(folder: Path, pattern: str, key: str) -> dict[str, list[dict]]:
+    """Read the JSON files of runs, grouped by one of their values.
+
+    Raises:
+        ValueError: There is none.
+    """
+    runs = defaultdict(list)
+    for path in sorted(folder.glob(pattern)):
+        run = json.loads(path.read_text())
+        runs[run[key]].append(run)
+    if not runs:
+        raise ValueError(f'{folder} has no {pattern}: make them first, without --page')
+    return runs
 
 
 def _table(runs: dict[str, list[dict]], costs: list[dict]) -> list[str]:

@@ -7,7 +7,7 @@ from starlette.routing import Route
 from .image_memory import ImageMemory
 
 
-def picture_routes(memory: ImageMemory) -> list[Route]:
+def image_routes(memory: ImageMemory) -> list[Route]:
     """Routes of ``preview/KEY`` and ``attention/KEY``, the images of a memory.
 
     The answers on the page name them instead of holding them, as gradio keeps the last

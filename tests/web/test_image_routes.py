@@ -8,16 +8,16 @@ from starlette.applications import Starlette  # noqa: E402
 from starlette.testclient import TestClient  # noqa: E402
 
 from m2ist_mm.web.image_memory import ImageMemory, OpenedImage  # noqa: E402
-from m2ist_mm.web.picture_routes import picture_routes  # noqa: E402
+from m2ist_mm.web.image_routes import image_routes  # noqa: E402
 
 
 class Nothing:
     nbytes = 0
 
 
-def test_pictures_are_served_while_they_are_remembered():
+def test_images_are_served_while_they_are_remembered():
     memory = ImageMemory(max_bytes=100, images=1, idle_seconds=60)
-    client = TestClient(Starlette(routes=picture_routes(memory)))
+    client = TestClient(Starlette(routes=image_routes(memory)))
     image = OpenedImage('12ab', 'me', 'dogs', (1, 1), b'small', Nothing, 0.1)
     memory.keep(image)
     answer = client.get('/preview/12ab')
