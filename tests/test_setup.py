@@ -95,7 +95,8 @@ def test_every_imported_package_is_required():
     } | {'opencv-python', 'opencv-python-headless'}  # by mmcv
     distributions = packages_distributions()
     for name, path in imported.items():
-        own = name == 'm2ist_mm' or (path.parent / name).is_dir()
+        beside = (path.parent / name, path.parent / f'{name}.py')
+        own = name == 'm2ist_mm' or any(place.exists() for place in beside)
         if own or name in sys.stdlib_module_names or name in OPENMMLAB:
             continue
         owners = {canonicalize_name(owner) for owner in distributions.get(name, ())}
