@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import pickle
 import runpy
 import sys
@@ -26,6 +27,13 @@ ROOT = Path(__file__).resolve().parents[1]
 SPLITS = ('train', 'train', 'train', 'val', 'val', 'testA', 'testB')
 
 
+def pytest_configure(config):
+    """Several processes of tests (pytest -n) have a thread each."""
+    if hasattr(config, 'workerinput'):
+        os.environ['OMP_NUM_THREADS'] = '1'
+        torch.set_num_threads(1)
+
+
 def pytest_collection_finish():
     """Keep what imports made out of later collections: MMEngine collects often."""
     gc.collect()
@@ -36,7 +44,9 @@ def pytest_collection_finish():
 def freed_memory():
     """Give back what a file's models held: glibc keeps the pages of freed weights."""
     yield
-    release_memory()
+    pages = int(Path('/proc/self/statm').read_text().split()[1])
+    if pages * os.sysconf('SC_PAGE_SIZE') > 2 * 10**9:
+        release_memory()
 
 
 @pytest.fixture(autouse=True)

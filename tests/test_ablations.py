@@ -43,6 +43,7 @@ def test_table_is_read_whole():
     assert len(ROWS) == PAGE.count('\n| ') - 1 == 19
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('what', 'options', 'size'), ROWS)
 def test_row_builds_and_has_its_size(towers, what, options, size):
     model = load(options)

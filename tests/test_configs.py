@@ -103,6 +103,7 @@ def test_model_takes_a_step_and_predicts(path):
         assert (box <= torch.tensor(sample.ori_shape[::-1]).repeat(2)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'line',
     [

@@ -77,6 +77,7 @@ def test_onedl_forks_are_in_the_supported_ranges(monkeypatch, name, fork_version
     compat.check_version(name, wanted, install)
 
 
+@pytest.mark.slow
 def test_an_old_package_stops_the_import_before_anything_is_registered():
     code = (
         'import sys, torch\n'

@@ -373,6 +373,7 @@ def test_expressions_have_bounds(inferencer, images, tmp_path):
     assert len(results['predictions'][0]['bboxes']) == 12
 
 
+@pytest.mark.slow
 def test_the_largest_request_is_drawn(inferencer, images, tmp_path):
     texts = [f'the block {number:04d} ..' for number in range(500)]
     inferencer(images[0], texts, out_dir=tmp_path)

@@ -50,6 +50,7 @@ def test_peak_between_operations_that_do_not_correspond_is_on_the_line():
     assert extrapolate_peak((1, 2), (low, high), 4) == 50
 
 
+@pytest.mark.slow
 def test_extrapolated_step_is_what_is_measured(nano_config):
     nano_config.model.backbone['freeze'] = False
     build = partial(TrainingStep, nano_config)

@@ -22,6 +22,7 @@ def never_end_a_step(began):
     os._exit(run_program(main))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_step_that_does_not_end_is_ended_after_the_deadline(
     number, monkeypatch, capfd

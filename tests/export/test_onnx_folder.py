@@ -127,6 +127,7 @@ def test_graphs_of_another_model_are_not_written(
     assert [path.name for path in tmp_path.iterdir()] == ['same']
 
 
+@pytest.mark.slow
 def test_model_that_cannot_be_exported_is_one_line(exporter, inferencer, tmp_path):
     encode = inferencer.model.encode_image
 

@@ -154,6 +154,7 @@ def test_mirrored_expressions_are_encoded_too(config):
     assert len(hook_of(runner).caches['language']) == 2
 
 
+@pytest.mark.slow
 def test_random_views_are_refused(config, tmp_path):
     config = on_disk(config, tmp_path / 'caches')
     jitter = dict(type='ColorJitter', strength=0.4)
@@ -164,6 +165,7 @@ def test_random_views_are_refused(config, tmp_path):
         train(config, 'jitter')
 
 
+@pytest.mark.slow
 def test_random_places_are_refused(config, tmp_path):
     config = on_disk(config, tmp_path / 'caches')
     config.train_dataloader.dataset.pipeline[-2].position = 'random'
@@ -238,6 +240,7 @@ def test_random_numbers_are_not_touched(config, tmp_path):
     assert np.random.rand() == expected
 
 
+@pytest.mark.slow
 def test_bytes_are_told_before_they_are_written(config, tmp_path):
     config = on_disk(config, tmp_path / 'caches')
     config.experiment_name = 'told'

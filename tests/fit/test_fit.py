@@ -285,6 +285,7 @@ def made_up(monkeypatch, unmeasured, squares):
     monkeypatch.setattr('m2ist_mm.fit.fit.run_tool', run_tool)
 
 
+@pytest.mark.slow
 def test_audit_marks_suspects_in_a_copy_of_the_annotations(run, made_up, options):
     lines = run(plan_only=False, audit=True)
     marked = Path(options.work_dir, 'suspects', 'labels.csv')

@@ -68,6 +68,7 @@ def test_an_exception_here_ends_the_program(tmp_path):
     assert time.monotonic() - begin < 10
 
 
+@pytest.mark.slow
 def test_a_program_that_does_not_end_is_killed_in_time(tmp_path, monkeypatch):
     monkeypatch.setattr('m2ist_mm.fit.tool_process.PATIENCE', 5)
     tool = program(
@@ -92,6 +93,7 @@ def test_a_program_that_does_not_end_is_killed_in_time(tmp_path, monkeypatch):
     assert 1 < time.monotonic() - begin < 5
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != 'linux', reason='needs prctl')
 def test_the_program_ends_when_this_process_is_killed(tmp_path):
     tool = program(

@@ -28,6 +28,7 @@ def options(tmp_path, name):
     return '--work-dir', tmp_path / 'work', '--cfg-options', f'experiment_name={name}'
 
 
+@pytest.mark.slow
 def test_results_and_images_of_every_expression_are_written(run_tool, nano, tmp_path):
     out, images = tmp_path / 'new' / 'results.json', tmp_path / 'images'
     code = run_tool(

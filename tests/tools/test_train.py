@@ -99,6 +99,7 @@ def test_user_errors_are_one_line_without_traceback(run_tool, tmp_path, capsys):
     assert error == 'error: there is no config file nope.py'
 
 
+@pytest.mark.slow
 def test_faulty_data_stop_the_training_with_one_line(
     write_nano_config, run_tool, tmp_path, refer_folder, capsys
 ):

@@ -88,6 +88,7 @@ def test_two_users_may_send_one_file_at_once(service, inferencer, images, upload
         np.testing.assert_allclose(answer.bboxes, expected, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_memory_of_many_users_with_large_images_is_bounded(inferencer):
     limits = Limits(memory_bytes=8 * 2**20)
     service, sessions = GroundingService(inferencer, limits), []
@@ -199,6 +200,7 @@ def test_attention_of_a_large_image_is_drawn_over_its_preview(inferencer, images
     assert np.ptp(expected.mean(-1)) > 30
 
 
+@pytest.mark.slow
 def test_exported_model_answers_and_has_no_attention(
     exported, inferencer, images, upload
 ):

@@ -2,6 +2,8 @@ import os
 import threading
 import time
 
+import pytest
+
 from m2ist_mm.web.upload_folder import UploadFolder
 
 
@@ -12,6 +14,7 @@ def wait_until_gone(path, seconds):
     return not path.exists()
 
 
+@pytest.mark.slow
 def test_old_uploads_are_deleted_and_new_ones_stay():
     with UploadFolder(max_age=0.6, period=0.05) as folder:
         assert os.stat(folder.path).st_mode & 0o077 == 0  # of this user alone

@@ -50,6 +50,7 @@ def first_gradients(config, tmp_path, name, **train_cfg):
     return found, losses, sizes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('size', 'parts'), [(1, 6), (4, 2), (5, 2)])
 def test_gradient_is_that_of_the_undivided_batch(nano_config, tmp_path, size, parts):
     whole, losses, (count,) = first_gradients(

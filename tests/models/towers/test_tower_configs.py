@@ -117,6 +117,7 @@ def shrink(model):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', SIZES)
 def test_sizes(name):
     model = load(f'm2ist/{name}').model
@@ -128,6 +129,7 @@ def test_sizes_of_the_vit_b_model():
     assert adapters(256, 768) == 495_872  # the paper's
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', SIZES)
 def test_a_batch_of_the_configs_canvas_reaches_every_adapter(name, make_sample):
     config = load(f'm2ist/{name}')

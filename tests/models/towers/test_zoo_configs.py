@@ -56,6 +56,7 @@ def test_sizes(name):
     assert tuple(found) == SIZES[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ZOO)
 @torch.no_grad()
 def test_tower_takes_the_checkpoint_of_its_detector(name, tmp_path):

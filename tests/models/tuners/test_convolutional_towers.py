@@ -57,6 +57,7 @@ def statistics(backbone):
     return {name: value.clone() for name, value in backbone.vision.named_buffers()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('detector', [NANO, R18_FPN], ids=['yolox', 'fpn'])
 @pytest.mark.parametrize('method', [*METHODS, 'full'])
 def test_step_0_is_frozen_and_no_batch_norm_moves(

@@ -116,7 +116,9 @@ METHODS = [
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(('formula', 'tuner'), METHODS, ids=lambda one: str(one)[:30])
+@pytest.mark.parametrize(
+    ('formula', 'tuner'), METHODS, ids=[formula.__name__ for formula, _ in METHODS]
+)
 def test_adapters_are_those_of_the_formulas(
     make_model, tuned_config, images, texts, formula, tuner
 ):

@@ -140,6 +140,7 @@ def test_ratios_are_held_against_the_targets():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('options', 'message'),
     [

@@ -50,6 +50,7 @@ def test_output_and_gradients_are_those_of_the_formula(inputs):
         torch.testing.assert_close(value, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('chunk', [1, 2 * 2 * 5 * 7, 2**21])
 def test_gradients_are_numerically_right_whatever_the_parts(inputs, monkeypatch, chunk):
     monkeypatch.setattr(module, '_CHUNK', chunk)
