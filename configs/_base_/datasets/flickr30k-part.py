@@ -1,9 +1,10 @@
 # The part of Flickr30k Entities whose images are Flickr8k's too: phrases of captions, a
 # row each, in the format 'rows'. 750 images of train are 'dev', where choices are made.
+# tools/misc/prepare_flickr30k.py makes expressions.jsonl from the public release.
 # FLICKR30K_PART_ROOT in the environment, or --data-root, names another folder.
 _base_ = './rec_base.py'
 data_root = '{{$FLICKR30K_PART_ROOT:data/flickr30k_part/}}'
-canvas = (288, 288)  # the long side of its images
+canvas = (288, 288)  # the long side of the images of the figures
 
 load_image = dict(type='LoadRECImage')
 load_boxes = dict(type='LoadAnnotations', with_bbox=True)
