@@ -106,12 +106,12 @@ class Fit:
                 plan = self._begun_plan()[0]
             else:
                 self.say('\nplan; counts and times a few steps first')
-                plan = planner.make(self._runs())
+                plan = planner.make(self._runs(planner.grounder is not None))
                 release_memory()
         if not started:
             self._forget()
             self._save(plan)
-        runs = self._runs()
+        runs = self._runs(plan.start_is_whole)
         for line in plan.lines():
             self.say(f'  {line}')
         if plan_only:
@@ -148,11 +148,15 @@ class Fit:
             self.say(f'  {line}')
         return summary
 
-    def _runs(self) -> list[Run]:
-        """Write the rows of all tests and trainings; those of earlier calls stay."""
+    def _runs(self, start: bool) -> list[Run]:
+        """Write the rows of all tests and trainings; those of earlier calls stay.
+
+        Args:
+            start: Whether to test what the training starts from.
+        """
         names = 'learning_curve compare audit seed'.split()
         options = {name: getattr(self.options, name) for name in names}
-        return plan_runs(self.folder, **options)
+        return plan_runs(self.folder, start=start, **options)
 
     def _save(self, plan: Plan) -> None:
         content = dict(
@@ -205,10 +209,11 @@ class Fit:
             write_atomically(config, self._render(run, folder, planner).encode())
         if run.train is not None:
             training = self._train(config, folder, f'training {run.name}')
+        checkpoint = planner.grounder if run.name == 'start' else training.checkpoint
         self.say(f'\ntest {run.name}')
         run_tool(
             [
-                *(self.tools / 'test.py', config, training.checkpoint),
+                *(self.tools / 'test.py', config, checkpoint),
                 *('--work-dir', folder, '--out', run.predictions),
             ],
             folder / 'output.log',

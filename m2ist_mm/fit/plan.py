@@ -72,6 +72,8 @@ class Plan:
         why: Why one takes it.
         towers: The weights of the vision and the language tower.
         start: What the model starts from.
+        start_is_whole: Whether that is a checkpoint of this very model, which can be
+            tested, too.
         device: ``'cuda'`` or ``'cpu'``.
         trained: Number of trained parameters.
         parameters: Number of all parameters.
@@ -98,6 +100,7 @@ class Plan:
     why: str
     towers: tuple[str, str]
     start: str
+    start_is_whole: bool
     device: str
     trained: int
     parameters: int

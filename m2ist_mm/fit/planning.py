@@ -15,7 +15,8 @@ from mmengine.device import get_device
 from torch import nn
 
 from ..atomic_file import write_atomically
-from ..checkpoints import start_from_grounder
+from ..checkpoints import load_checkpoint, start_from_grounder
+from ..checkpoints.tuned_state import fit_checkpoint
 from ..config import load_config_file, use_mixed_precision
 from ..datasets import RECDataset
 from ..datasets.transforms import fixed_views
@@ -136,6 +137,7 @@ class Planner:
             why=self.preset.why,
             towers=tuple(map(_tower_name, towers)),
             start=start,
+            start_is_whole=self._start_is_whole(model),
             device=self.device,
             trained=counts['trained_params'],
             parameters=counts['total_params'],
@@ -229,6 +231,15 @@ class Planner:
             return model, 'from scratch'
         line = start_from_grounder(model, self.grounder)
         return model, line.removeprefix('starts ')
+
+    def _start_is_whole(self, model: nn.Module) -> bool:
+        if self.grounder is None:
+            return False
+        try:
+            fit_checkpoint(model, load_checkpoint(str(self.grounder)))
+        except ValueError:  # of another model, or in others' names
+            return False
+        return True
 
     def _dataset(self, config: Config) -> RECDataset:
         dataset = DATASETS.build(config.train_dataloader.dataset)

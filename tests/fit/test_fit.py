@@ -431,6 +431,20 @@ def test_killed_anywhere_the_same_command_ends_with_the_same_report(options, tmp
 
 
 @pytest.mark.slow
+def test_a_trained_start_is_judged_as_it_was_before(options, tmp_path):
+    said, _ = start(options).communicate(timeout=900)
+    first = figures(options.work_dir)
+    assert 'before this training' not in said
+    checkpoint = next(Path(options.work_dir, 'train').glob('best_*.pth'))
+    later = replace(options, work_dir=str(tmp_path / 'later'))
+    said, _ = start(later, '--init', str(checkpoint)).communicate(timeout=900)
+    control = figures(later.work_dir)['controls'][2]
+    assert f'before this training: {control["P@0.5"]["value"]:.1f} %' in said
+    for name in ('P@0.5', 'mIoU'):
+        assert control[name] == first['model'][name]
+
+
+@pytest.mark.slow
 def test_a_signal_ends_it_in_a_line_that_says_how_to_go_on(options):
     stopped = start(options)
     while not list(Path(options.work_dir).glob('train/epoch_1.pth')):

@@ -99,6 +99,7 @@ def test_the_plan_in_words():
         why='why',
         towers=('yolo', 'bert'),
         start='from scratch',
+        start_is_whole=False,
         device='cpu',
         trained=1_234,
         parameters=56_789,

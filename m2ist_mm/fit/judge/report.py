@@ -25,7 +25,11 @@ ALWAYS_ANSWERS = (
     'fits the sentence, and it does not say how sure it is. The figures hold for '
     'sentences that name something in the image.'
 )
-_SHUFFLES = {
+_COMPARED = {
+    'start': (
+        'before this training',
+        'the trained model that it started from',
+    ),
     'shuffled_in_image': (
         'sentence of another object in the image',
         'the same model, asked for something else in the image',
@@ -101,7 +105,7 @@ def judge(
 def _controls(
     answers: list[dict], constant_box: Sequence[float], runs: dict[str, Run]
 ) -> list[dict]:
-    """Compare the model with what looks at less."""
+    """Compare the model with what looks at less, and with what has learnt less."""
     left, top, right, bottom = (f'{100 * side:.0f}' for side in constant_box)
     others = [
         (
@@ -116,7 +120,7 @@ def _controls(
             constant_answers(answers, constant_box),
         ),
     ]
-    for name, (title, what) in _SHUFFLES.items():
+    for name, (title, what) in _COMPARED.items():
         if name in runs:
             run = runs[name]
             others.append((title, what, load_answers(run.test, run.predictions)))

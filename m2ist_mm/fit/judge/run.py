@@ -17,10 +17,11 @@ class Run:
     """A training and a test, or a test alone.
 
     Attributes:
-        name: 'model', the fitted model, 'shuffled_in_image', 'shuffled_across_images',
-            'no_side', 'curve_25', 'curve_50', or 'audit_0' and so on.
+        name: 'model', the fitted model, 'start', 'shuffled_in_image',
+            'shuffled_across_images', 'no_side', 'curve_25', 'curve_50', or 'audit_0'
+            and so on.
         train: Rows to train on, from the start that the fitted model had and with its
-            recipe. None: the fitted model is tested.
+            recipe. None: the fitted model is tested; of 'start', what it started from.
         test: Rows to predict.
         predictions: Where ``tools/test.py --out`` writes their predictions.
         side_networks: Whether the model has them.
@@ -39,6 +40,7 @@ class Run:
 def plan_runs(
     work_dir: str | Path,
     *,
+    start: bool = False,
     learning_curve: bool = False,
     compare: bool = False,
     audit: bool = False,
@@ -53,6 +55,7 @@ def plan_runs(
     Args:
         work_dir: Holds ``data/train.jsonl`` and ``data/test.jsonl``, on which is
             judged. All else goes to ``judge/``.
+        start: Test the model before its training, too.
         learning_curve: Train on 25 and on 50 % of the training images, too.
         compare: Train without side networks, too.
         audit: Predict each row of all splits by a model trained on the other folds.
@@ -81,6 +84,8 @@ def plan_runs(
         save_rows(path, rows)
         return path
 
+    if start:
+        add('start', None, test)
     for how in SHUFFLES:
         if shuffled := shuffled_rows(rows, how, seed):
             name = f'shuffled_{how}'

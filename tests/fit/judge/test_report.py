@@ -27,9 +27,10 @@ def reader(row):
 @pytest.fixture
 def runs(work_dir):
     """All runs: the model reads, that of a quarter takes the left object always."""
-    runs = plan_runs(work_dir, learning_curve=True, compare=True, audit=True)
+    parts = dict.fromkeys(('start', 'learning_curve', 'compare', 'audit'), True)
+    runs = plan_runs(work_dir, **parts)
     for run in runs:
-        left = run.name in ('curve_25', 'no_side')
+        left = run.name in ('start', 'curve_25', 'no_side')
         predict(run, (lambda row: LEFT) if left else reader)
     return runs
 
@@ -47,6 +48,7 @@ def test_figures_of_the_model_and_its_controls(work_dir, runs):
     assert controls == {
         'whole image': (0, 40),
         'best constant box': (50, 50),
+        'before this training': (50, 50),
         'sentence of another object in the image': (0, 0),
         'sentence of another image': (0, 0),
         'without side networks': (50, 50),
@@ -66,8 +68,8 @@ def test_learning_curve_says_what_the_last_doubling_gave(work_dir, runs):
         'Twice the images gave +0.0 points (+0.0 to +0.0), and the difference is '
         'within the interval: whether more labels pay is not shown.'
     )
-    predict(runs[5], lambda row: LEFT)
-    assert runs[5].name == 'curve_50'
+    predict(runs[6], lambda row: LEFT)
+    assert runs[6].name == 'curve_50'
     assert (
         'more labels will probably pay'
         in judge(work_dir, runs)['learning_curve']['verdict']
@@ -164,7 +166,7 @@ def test_sentences_are_text_and_no_html(work_dir):
 
 
 def test_missing_predictions_are_named_and_no_report_is_left(work_dir, runs):
-    runs[2].predictions.unlink()
+    runs[3].predictions.unlink()
     with pytest.raises(DatasetError, match='across_images.predictions.json: no such'):
         judge(work_dir, runs)
     assert not (work_dir / 'report.json').exists()

@@ -32,6 +32,13 @@ def test_model_and_shuffles_are_tested_alone(work_dir):
     assert len({run.predictions for run in runs}) == 3
 
 
+def test_start_is_tested_on_the_rows_of_the_model(work_dir):
+    runs = by_name(plan_runs(work_dir, start=True))
+    assert runs['start'].train is None
+    assert runs['start'].test == runs['model'].test
+    assert runs['start'].predictions != runs['model'].predictions
+
+
 def test_dataset_reads_the_rows_of_a_run(work_dir):
     run = plan_runs(work_dir)[1]
     dataset = RECFileDataset(
