@@ -25,7 +25,7 @@ SIZES = (2, 3)
 TIMED_STEPS = 3
 # of all memory: rounded up, or in pieces too small to be used, of which the C library's
 # allocator leaves more than the GPU's
-WASTE = dict(cuda=0.25, cpu=0.75)
+WASTE = dict(cuda=0.25, cpu=1.0)
 
 
 @dataclass(frozen=True)
