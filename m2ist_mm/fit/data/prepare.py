@@ -281,8 +281,8 @@ def _find_images(expressions: list[dict], finder: ImageFinder) -> list[str]:
             )
         elif (name, paths[0]) in others:
             faults.append(
-                f'{entry}: its image {name} is not there; {paths[0]} has another folder, '
-                'and a name with that folder led to it, too'
+                f'{entry}: its image {name} is not there; {paths[0]} has another '
+                'folder, and a name with that folder led to it, too'
             )
             found[name, beside] = []
     for expression in expressions:
@@ -291,8 +291,8 @@ def _find_images(expressions: list[dict], finder: ImageFinder) -> list[str]:
     expressions[:] = [e for e in expressions if e['img_path'] is not None]
     if missing:
         faults.append(
-            f'{finder.folder}: {len(missing)} of {len(found)} images are missing in it, '
-            f'the first: {missing[0]}; name the folder of the images by image_root'
+            f'{finder.folder}: {len(missing)} of {len(found)} images are missing in '
+            f'it, the first: {missing[0]}; name the folder of the images by image_root'
         )
     return faults
 

@@ -109,5 +109,7 @@ def complete_splits(
             count = max(1, round(SHARES[name] * len(own)))
             drawn = np.random.default_rng(seed).permutation(own)[:count].tolist()
             splits.update(dict.fromkeys(drawn, name))
-            notes.append(f'{name}: {count} images taken out of train, as none was given')
+            notes.append(
+                f'{name}: {count} images taken out of train, as none was given'
+            )
     return splits, notes
