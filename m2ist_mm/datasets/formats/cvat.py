@@ -47,7 +47,7 @@ def read_cvat(
     shapes = [(image, shape) for image in images for shape in image if shape.get(LABEL)]
     if root.find('track') is not None:
         raise DatasetError(
-            [f"{path}: is an export of a video; choose 'CVAT for images 1.1'"]
+            f"{path}: is an export of a video; choose 'CVAT for images 1.1'"
         )
     field = choose_text_field(
         path,
@@ -85,15 +85,15 @@ def _parse(path: str, content: bytes) -> Element:
         root = fromstring(content)
     except DefusedXmlException as error:
         raise DatasetError(
-            [f'{path}: declares entities, which CVAT does not write; not read']
+            f'{path}: declares entities, which CVAT does not write; not read'
         ) from error
     except (ParseError, ValueError, LookupError) as error:
         raise DatasetError(
-            [f'{path}: not a complete XML file: {error}; get the original file again']
+            f'{path}: not a complete XML file: {error}; get the original file again'
         ) from error
     if root.tag != 'annotations':
         raise DatasetError(
-            [f"{path}: begins with <{root.tag}>, not with CVAT's <annotations>"]
+            f"{path}: begins with <{root.tag}>, not with CVAT's <annotations>"
         )
     return root
 

@@ -48,7 +48,7 @@ def read_label_studio(
     tasks = read_json(path, backend_args)
     if not isinstance(tasks, list):
         raise DatasetError(
-            [f"{path}: is no list of tasks; choose 'JSON' in Label Studio's export"]
+            f"{path}: is no list of tasks; choose 'JSON' in Label Studio's export"
         )
     faults, annotations = [], []
     for number, task in enumerate(tasks):

@@ -37,10 +37,8 @@ def read_odvg(
     """
     if text_field not in (None, CAPTION, PHRASE):
         raise DatasetError(
-            [
-                f'{path}: has no text_field={text_field!r}; the fields are '
-                f'{CAPTION!r}, {PHRASE!r}'
-            ]
+            f'{path}: has no text_field={text_field!r}; the fields are '
+            f'{CAPTION!r}, {PHRASE!r}'
         )
     by_row, faults = [], []
     rows = parse_json_rows(path, read_text(path, backend_args))

@@ -58,10 +58,8 @@ def read_rows(
     if keys and name not in keys:
         fields = ', '.join(map(repr, keys))
         raise DatasetError(
-            [
-                f'{path}: no row has {name!r}; name the field that holds the text by '
-                f'text_field; the fields are {fields:.300}'
-            ]
+            f'{path}: no row has {name!r}; name the field that holds the text by '
+            f'text_field; the fields are {fields:.300}'
         )
     expressions, faults = [], []
     for number, (entry, row) in enumerate(rows):
@@ -113,10 +111,8 @@ def parse_table(path: str, text: str) -> list[tuple[str, dict]]:
             if None in cells or None in cells.values():
                 how = 'more' if None in cells else 'fewer'
                 raise DatasetError(
-                    [
-                        f'{entry} has {how} cells than there are columns; a text with '
-                        'the separator in it must stand in quotes'
-                    ]
+                    f'{entry} has {how} cells than there are columns; a text with '
+                    'the separator in it must stand in quotes'
                 )
             row = {key.strip(): value.strip() or None for key, value in cells.items()}
             if re.fullmatch(r'\d{1,18}', row.get('sent_id') or ''):
@@ -126,7 +122,7 @@ def parse_table(path: str, text: str) -> list[tuple[str, dict]]:
             rows.append((entry, row))
     except csv.Error as error:
         raise DatasetError(
-            [f'{path}: line {reader.line_num} is no row of a table: {error}']
+            f'{path}: line {reader.line_num} is no row of a table: {error}'
         ) from error
     return rows
 

@@ -43,10 +43,10 @@ def read_transvg(
         rows, _ = read_torch(content)
     except ValueError as error:
         raise DatasetError(
-            [f'{path}: not a list of TransVG: {error}; get the original file again']
+            f'{path}: not a list of TransVG: {error}; get the original file again'
         ) from error
     if not isinstance(rows, list):
-        raise DatasetError([f'{path}: holds a {type(rows).__name__}, not a list'])
+        raise DatasetError(f'{path}: holds a {type(rows).__name__}, not a list')
 
     expressions, faults = [], []
     for number, row in enumerate(rows):

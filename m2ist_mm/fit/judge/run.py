@@ -115,5 +115,5 @@ def audited_rows(work_dir: str | Path) -> list[dict]:
         for row in load_rows(path)
     ]
     if len({row['sent_id'] for row in rows}) < len(rows):
-        raise DatasetError([f'{folder}: a sent_id occurs in several splits'])
+        raise DatasetError(f'{folder}: a sent_id occurs in several splits')
     return rows
