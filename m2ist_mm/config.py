@@ -128,14 +128,28 @@ def set_data_root(cfg: Config, data_root: str) -> None:
         cfg.data_root = data_root
 
 
-def _name_classes(part: dict | list) -> None:
+def _parts(node: object) -> Iterator[dict | list]:
+    """All dicts and lists in a part of a config, the outer ones first."""
+    if isinstance(node, Config):
+        node = node._cfg_dict
+    if isinstance(node, dict | list):
+        yield node
+    if isinstance(node, dict | list | tuple):
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from _parts(child)
+
+
+def _dicts(node: object) -> Iterator[dict]:
+    return (part for part in _parts(node) if isinstance(part, dict))
+
+
+def _name_classes(config: Config) -> None:
     """Put the names of classes in their places: MMEngine cannot print a class."""
-    items = part.items() if isinstance(part, dict) else enumerate(part)
-    for key, value in list(items):
-        if isinstance(value, type):
-            part[key] = f'{value.__module__}.{value.__qualname__}'
-        elif isinstance(value, dict | list):
-            _name_classes(value)
+    for part in _parts(config):
+        items = part.items() if isinstance(part, dict) else enumerate(part)
+        for key, value in list(items):
+            if isinstance(value, type):
+                part[key] = f'{value.__module__}.{value.__qualname__}'
 
 
 def load_config_file(
@@ -169,7 +183,7 @@ def load_config_file(
             f'{path}: cannot be read as a config: {type(error).__name__}: {error}'
         ) from error
     _drop_own_scope(config)
-    _name_classes(config._cfg_dict)
+    _name_classes(config)
     _check_loaders(config)
     if data_root is not None:
         set_data_root(config, data_root)
@@ -214,19 +228,15 @@ def _check_loaders(config: Config) -> None:
                 )
 
 
-def _drop_own_scope(node: object) -> None:
+def _drop_own_scope(config: Config) -> None:
     """Make ``_base_ = 'm2ist_mm::...'`` the same as the path of that file.
 
     MMEngine marks what comes from another package to be built from registries of that
     name; ours are mmdet's.
     """
-    if isinstance(node, Config | dict):
-        if node.get('_scope_') == 'm2ist_mm':
-            node.pop('_scope_')
-        node = list(node.values())
-    if isinstance(node, list | tuple):
-        for child in node:
-            _drop_own_scope(child)
+    for part in _dicts(config):
+        if part.get('_scope_') == 'm2ist_mm':
+            del part['_scope_']
 
 
 def check_old_keys(config: Config) -> None:
@@ -294,17 +304,12 @@ def _has_size(tower: dict) -> bool:
     return isinstance(tower_class, type) and issubclass(tower_class, VisionTower)
 
 
-def _fit_pipelines(node: object, size: tuple[int, int]) -> None:
-    """Fit every pipeline in a part of a config: of wrapped datasets, TTA and hooks."""
-    if isinstance(node, Config | dict):
-        for key, child in node.items():
+def _fit_pipelines(config: Config, size: tuple[int, int]) -> None:
+    """Fit every pipeline of a config, those of wrapped datasets, TTA and hooks too."""
+    for part in _dicts(config):
+        for key, child in part.items():
             if key.endswith('pipeline') and isinstance(child, list):
-                node[key] = _fit_pipeline(child, size)
-            else:
-                _fit_pipelines(child, size)
-    elif isinstance(node, list | tuple):
-        for child in node:
-            _fit_pipelines(child, size)
+                part[key] = _fit_pipeline(child, size)
 
 
 def _fit_pipeline(pipeline: list, size: tuple[int, int]) -> list:
@@ -319,9 +324,7 @@ def _fit_pipeline(pipeline: list, size: tuple[int, int]) -> list:
         is scaled as the canvas' side that shrinks more, so that what fitted still fits.
     """
     canvases = {
-        tuple(step['size'])
-        for step in _iter_steps(pipeline)
-        if _is(step, 'PadToCanvas')
+        tuple(step['size']) for step in _dicts(pipeline) if _is(step, 'PadToCanvas')
     }
     if len(canvases) > 1:
         raise ValueError(
@@ -332,7 +335,7 @@ def _fit_pipeline(pipeline: list, size: tuple[int, int]) -> list:
         return pipeline
     axes = tuple(zip(size, canvases.pop(), strict=True))
     fitted = copy.deepcopy(pipeline)
-    for step in _iter_steps(fitted):
+    for step in _dicts(fitted):
         for name, arguments in _LENGTHS.items():
             for argument in arguments if _is(step, name) else ():
                 if step.get(argument) is not None:
@@ -340,16 +343,6 @@ def _fit_pipeline(pipeline: list, size: tuple[int, int]) -> list:
                         step[argument], axes, several=argument == 'scales'
                     )
     return fitted
-
-
-def _iter_steps(node: object) -> Iterator[dict]:
-    """All configs of transforms in a pipeline, also inside other transforms."""
-    if isinstance(node, dict):
-        yield node
-        node = list(node.values())
-    if isinstance(node, list | tuple):
-        for child in node:
-            yield from _iter_steps(child)
 
 
 def _is(step: dict, name: str) -> bool:
