@@ -375,8 +375,11 @@ def load_config(args: argparse.Namespace) -> Config:
             has them, :func:`add_run_arguments`.
 
     Raises:
-        FileNotFoundError, ValueError: As :func:`load_config_file`.
+        FileNotFoundError, ValueError: As :func:`load_config_file`; or the launcher is
+            said by ``--cfg-options``.
     """
+    if 'launcher' in args and 'launcher' in (args.cfg_options or ()):
+        raise ValueError('--cfg-options launcher: say it by --launcher')
     config = load_config_file(args.config, args.data_root, args.cfg_options)
     if 'launcher' in args:
         if args.work_dir is not None:
