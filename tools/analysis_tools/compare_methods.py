@@ -105,9 +105,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--cfg-options',
-        nargs='+',
         action=ConfigOptions,
-        metavar='KEY=VALUE',
         help='change settings of all runs',
     )
     only = parser.add_mutually_exclusive_group()

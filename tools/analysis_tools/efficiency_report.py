@@ -111,9 +111,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--cfg-options',
-        nargs='+',
         action=ConfigOptions,
-        metavar='KEY=VALUE',
         help='change settings of all configs',
     )
     parser.add_argument('--json', metavar='FILE', help='write the figures to this file')

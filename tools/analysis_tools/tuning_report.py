@@ -53,9 +53,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--cfg-options',
-        nargs='+',
         action=ConfigOptions,
-        metavar='KEY=VALUE',
         help='change settings of the configs: model.neck.hidden_channels=64',
     )
     parser.add_argument('--json', metavar='FILE', help='write the counts to this file')
