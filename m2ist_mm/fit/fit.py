@@ -28,7 +28,7 @@ from .judge.rows_file import load_rows
 from .memory import CUDA_RUNTIME, format_bytes, release_memory
 from .plan import Plan
 from .planning import Planner
-from .tool_process import Usage, run_tool
+from .tool_process import run_tool
 from .training import Training
 
 # what a training leaves in the work dir besides its plan, itself last: what is killed
@@ -186,12 +186,12 @@ class Fit:
                         f'{precision:.1f} %'
                     )
 
-        usage = run_tool(
+        peak = run_tool(
             [self.tools / 'train.py', config, '--work-dir', folder, '--resume'],
             folder / 'output.log',
             watch,
         )
-        self._note_peak(folder, usage)
+        self._note_peak(folder, peak)
         return training
 
     def _predict(self, run: Run, planner: Planner, model: Training) -> None:
@@ -395,10 +395,10 @@ Export it:
         content = self.config.read_bytes() if self.config.exists() else b''
         return hashlib.sha256(content).hexdigest()
 
-    def _note_peak(self, folder: Path, usage: Usage) -> None:
+    def _note_peak(self, folder: Path, peak: int | None) -> None:
         """Write down the most memory of a training's process."""
-        if usage.peak is not None:
-            peak = max(usage.peak, self._peak(folder) or 0)
+        if peak is not None:
+            peak = max(peak, self._peak(folder) or 0)
             write_atomically(folder / 'peak.json', json.dumps(peak).encode())
 
     def _peak(self, folder: Path) -> int | None:
