@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import re
 import shlex
 import shutil
@@ -13,13 +12,13 @@ from os.path import relpath
 from pathlib import Path
 
 from mmdet.registry import DATASETS
-from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 from ..atomic_file import write_atomically
 from ..checkpoints.work_dir_lock import lock_work_dir
 from ..config import load_config_file
 from ..engine.interruption import Stopped
+from ..quiet_logger import quiet_logger
 from .data import DataSummary, export_rows, prepare_data
 from .fit_config import RunSettings, render_run
 from .fit_options import FitOptions
@@ -86,7 +85,7 @@ class Fit:
         init_default_scope('mmdet')
         lock = lock_work_dir(self.folder)
         try:
-            with _quiet_building():
+            with quiet_logger():  # what is wrong is an error
                 self._run(plan_only, restart)
         except Stopped as stopped:
             stopped.notes.append('the same command goes on from here')
@@ -426,15 +425,3 @@ def _as_typed(message: str) -> str:
         'start anew by --restart, or in another folder by --work-dir',
     )
     return '; '.join(message.splitlines())
-
-
-@contextmanager
-def _quiet_building() -> Iterator[None]:
-    """Say nothing of each weight when models are built; what is wrong is an error."""
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
