@@ -12,6 +12,7 @@ from mmengine import Config, ConfigDict
 from mmengine.config.utils import MODULE2PACKAGE
 
 from .config_checks import check_config
+from .config_parts import iter_dicts, iter_parts
 from .models.towers import VisionTower
 
 # _base_ = 'm2ist_mm::m2ist/m2ist_r50_refcoco.py' is looked for in our distribution
@@ -128,24 +129,9 @@ def set_data_root(cfg: Config, data_root: str) -> None:
         cfg.data_root = data_root
 
 
-def _parts(node: object) -> Iterator[dict | list]:
-    """All dicts and lists in a part of a config, the outer ones first."""
-    if isinstance(node, Config):
-        node = node._cfg_dict
-    if isinstance(node, dict | list):
-        yield node
-    if isinstance(node, dict | list | tuple):
-        for child in node.values() if isinstance(node, dict) else node:
-            yield from _parts(child)
-
-
-def _dicts(node: object) -> Iterator[dict]:
-    return (part for part in _parts(node) if isinstance(part, dict))
-
-
 def _name_classes(config: Config) -> None:
     """Put the names of classes in their places: MMEngine cannot print a class."""
-    for part in _parts(config):
+    for part in iter_parts(config):
         items = part.items() if isinstance(part, dict) else enumerate(part)
         for key, value in list(items):
             if isinstance(value, type):
@@ -234,7 +220,7 @@ def _drop_own_scope(config: Config) -> None:
     MMEngine marks what comes from another package to be built from registries of that
     name; ours are mmdet's.
     """
-    for part in _dicts(config):
+    for part in iter_dicts(config):
         if part.get('_scope_') == 'm2ist_mm':
             del part['_scope_']
 
@@ -306,7 +292,7 @@ def _has_size(tower: dict) -> bool:
 
 def _fit_pipelines(config: Config, size: tuple[int, int]) -> None:
     """Fit every pipeline of a config, those of wrapped datasets, TTA and hooks too."""
-    for part in _dicts(config):
+    for part in iter_dicts(config):
         for key, child in part.items():
             if key.endswith('pipeline') and isinstance(child, list):
                 part[key] = _fit_pipeline(child, size)
@@ -324,7 +310,7 @@ def _fit_pipeline(pipeline: list, size: tuple[int, int]) -> list:
         is scaled as the canvas' side that shrinks more, so that what fitted still fits.
     """
     canvases = {
-        tuple(step['size']) for step in _dicts(pipeline) if _is(step, 'PadToCanvas')
+        tuple(step['size']) for step in iter_dicts(pipeline) if _is(step, 'PadToCanvas')
     }
     if len(canvases) > 1:
         raise ValueError(
@@ -335,7 +321,7 @@ def _fit_pipeline(pipeline: list, size: tuple[int, int]) -> list:
         return pipeline
     axes = tuple(zip(size, canvases.pop(), strict=True))
     fitted = copy.deepcopy(pipeline)
-    for step in _dicts(fitted):
+    for step in iter_dicts(fitted):
         for name, arguments in _LENGTHS.items():
             for argument in arguments if _is(step, name) else ():
                 if step.get(argument) is not None:
