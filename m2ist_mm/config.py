@@ -12,7 +12,7 @@ from mmengine import Config, ConfigDict
 from mmengine.config.utils import MODULE2PACKAGE
 
 from .config_checks import check_config
-from .config_parts import iter_dicts, iter_parts
+from .config_parts import is_type, iter_dicts, iter_parts
 from .models.towers import VisionTower
 
 # _base_ = 'm2ist_mm::m2ist/m2ist_r50_refcoco.py' is looked for in our distribution
@@ -235,7 +235,7 @@ def check_old_keys(config: Config) -> None:
     of_vision = {
         key: remedy
         for (owner, key), remedy in OLD_ARGUMENTS.items()
-        if _is(vision, owner)
+        if is_type(vision, owner)
     }
     for key, remedy in (OLD_KEYS | of_vision).items():
         if _find(config, key) is not None:
@@ -310,7 +310,9 @@ def _fit_pipeline(pipeline: list, size: tuple[int, int]) -> list:
         is scaled as the canvas' side that shrinks more, so that what fitted still fits.
     """
     canvases = {
-        tuple(step['size']) for step in iter_dicts(pipeline) if _is(step, 'PadToCanvas')
+        tuple(step['size'])
+        for step in iter_dicts(pipeline)
+        if is_type(step, 'PadToCanvas')
     }
     if len(canvases) > 1:
         raise ValueError(
@@ -323,17 +325,12 @@ def _fit_pipeline(pipeline: list, size: tuple[int, int]) -> list:
     fitted = copy.deepcopy(pipeline)
     for step in iter_dicts(fitted):
         for name, arguments in _LENGTHS.items():
-            for argument in arguments if _is(step, name) else ():
+            for argument in arguments if is_type(step, name) else ():
                 if step.get(argument) is not None:
                     step[argument] = _scale(
                         step[argument], axes, several=argument == 'scales'
                     )
     return fitted
-
-
-def _is(step: dict, name: str) -> bool:
-    """Whether a part of a config is of a class, named with or without scope."""
-    return str(step.get('type')).rpartition('.')[2] == name
 
 
 def _scale(lengths, axes: tuple[tuple[int, int], ...], several: bool = False):

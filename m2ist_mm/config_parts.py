@@ -1,4 +1,4 @@
-"""Walks through configs."""
+"""Walks through configs, and tells what a part of one is."""
 
 from collections.abc import Iterator
 
@@ -19,3 +19,9 @@ def iter_parts(node: object) -> Iterator[dict | list]:
 def iter_dicts(node: object) -> Iterator[dict]:
     """All dicts in a part of a config, such as the transforms of a pipeline."""
     return (part for part in iter_parts(node) if isinstance(part, dict))
+
+
+def is_type(part: dict, name: str) -> bool:
+    """Whether the ``type`` of a part is a class, or its name, with or without scope."""
+    kind = part.get('type')
+    return getattr(kind, '__name__', str(kind)).rpartition('.')[2] == name

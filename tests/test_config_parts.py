@@ -1,6 +1,6 @@
 from mmengine import Config
 
-from m2ist_mm.config_parts import iter_dicts, iter_parts
+from m2ist_mm.config_parts import is_type, iter_dicts, iter_parts
 
 
 def test_parts_are_found_in_dicts_lists_and_tuples_the_outer_ones_first():
@@ -19,3 +19,10 @@ def test_what_is_put_in_is_walked_through():
         if 'a' in one:
             one['a'] = dict(new=True)
     assert seen == [dict(a=dict(old=True)), dict(new=True)]
+
+
+def test_type_is_a_class_or_its_name_with_or_without_scope():
+    for kind in ('Config', 'mmengine.Config', Config):
+        assert is_type(dict(type=kind), 'Config')
+    assert not is_type(dict(type='MyConfig'), 'Config')
+    assert not is_type({}, 'Config')

@@ -10,6 +10,7 @@ from mmengine.model import BaseModel
 from mmengine.optim import build_optim_wrapper
 from torch import Tensor
 
+from ..config_parts import is_type
 from ..quiet_logger import quiet_logger
 from .synthetic_inputs import SyntheticInputs, write_tokenizer
 
@@ -62,7 +63,7 @@ class TrainingStep:
         default, custom = config.get('default_hooks'), config.get('custom_hooks')
         for hook in [*(default or {}).values(), *(custom or [])]:
             # known by its name alone: the config imports the package of caches
-            if isinstance(hook, dict) and _names_cache_hook(hook['type']):
+            if isinstance(hook, dict) and is_type(hook, 'FeatureCacheHook'):
                 HOOKS.build(hook).attach(
                     self.model, folder=None, max_entries=_CACHE_ENTRIES
                 )
@@ -89,11 +90,6 @@ class TrainingStep:
         """Wait until a GPU has done what was asked of it."""
         if self.device.type == 'cuda':
             torch.cuda.synchronize(self.device)
-
-
-def _names_cache_hook(hook_type: str | type) -> bool:
-    name = getattr(hook_type, '__name__', str(hook_type))
-    return name.rpartition('.')[2] == 'FeatureCacheHook'
 
 
 def use_random_towers(config: Config) -> None:

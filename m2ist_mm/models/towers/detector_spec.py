@@ -10,7 +10,7 @@ import yaml
 from mmengine.config import Config
 from mmengine.hub import get_config
 
-from ...config_parts import iter_dicts
+from ...config_parts import is_type, iter_dicts
 
 _MIM = Path(mmdet.__file__).parent / '.mim'  # mmdet's configs and model index
 
@@ -132,7 +132,7 @@ def _pad_value(config: Config | dict) -> tuple[float, ...] | None:
     loader = config.get('test_dataloader') or {}
     pipeline = (loader.get('dataset') or {}).get('pipeline')
     for step in iter_dicts(pipeline or config.get('test_pipeline') or []):
-        if str(step.get('type')).rpartition('.')[2] == 'Pad':
+        if is_type(step, 'Pad'):
             value = step.get('pad_val', 0)
             value = value.get('img', 0) if isinstance(value, dict) else value
             values = value if isinstance(value, list | tuple) else (value,) * 3
