@@ -21,7 +21,7 @@ def read_cvat(
     with_boxes: bool = True,
     backend_args: dict | None = None,
 ) -> tuple[list[dict], list[str]]:
-    """Read boxes with a text attribute from 'CVAT for images 1.1'.
+    """Read boxes with a text attribute from 'CVAT for images 1.1', ``annotations.xml``.
 
     An ``<image>`` has ``name``, ``width`` and ``height``, and ``<box>`` elements with
     ``xtl``, ``ytl``, ``xbr``, ``ybr`` in pixels and ``<attribute name="...">``. Other
@@ -29,10 +29,8 @@ def read_cvat(
     ``subset`` is its split, unless it is 'default'; ``kind`` is the label.
 
     Args:
-        path (str): The file, ``annotations.xml``.
+        path, with_boxes, backend_args: See :class:`FileFormat`.
         text_field (str, optional): The name of the attribute; 'label' for the label.
-        with_boxes (bool): Whether boxes are read.
-        backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
         tuple[list[dict], list[str]]: Expressions and faults, see

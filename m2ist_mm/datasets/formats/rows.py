@@ -35,11 +35,9 @@ def read_rows(
     ``y``, ``w``, ``h`` (left, top, width, height).
 
     Args:
-        path (str): The file.
+        path, with_boxes, backend_args: See :class:`FileFormat`.
         bbox_form (str): 'xyxy' (two corners) or 'xywh' (a corner and the size).
         text_field (str, optional): The key of the text, instead of 'expression'.
-        with_boxes (bool): Whether boxes are read.
-        backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
         tuple[list[dict], list[str]]: Expressions and faults, see

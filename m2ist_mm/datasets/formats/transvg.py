@@ -25,10 +25,8 @@ def read_transvg(
     those of ReferItGame and Flickr30k Entities.
 
     Args:
-        path (str): The file.
+        path, with_boxes, backend_args: See :class:`FileFormat`.
         bbox_form (str): 'xyxy' or 'xywh'.
-        with_boxes (bool): Whether boxes are read.
-        backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
         tuple[list[dict], list[str]]: Expressions and faults, see
