@@ -12,6 +12,7 @@ from mmengine import Config, ConfigDict
 from mmengine.config.utils import MODULE2PACKAGE
 
 from .config_checks import check_config
+from .config_parts import is_type, iter_dicts, iter_parts
 from .models.towers import VisionTower
 
 # _base_ = 'm2ist_mm::m2ist/m2ist_r50_refcoco.py' is looked for in our distribution
@@ -128,14 +129,13 @@ def set_data_root(cfg: Config, data_root: str) -> None:
         cfg.data_root = data_root
 
 
-def _name_classes(part: dict | list) -> None:
+def _name_classes(config: Config) -> None:
     """Put the names of classes in their places: MMEngine cannot print a class."""
-    items = part.items() if isinstance(part, dict) else enumerate(part)
-    for key, value in list(items):
-        if isinstance(value, type):
-            part[key] = f'{value.__module__}.{value.__qualname__}'
-        elif isinstance(value, dict | list):
-            _name_classes(value)
+    for part in iter_parts(config):
+        items = part.items() if isinstance(part, dict) else enumerate(part)
+        for key, value in list(items):
+            if isinstance(value, type):
+                part[key] = f'{value.__module__}.{value.__qualname__}'
 
 
 def load_config_file(
@@ -169,7 +169,7 @@ def load_config_file(
             f'{path}: cannot be read as a config: {type(error).__name__}: {error}'
         ) from error
     _drop_own_scope(config)
-    _name_classes(config._cfg_dict)
+    _name_classes(config)
     _check_loaders(config)
     if data_root is not None:
         set_data_root(config, data_root)
@@ -214,19 +214,15 @@ def _check_loaders(config: Config) -> None:
                 )
 
 
-def _drop_own_scope(node: object) -> None:
+def _drop_own_scope(config: Config) -> None:
     """Make ``_base_ = 'm2ist_mm::...'`` the same as the path of that file.
 
     MMEngine marks what comes from another package to be built from registries of that
     name; ours are mmdet's.
     """
-    if isinstance(node, Config | dict):
-        if node.get('_scope_') == 'm2ist_mm':
-            node.pop('_scope_')
-        node = list(node.values())
-    if isinstance(node, list | tuple):
-        for child in node:
-            _drop_own_scope(child)
+    for part in iter_dicts(config):
+        if part.get('_scope_') == 'm2ist_mm':
+            del part['_scope_']
 
 
 def check_old_keys(config: Config) -> None:
@@ -239,7 +235,7 @@ def check_old_keys(config: Config) -> None:
     of_vision = {
         key: remedy
         for (owner, key), remedy in OLD_ARGUMENTS.items()
-        if _is(vision, owner)
+        if is_type(vision, owner)
     }
     for key, remedy in (OLD_KEYS | of_vision).items():
         if _find(config, key) is not None:
@@ -294,17 +290,12 @@ def _has_size(tower: dict) -> bool:
     return isinstance(tower_class, type) and issubclass(tower_class, VisionTower)
 
 
-def _fit_pipelines(node: object, size: tuple[int, int]) -> None:
-    """Fit every pipeline in a part of a config: of wrapped datasets, TTA and hooks."""
-    if isinstance(node, Config | dict):
-        for key, child in node.items():
+def _fit_pipelines(config: Config, size: tuple[int, int]) -> None:
+    """Fit every pipeline of a config, those of wrapped datasets, TTA and hooks too."""
+    for part in iter_dicts(config):
+        for key, child in part.items():
             if key.endswith('pipeline') and isinstance(child, list):
-                node[key] = _fit_pipeline(child, size)
-            else:
-                _fit_pipelines(child, size)
-    elif isinstance(node, list | tuple):
-        for child in node:
-            _fit_pipelines(child, size)
+                part[key] = _fit_pipeline(child, size)
 
 
 def _fit_pipeline(pipeline: list, size: tuple[int, int]) -> list:
@@ -320,8 +311,8 @@ def _fit_pipeline(pipeline: list, size: tuple[int, int]) -> list:
     """
     canvases = {
         tuple(step['size'])
-        for step in _iter_steps(pipeline)
-        if _is(step, 'PadToCanvas')
+        for step in iter_dicts(pipeline)
+        if is_type(step, 'PadToCanvas')
     }
     if len(canvases) > 1:
         raise ValueError(
@@ -332,29 +323,14 @@ def _fit_pipeline(pipeline: list, size: tuple[int, int]) -> list:
         return pipeline
     axes = tuple(zip(size, canvases.pop(), strict=True))
     fitted = copy.deepcopy(pipeline)
-    for step in _iter_steps(fitted):
+    for step in iter_dicts(fitted):
         for name, arguments in _LENGTHS.items():
-            for argument in arguments if _is(step, name) else ():
+            for argument in arguments if is_type(step, name) else ():
                 if step.get(argument) is not None:
                     step[argument] = _scale(
                         step[argument], axes, several=argument == 'scales'
                     )
     return fitted
-
-
-def _iter_steps(node: object) -> Iterator[dict]:
-    """All configs of transforms in a pipeline, also inside other transforms."""
-    if isinstance(node, dict):
-        yield node
-        node = list(node.values())
-    if isinstance(node, list | tuple):
-        for child in node:
-            yield from _iter_steps(child)
-
-
-def _is(step: dict, name: str) -> bool:
-    """Whether a part of a config is of a class, named with or without scope."""
-    return str(step.get('type')).rpartition('.')[2] == name
 
 
 def _scale(lengths, axes: tuple[tuple[int, int], ...], several: bool = False):
@@ -382,8 +358,11 @@ def load_config(args: argparse.Namespace) -> Config:
             has them, :func:`add_run_arguments`.
 
     Raises:
-        FileNotFoundError, ValueError: As :func:`load_config_file`.
+        FileNotFoundError, ValueError: As :func:`load_config_file`; or the launcher is
+            said by ``--cfg-options``.
     """
+    if 'launcher' in args and 'launcher' in (args.cfg_options or ()):
+        raise ValueError('--cfg-options launcher: say it by --launcher')
     config = load_config_file(args.config, args.data_root, args.cfg_options)
     if 'launcher' in args:
         if args.work_dir is not None:

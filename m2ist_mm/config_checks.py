@@ -33,6 +33,8 @@ from mmengine.runner import (
 )
 from torch.utils.data import DataLoader
 
+from .structures.input_spec import MIN_TOKENS
+
 # whose annotations are what their arguments take, and whose arguments are what a config
 # states
 _ANNOTATED = re.compile(r'(m2ist_mm|mmengine|torch\.(optim|utils|nn\.utils))\b')
@@ -97,6 +99,7 @@ _LEAST = {
         'val_begin milestones dropout prob'.split(),
         0,
     ),
+    'max_tokens': MIN_TOKENS,
 }
 _WHOLE = dict(batch_size=int, num_workers=int, seed=int | None)
 _MOST = dict.fromkeys('batch_size max_epochs max_iters num_workers'.split(), 2**31) | {

@@ -51,6 +51,7 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
         ('model.bbox_head.dropout', 1.5, '= 1.5 must be at least 0, at most 1'),
         ('model.backbone.vision.size', [0, 96], 'must be at least 1'),
         ('model.backbone.tuner', dict(type='LoRATuner', rank=0), 'tuner.rank = 0 must'),
+        ('model.backbone.language.max_tokens', 2, '= 2 must be at least 3'),
         ('train_cfg.max_epochs', '', "= '' must be int"),
         ('train_cfg.val_interval', 0, '= 0 must be at least 1'),
         ('train_dataloader.batch_size', 1e29, r'= 1e\+29 must be int'),

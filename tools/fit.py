@@ -108,10 +108,8 @@ def parse_args() -> argparse.Namespace:
     )
     model.add_argument(
         '--cfg-options',
-        nargs='+',
         action=ConfigOptions,
         default={},
-        metavar='KEY=VALUE',
         help='change settings of the config that is written',
     )
 

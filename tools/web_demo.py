@@ -47,9 +47,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--cfg-options',
-        nargs='+',
         action=ConfigOptions,
-        metavar='KEY=VALUE',
         help='change settings of the config: model.backbone.language.weights=FOLDER',
     )
     return parser.parse_args()

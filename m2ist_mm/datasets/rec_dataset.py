@@ -236,10 +236,8 @@ class RECDataset(BaseDetDataset):
         for split in self.splits:
             if not any(in_split(split, name) for name in known):
                 raise DatasetError(
-                    [
-                        f'{self.source(split)}: no split {split!r}; there are '
-                        f'{", ".join(sorted(known))}'
-                    ]
+                    f'{self.source(split)}: no split {split!r}; there are '
+                    f'{", ".join(sorted(known))}'
                 )
 
     def _check(self, expressions: list[dict], faults: list[str]) -> list[dict]:
@@ -363,13 +361,11 @@ class RECDataset(BaseDetDataset):
                 packed = self.pipeline(sample)
         except Exception as error:
             raise DatasetError(
-                [
-                    f'{place} cannot be prepared: {type(error).__name__}: {error}; '
-                    'tools/misc/check_dataset.py finds all broken images'
-                ]
+                f'{place} cannot be prepared: {type(error).__name__}: {error}; '
+                'tools/misc/check_dataset.py finds all broken images'
             ) from error
         if packed is None:
-            raise DatasetError([f'{place}: the pipeline gave no sample for it'])
+            raise DatasetError(f'{place}: the pipeline gave no sample for it')
         return packed
 
     def get_cat_ids(self, idx: int) -> list[int]:

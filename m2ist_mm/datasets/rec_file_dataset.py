@@ -130,11 +130,9 @@ class RECFileDataset(RECDataset):
         without = [e['entry'] for e in expressions if 'split' not in e]
         if expressions and len(without) == len(expressions):
             raise DatasetError(
-                [
-                    f'{self.ann_file}: names no splits; write one file per split '
-                    "and name them by ann_file='NAME_{split}.EXTENSION', or give each "
-                    "row of the format 'rows' its 'split'"
-                ]
+                f'{self.ann_file}: names no splits; write one file per split '
+                "and name them by ann_file='NAME_{split}.EXTENSION', or give each "
+                "row of the format 'rows' its 'split'"
             )
         named = {e['split'] for e in expressions if 'split' in e}
         if named:

@@ -82,10 +82,8 @@ def load_refs(path: str | Path, backend_args: dict | None = None) -> list[dict]:
     # A damaged pickle fails in whatever way its opcodes happen to.
     except Exception as error:
         raise DatasetError(
-            [
-                f'{path}: not a REFER file ({type(error).__name__}: {error}); nothing '
-                'in it was run; get the original file again'
-            ]
+            f'{path}: not a REFER file ({type(error).__name__}: {error}); nothing '
+            'in it was run; get the original file again'
         ) from error
 
     faults, entries = [], []

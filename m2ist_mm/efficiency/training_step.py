@@ -1,17 +1,17 @@
 """A config's training step, on random towers and synthetic inputs."""
 
 import copy
-import logging
 from tempfile import TemporaryDirectory
 
 import torch
 from mmdet.registry import HOOKS, MODELS
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from mmengine.model import BaseModel
 from mmengine.optim import build_optim_wrapper
 from torch import Tensor
 
+from ..config_parts import is_type
+from ..quiet_logger import quiet_logger
 from .synthetic_inputs import SyntheticInputs, write_tokenizer
 
 _CACHE_ENTRIES = 10_000  # more than any batch has
@@ -41,16 +41,11 @@ class TrainingStep:
             use_random_towers(config)
         self.device = torch.device(device)
         torch.manual_seed(0)
-        logger = MMLogger.get_current_instance()
-        level = logger.level
-        logger.setLevel(logging.WARNING)  # MMEngine logs a line per parameter
-        try:
+        with quiet_logger():
             self.model = self.build_model(config).to(self.device)
             self.inputs = SyntheticInputs(self.model.data_preprocessor.input_spec)
             self.optim_wrapper = build_optim_wrapper(self.model, config.optim_wrapper)
             self._attach_caches(config)
-        finally:
-            logger.setLevel(level)
 
     def build_model(self, config: Config) -> BaseModel:
         """Build the model, with a tokenizer that knows the synthetic expressions."""
@@ -68,7 +63,7 @@ class TrainingStep:
         default, custom = config.get('default_hooks'), config.get('custom_hooks')
         for hook in [*(default or {}).values(), *(custom or [])]:
             # known by its name alone: the config imports the package of caches
-            if isinstance(hook, dict) and _names_cache_hook(hook['type']):
+            if isinstance(hook, dict) and is_type(hook, 'FeatureCacheHook'):
                 HOOKS.build(hook).attach(
                     self.model, folder=None, max_entries=_CACHE_ENTRIES
                 )
@@ -95,11 +90,6 @@ class TrainingStep:
         """Wait until a GPU has done what was asked of it."""
         if self.device.type == 'cuda':
             torch.cuda.synchronize(self.device)
-
-
-def _names_cache_hook(hook_type: str | type) -> bool:
-    name = getattr(hook_type, '__name__', str(hook_type))
-    return name.rpartition('.')[2] == 'FeatureCacheHook'
 
 
 def use_random_towers(config: Config) -> None:

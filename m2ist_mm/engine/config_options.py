@@ -13,6 +13,9 @@ class ConfigOptions(DictAction):
     or the brackets do not match.
     """
 
+    def __init__(self, *args, nargs='+', metavar='KEY=VALUE', **kwargs) -> None:
+        super().__init__(*args, nargs=nargs, metavar=metavar, **kwargs)
+
     def __call__(
         self,
         parser: argparse.ArgumentParser,

@@ -35,9 +35,7 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--cfg-options',
-        nargs='+',
         action=ConfigOptions,
-        metavar='KEY=VALUE',
         help='change settings of the config: optim_wrapper.optimizer.lr=2e-4 '
         'model.backbone.language.weights=FOLDER; lists as key="[a,b]", without blanks',
     )

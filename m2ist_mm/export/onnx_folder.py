@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmdet.structures import DetDataSample
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.export import Dim
@@ -202,15 +203,9 @@ def without_padding(tokens: Tensor, padding: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _tokenize(model: SideTunedGrounder, texts: list[str]) -> tuple[Tensor, Tensor]:
-    preprocessor = model.data_preprocessor
-    encoded = preprocessor.tokenizer(
-        texts,
-        padding=True,
-        truncation=True,
-        max_length=preprocessor.input_spec.max_tokens,
-        return_tensors='pt',
-    )
-    return encoded['input_ids'], encoded['attention_mask']
+    sample = DetDataSample(metainfo=dict(text=tuple(texts)))
+    inputs = model.data_preprocessor.tokenize([sample])
+    return inputs['input_ids'], inputs['attention_mask']
 
 
 @torch.no_grad()

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import re
 import shlex
 import shutil
@@ -13,13 +12,13 @@ from os.path import relpath
 from pathlib import Path
 
 from mmdet.registry import DATASETS
-from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 from ..atomic_file import write_atomically
 from ..checkpoints.work_dir_lock import lock_work_dir
 from ..config import load_config_file
 from ..engine.interruption import Stopped
+from ..quiet_logger import quiet_logger
 from .data import DataSummary, export_rows, prepare_data
 from .fit_config import RunSettings, render_run
 from .fit_options import FitOptions
@@ -28,7 +27,7 @@ from .judge.rows_file import load_rows
 from .memory import CUDA_RUNTIME, format_bytes, release_memory
 from .plan import Plan
 from .planning import Planner
-from .tool_process import Usage, run_tool
+from .tool_process import run_tool
 from .training import Training
 
 # what a training leaves in the work dir besides its plan, itself last: what is killed
@@ -86,7 +85,7 @@ class Fit:
         init_default_scope('mmdet')
         lock = lock_work_dir(self.folder)
         try:
-            with _quiet_building():
+            with quiet_logger():  # what is wrong is an error
                 self._run(plan_only, restart)
         except Stopped as stopped:
             stopped.notes.append('the same command goes on from here')
@@ -190,12 +189,12 @@ class Fit:
                         f'{precision:.1f} %'
                     )
 
-        usage = run_tool(
+        peak = run_tool(
             [self.tools / 'train.py', config, '--work-dir', folder, '--resume'],
             folder / 'output.log',
             watch,
         )
-        self._note_peak(folder, usage)
+        self._note_peak(folder, peak)
         return training
 
     def _predict(self, run: Run, planner: Planner, model: Training) -> None:
@@ -400,10 +399,10 @@ Export it:
         content = self.config.read_bytes() if self.config.exists() else b''
         return hashlib.sha256(content).hexdigest()
 
-    def _note_peak(self, folder: Path, usage: Usage) -> None:
+    def _note_peak(self, folder: Path, peak: int | None) -> None:
         """Write down the most memory of a training's process."""
-        if usage.peak is not None:
-            peak = max(usage.peak, self._peak(folder) or 0)
+        if peak is not None:
+            peak = max(peak, self._peak(folder) or 0)
             write_atomically(folder / 'peak.json', json.dumps(peak).encode())
 
     def _peak(self, folder: Path) -> int | None:
@@ -431,15 +430,3 @@ def _as_typed(message: str) -> str:
         'start anew by --restart, or in another folder by --work-dir',
     )
     return '; '.join(message.splitlines())
-
-
-@contextmanager
-def _quiet_building() -> Iterator[None]:
-    """Say nothing of each weight when models are built; what is wrong is an error."""
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -52,15 +52,20 @@ def free_memory(device: str) -> int:
     """
     if device == 'cuda':
         return torch.cuda.mem_get_info()[0]
-    try:
-        line = re.search(
-            r'^MemAvailable:\s+(\d+) kB', Path('/proc/meminfo').read_text(), re.M
-        )
-    except OSError:
-        line = None
-    if line is None:
+    free = bytes_in_proc('meminfo', 'MemAvailable')
+    if free is None:
         raise OSError('how much memory is free cannot be read: give --memory')
-    return min(int(line[1]) * 1024, _free_in_group())
+    return min(free, _free_in_group())
+
+
+def bytes_in_proc(file: str, name: str) -> int | None:
+    """Bytes that a file of ``/proc`` states under a name; ``None`` if it does not."""
+    try:
+        content = Path('/proc', file).read_text()
+    except OSError:  # a process that is over, or no Linux
+        return None
+    found = re.search(rf'^{name}:\s+(\d+) kB', content, re.M)
+    return found and int(found[1]) * 1024
 
 
 def _free_in_group() -> float:
@@ -88,13 +93,8 @@ def runtime_memory(device: str) -> int:
 
     On a CPU that of this process now; where that cannot be read, as much as on a GPU.
     """
-    if device == 'cpu':
-        try:
-            status = Path('/proc/self/status').read_text()
-            return int(re.search(r'^VmRSS:\s+(\d+) kB', status, re.M)[1]) * 1024
-        except (OSError, TypeError):
-            pass
-    return CUDA_RUNTIME
+    own = bytes_in_proc('self/status', 'VmRSS') if device == 'cpu' else None
+    return own or CUDA_RUNTIME
 
 
 def release_memory() -> None:

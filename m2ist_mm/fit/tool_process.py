@@ -1,34 +1,19 @@
 """Runs a program of ``tools/`` and waits for it."""
 
 import ctypes
-import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..engine.interruption import PATIENCE
+from .memory import bytes_in_proc
 
 _PR_SET_PDEATHSIG = 1
 _MARGIN = 3  # seconds to the end of this process's own patience
 _LIBC = ctypes.CDLL(None) if sys.platform == 'linux' else None
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a program has used.
-
-    Attributes:
-        seconds: From start to end.
-        peak: Most bytes of memory that it had, without a GPU's; ``None`` where the
-            system does not count them.
-    """
-
-    seconds: float
-    peak: int | None
 
 
 def run_tool(
@@ -36,7 +21,7 @@ def run_tool(
     log: Path,
     watch: Callable[[], None] = lambda: None,
     interval: float = 0.5,
-) -> Usage:
+) -> int | None:
     """Run a program of ``tools/``; its output is appended to a file.
 
     It ends with this process, however that ends (on Linux, also when it is killed). A
@@ -48,11 +33,15 @@ def run_tool(
         watch: Called now and then while it runs.
         interval: Seconds between two looks.
 
+    Returns:
+        Most bytes of memory that it had, without a GPU's; ``None`` where the system
+        does not count them.
+
     Raises:
         ValueError: The program failed; the message is the last line that it wrote.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    begin, start = time.monotonic(), log.stat().st_size if log.exists() else 0
+    start = log.stat().st_size if log.exists() else 0
     with open(log, 'ab') as output:
         process = subprocess.Popen(
             [sys.executable, *map(str, command)],
@@ -79,7 +68,7 @@ def run_tool(
             f'{Path(command[0]).name} {_reason(process.returncode, lines)} (all of its '
             f'output: {log})'
         )
-    return Usage(time.monotonic() - begin, peak)
+    return peak
 
 
 def _wait(
@@ -89,20 +78,10 @@ def _wait(
     peak = None
     while process.poll() is None:
         watch()
-        peak = _peak(process.pid) or peak
+        peak = bytes_in_proc(f'{process.pid}/status', 'VmHWM') or peak
         time.sleep(interval)
     watch()
     return peak
-
-
-def _peak(process: int) -> int | None:
-    """Most bytes of memory that a process has had so far."""
-    try:
-        status = Path(f'/proc/{process}/status').read_text()
-    except OSError:
-        return None  # it is over, or this is not Linux
-    found = re.search(r'^VmHWM:\s+(\d+) kB', status, re.M)
-    return found and int(found[1]) * 1024
 
 
 def _die_with_parent() -> None:

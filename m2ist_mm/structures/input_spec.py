@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, fields, replace
 
+MIN_TOKENS = 3  # [CLS], one word and [SEP]
+
 
 @dataclass(frozen=True)
 class InputSpec:
@@ -35,9 +37,10 @@ class InputSpec:
             len(self.size) != 2 or any(type(s) is not int or s < 1 for s in self.size)
         ):
             raise ValueError(f'size must be (h, w) in pixels, got {self.size!r}')
-        # [CLS], one word and [SEP]
-        if self.max_tokens is not None and self.max_tokens < 3:
-            raise ValueError(f'max_tokens must be at least 3, got {self.max_tokens}')
+        if self.max_tokens is not None and self.max_tokens < MIN_TOKENS:
+            raise ValueError(
+                f'max_tokens must be at least {MIN_TOKENS}, got {self.max_tokens}'
+            )
 
     def join(self, other: 'InputSpec') -> 'InputSpec':
         """Fill the fields that are ``None`` here from the spec of another tower."""

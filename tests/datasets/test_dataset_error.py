@@ -12,6 +12,11 @@ def test_message_shows_the_first_five_and_counts_the_others():
     assert len(error.faults) == 8
 
 
+def test_one_fault_needs_no_list():
+    error = DatasetError('a.json: holds "DatasetError: no"\n')
+    assert error.faults == [r'a.json: holds "DatasetError: no"\n']
+
+
 def test_worker_error_arrives_as_the_fault_alone():
     try:
         raise DatasetError(['a.jpg (sent_id 3): broken'])

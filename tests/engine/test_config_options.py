@@ -8,7 +8,7 @@ from m2ist_mm.engine.config_options import ConfigOptions
 @pytest.fixture
 def parse():
     parser = argparse.ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='+', action=ConfigOptions)
+    parser.add_argument('--cfg-options', action=ConfigOptions)
     return lambda *settings: parser.parse_args(['--cfg-options', *settings]).cfg_options
 
 

@@ -61,6 +61,11 @@ def test_work_dir_is_named_after_the_config(parse):
     assert load_config(parse(*options)).work_dir == 'mine'
 
 
+def test_launcher_has_an_option_of_its_own(parse):
+    with pytest.raises(ValueError, match='^--cfg-options launcher: .* --launcher$'):
+        load_config(parse('--cfg-options', 'launcher=pytorch'))
+
+
 def test_cfg_options_win_over_data_root(parse):
     options = ('--cfg-options', 'train_dataloader.dataset.data_root=last/')
     config = load_config(parse('--data-root', 'new/', *options))

@@ -19,7 +19,6 @@ from m2ist_mm.fit.fit import Fit
 from m2ist_mm.fit.fit_options import FitOptions
 from m2ist_mm.fit.judge.rows_file import load_rows
 from m2ist_mm.fit.plan import Need, Seconds
-from m2ist_mm.fit.tool_process import Usage
 
 ROOT = Path(__file__).parents[2]
 
@@ -280,7 +279,6 @@ def made_up(monkeypatch, unmeasured, squares):
                 for row in rows
             ]
             Path(command[-1]).write_text(json.dumps(predictions))
-        return Usage(1.0, None)
 
     monkeypatch.setattr('m2ist_mm.fit.fit.run_tool', run_tool)
 

@@ -25,12 +25,11 @@ def test_output_goes_to_the_log_and_memory_is_measured(tmp_path):
         'print("here", *sys.argv[1:])\ntime.sleep(0.3)\n',
     )
     looks = []
-    used = run_tool(
+    peak = run_tool(
         [tool, 'a', 'b'], tmp_path / 'log', lambda: looks.append(1), interval=0.01
     )
     assert (tmp_path / 'log').read_text() == 'here a b\n'
-    assert 150_000_000 < used.peak < 250_000_000
-    assert 0 < used.seconds < 60
+    assert 150_000_000 < peak < 250_000_000
     assert len(looks) >= 2
 
 

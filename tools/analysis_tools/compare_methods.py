@@ -35,6 +35,7 @@ from m2ist_mm.config import load_config_file
 from m2ist_mm.efficiency import PairedTimes, TrainingStep, cuda_peak, measure_step
 from m2ist_mm.engine.config_options import ConfigOptions
 from m2ist_mm.engine.program import run_program
+from m2ist_mm.fit.training import Training
 from m2ist_mm.models import parameter_counts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,9 +106,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--cfg-options',
-        nargs='+',
         action=ConfigOptions,
-        metavar='KEY=VALUE',
         help='change settings of all runs',
     )
     only = parser.add_mutually_exclusive_group()
@@ -157,23 +156,19 @@ def call(tool: str, *arguments) -> None:
         raise ValueError(f'{tool} {arguments[0]} failed: {last}')
 
 
-def train(config: Config, folder: Path) -> list[dict]:
-    """Train in a folder, going on where it was; gives the log's rows."""
+def train(config: Config, folder: Path) -> Training:
+    """Train in a folder, going on where it was."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / 'run.py'
     config.dump(path)
     resume = ['--resume'] if (folder / 'last_checkpoint').exists() else []
     call('train.py', path, '--work-dir', folder, *resume)
-    rows = []
-    for log in sorted(folder.glob('*/vis_data/scalars.json')):
-        rows += map(json.loads, log.read_text().splitlines())
-    return rows
+    return Training(folder, config.train_cfg.max_epochs)
 
 
-def dev_precision(rows: list[dict]) -> list[float]:
+def dev_precision(training: Training) -> list[float]:
     """P@0.5 on dev after each epoch."""
-    by_step = {row['step']: row['rec/P@0.5'] for row in rows if 'rec/P@0.5' in row}
-    return [by_step[step] for step in sorted(by_step)]
+    return [precision for _, precision in sorted(training.validations().items())]
 
 
 def make_choice(args, method: str, rate: float, folder: Path) -> dict:
@@ -200,9 +195,8 @@ def choice_file(args: argparse.Namespace, method: str, rate: float) -> Path:
 def make_run(args: argparse.Namespace, method: str, seed: int, folder: Path) -> dict:
     rate = chosen_rate(args, method)
     config = derive(args, method, rate, seed)
-    rows = train(config, folder)
-    epochs = config.train_cfg.max_epochs
-    checkpoint = folder / f'epoch_{epochs}.pth'
+    training = train(config, folder)
+    checkpoint = folder / f'epoch_{training.epochs}.pth'
     results = folder / 'val.json'
     call('test.py', folder / 'run.py', checkpoint, '--out', results,
          '--work-dir', folder / 'test')  # fmt: skip
@@ -215,16 +209,16 @@ def make_run(args: argparse.Namespace, method: str, seed: int, folder: Path) -> 
         config=hashlib.sha256(config.pretty_text.encode()).hexdigest()[:16],
         device=device_name(),
         fingerprint=fingerprint(derive(args, 'frozen', None, seed=0)),
-        dev=dev_precision(rows),
+        dev=dev_precision(training),
         val=summarise(found),
         checkpoint_bytes=checkpoint.stat().st_size,
-        seconds=train_seconds(rows),
+        seconds=train_seconds(training),
     )
 
 
-def train_seconds(rows: list[dict]) -> float:
+def train_seconds(training: Training) -> float:
     """Median seconds of a step, beside whatever else ran on the machine."""
-    return statistics.median(row['time'] for row in rows if 'loss' in row)
+    return statistics.median(row['time'] for row in training.rows() if 'loss' in row)
 
 
 def fingerprint(config: Config) -> str:

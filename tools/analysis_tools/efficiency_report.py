@@ -18,7 +18,7 @@ from rich.table import Table
 
 import m2ist_mm  # noqa: F401  registers everything
 from m2ist_mm.atomic_file import write_atomically
-from m2ist_mm.config import load_config, use_mixed_precision
+from m2ist_mm.config import load_config_file, use_mixed_precision
 from m2ist_mm.efficiency import (
     PairedTimes,
     SavedActivations,
@@ -111,9 +111,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--cfg-options',
-        nargs='+',
         action=ConfigOptions,
-        metavar='KEY=VALUE',
         help='change settings of all configs',
     )
     parser.add_argument('--json', metavar='FILE', help='write the figures to this file')
@@ -151,10 +149,7 @@ def check_args(args: argparse.Namespace) -> None:
 
 def read_config(path: str, args: argparse.Namespace) -> Config:
     """Read a config and apply the options."""
-    options = argparse.Namespace(
-        config=path, data_root=None, cfg_options=args.cfg_options
-    )
-    config = load_config(options)
+    config = load_config_file(path, cfg_options=args.cfg_options)
     if args.amp:
         use_mixed_precision(config)
     return config

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from m2ist_mm.atomic_file import write_atomically
-from m2ist_mm.config import load_config
+from m2ist_mm.config import load_config_file
 from m2ist_mm.efficiency import use_random_towers
 from m2ist_mm.engine.config_options import ConfigOptions
 from m2ist_mm.engine.program import run_program
@@ -53,9 +53,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--cfg-options',
-        nargs='+',
         action=ConfigOptions,
-        metavar='KEY=VALUE',
         help='change settings of the configs: model.neck.hidden_channels=64',
     )
     parser.add_argument('--json', metavar='FILE', help='write the counts to this file')
@@ -137,10 +135,7 @@ def main() -> None:
     init_default_scope('mmdet')
     rows = {}
     for path in args.config:
-        options = argparse.Namespace(
-            config=path, data_root=None, cfg_options=args.cfg_options
-        )
-        model = build(load_config(options))
+        model = build(load_config_file(path, cfg_options=args.cfg_options))
         graph = dict(builds_graph=model.backbone.builds_graph)
         rows[Path(path).stem] = parameter_counts(model) | graph
     single = next(iter(rows.values())) if len(args.config) == 1 else None

@@ -37,15 +37,13 @@ def read_instances(path: str) -> dict:
         rows = content.get(name) if isinstance(content, dict) else None
         if not isinstance(rows, list):
             raise DatasetError(
-                [f'{path}: has no list {name!r}; it must be a COCO file of instances']
+                f'{path}: has no list {name!r}; it must be a COCO file of instances'
             )
         for number, row in enumerate(rows):
             try:
                 read_fields(row, {key: int})
             except ValueError as error:
-                raise DatasetError(
-                    [f'{path}: {name} entry {number}: {error}']
-                ) from error
+                raise DatasetError(f'{path}: {name} entry {number}: {error}') from error
     return content
 
 
@@ -61,14 +59,12 @@ def read_held_out(path: str, image_ids: set[int]) -> set[int]:
     """
     held_out = {ref['image_id'] for ref in load_refs(path) if ref['split'] != 'train'}
     if not held_out:
-        raise DatasetError([f'{path}: has no split but train; nothing to hold out'])
+        raise DatasetError(f'{path}: has no split but train; nothing to hold out')
     if not held_out & image_ids:
         raise DatasetError(
-            [
-                f'{path}: none of its {len(held_out)} val and test images is in the '
-                "COCO file: one of the two is the wrong file (it takes RefCOCO's, "
-                "RefCOCO+'s or RefCOCOg's, and COCO's instances of train)"
-            ]
+            f'{path}: none of its {len(held_out)} val and test images is in the '
+            "COCO file: one of the two is the wrong file (it takes RefCOCO's, "
+            "RefCOCO+'s or RefCOCOg's, and COCO's instances of train)"
         )
     return held_out
 

@@ -35,7 +35,7 @@ def find_images(
     """
     if not exists(folder, backend_args=backend_args):
         raise DatasetError(
-            [f'{folder}: no such image folder; check data_root and data_prefix']
+            f'{folder}: no such image folder; check data_root and data_prefix'
         )
     first_entry, taken = {}, {}
     for expression in expressions:

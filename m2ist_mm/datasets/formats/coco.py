@@ -24,11 +24,9 @@ def read_coco(
     several expressions. ``kind`` is the name of the category.
 
     Args:
-        path (str): The file.
+        path, with_boxes, backend_args: See :class:`FileFormat`.
         text_field (str, optional): The name of this value; 'category' for the name of
             the category.
-        with_boxes (bool): Whether boxes are read.
-        backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
         tuple[list[dict], list[str]]: Expressions and faults, see

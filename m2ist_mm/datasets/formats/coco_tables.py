@@ -68,9 +68,7 @@ def coco_tables(
             continue
         rows = content.get(name) if isinstance(content, dict) else None
         if not isinstance(rows, list):
-            raise DatasetError(
-                [f'{path}: has no list {name!r}; it must be a COCO file']
-            )
+            raise DatasetError(f'{path}: has no list {name!r}; it must be a COCO file')
         table, ids = {}, []
         for number, row in enumerate(rows):
             entry = f'{path}: {name} entry {number}'

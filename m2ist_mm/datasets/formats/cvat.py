@@ -21,7 +21,7 @@ def read_cvat(
     with_boxes: bool = True,
     backend_args: dict | None = None,
 ) -> tuple[list[dict], list[str]]:
-    """Read boxes with a text attribute from 'CVAT for images 1.1'.
+    """Read boxes with a text attribute from 'CVAT for images 1.1', ``annotations.xml``.
 
     An ``<image>`` has ``name``, ``width`` and ``height``, and ``<box>`` elements with
     ``xtl``, ``ytl``, ``xbr``, ``ybr`` in pixels and ``<attribute name="...">``. Other
@@ -29,10 +29,8 @@ def read_cvat(
     ``subset`` is its split, unless it is 'default'; ``kind`` is the label.
 
     Args:
-        path (str): The file, ``annotations.xml``.
+        path, with_boxes, backend_args: See :class:`FileFormat`.
         text_field (str, optional): The name of the attribute; 'label' for the label.
-        with_boxes (bool): Whether boxes are read.
-        backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
         tuple[list[dict], list[str]]: Expressions and faults, see
@@ -47,7 +45,7 @@ def read_cvat(
     shapes = [(image, shape) for image in images for shape in image if shape.get(LABEL)]
     if root.find('track') is not None:
         raise DatasetError(
-            [f"{path}: is an export of a video; choose 'CVAT for images 1.1'"]
+            f"{path}: is an export of a video; choose 'CVAT for images 1.1'"
         )
     field = choose_text_field(
         path,
@@ -85,15 +83,15 @@ def _parse(path: str, content: bytes) -> Element:
         root = fromstring(content)
     except DefusedXmlException as error:
         raise DatasetError(
-            [f'{path}: declares entities, which CVAT does not write; not read']
+            f'{path}: declares entities, which CVAT does not write; not read'
         ) from error
     except (ParseError, ValueError, LookupError) as error:
         raise DatasetError(
-            [f'{path}: not a complete XML file: {error}; get the original file again']
+            f'{path}: not a complete XML file: {error}; get the original file again'
         ) from error
     if root.tag != 'annotations':
         raise DatasetError(
-            [f"{path}: begins with <{root.tag}>, not with CVAT's <annotations>"]
+            f"{path}: begins with <{root.tag}>, not with CVAT's <annotations>"
         )
     return root
 

@@ -119,13 +119,11 @@ def choose_text_field(
     listed = ', '.join(map(repr, all_fields)) or 'none'
     if text_field is not None:
         raise DatasetError(
-            [f'{path}: has no text_field={text_field!r}; the fields are {listed:.300}']
+            f'{path}: has no text_field={text_field!r}; the fields are {listed:.300}'
         )
     raise DatasetError(
-        [
-            f'{path}: name the field that holds the text by text_field; the fields '
-            f'are {listed:.300}'
-        ]
+        f'{path}: name the field that holds the text by text_field; the fields '
+        f'are {listed:.300}'
     )
 
 

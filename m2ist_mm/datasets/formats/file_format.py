@@ -21,6 +21,8 @@ class FileFormat:
     Attributes:
         read: Reads a file: ``read(path, with_boxes=..., backend_args=..., **options)``
             gives expressions and faults, see :meth:`RECFileDataset.load_expressions`.
+            ``with_boxes`` says whether boxes are read, ``backend_args`` where mmengine
+            reads the file.
         title: What it is.
         bbox_forms: The values that its option ``bbox_form`` may have, the default
             first; ``None`` where it must be given, or where there is no such option.

@@ -23,13 +23,11 @@ def read_bytes(path: str, backend_args: dict | None = None) -> bytes:
         return get(path, backend_args=backend_args)
     except FileNotFoundError as error:
         raise DatasetError(
-            [
-                f'{path}: no such file; it comes with the dataset, so check '
-                'data_root and the name of the file'
-            ]
+            f'{path}: no such file; it comes with the dataset, so check '
+            'data_root and the name of the file'
         ) from error
     except OSError as error:
-        raise DatasetError([f'{path}: cannot be read: {error}']) from error
+        raise DatasetError(f'{path}: cannot be read: {error}') from error
 
 
 def read_text(path: str, backend_args: dict | None = None) -> str:
@@ -44,10 +42,8 @@ def read_text(path: str, backend_args: dict | None = None) -> str:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
         raise DatasetError(
-            [
-                f'{path}: is no {encoding.upper()} text ({error.reason} at byte '
-                f'{error.start}); save it as UTF-8, or get the original file again'
-            ]
+            f'{path}: is no {encoding.upper()} text ({error.reason} at byte '
+            f'{error.start}); save it as UTF-8, or get the original file again'
         ) from error
 
 
@@ -70,7 +66,7 @@ def parse_json(path: str, text: str) -> Any:
         return json.loads(text, object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
         raise DatasetError(
-            [f'{path}: not a complete JSON file: {error}; get the original file again']
+            f'{path}: not a complete JSON file: {error}; get the original file again'
         ) from error
 
 
@@ -92,10 +88,8 @@ def parse_json_lines(path: str, text: str) -> list[tuple[str, Any]]:
             row = json.loads(line, object_pairs_hook=_without_duplicates)
         except (ValueError, RecursionError) as error:
             raise DatasetError(
-                [
-                    f'{path}: line {number} is not a complete JSON value: {error}; get '
-                    'the original file again, or write one value per line'
-                ]
+                f'{path}: line {number} is not a complete JSON value: {error}; get '
+                'the original file again, or write one value per line'
             ) from error
         rows.append((f'{path}: line {number}', row))
     return rows

@@ -30,11 +30,9 @@ def read_label_studio(
     Skipped annotations are passed over. ``kind`` is the rectangle's label.
 
     Args:
-        path (str): The file.
+        path, with_boxes, backend_args: See :class:`FileFormat`.
         text_field (str, optional): The ``name`` of the text area (``from_name`` in the
             file); or of the rectangle's labels, if these are the sentences.
-        with_boxes (bool): Whether boxes are read.
-        backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
         tuple[list[dict], list[str]]: Expressions and faults, see
@@ -48,7 +46,7 @@ def read_label_studio(
     tasks = read_json(path, backend_args)
     if not isinstance(tasks, list):
         raise DatasetError(
-            [f"{path}: is no list of tasks; choose 'JSON' in Label Studio's export"]
+            f"{path}: is no list of tasks; choose 'JSON' in Label Studio's export"
         )
     faults, annotations = [], []
     for number, task in enumerate(tasks):

@@ -16,9 +16,7 @@ def read_mdetr(
     entry, xywh. ``origins`` are the entries' ids.
 
     Args:
-        path (str): The file.
-        with_boxes (bool): Whether boxes are read.
-        backend_args (dict, optional): Where mmengine reads it.
+        path, with_boxes, backend_args: See :class:`FileFormat`.
 
     Returns:
         tuple[list[dict], list[str]]: Expressions and faults, see

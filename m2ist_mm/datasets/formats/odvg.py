@@ -21,11 +21,9 @@ def read_odvg(
     expression has one region with one box.
 
     Args:
-        path (str): The file.
+        path, with_boxes, backend_args: See :class:`FileFormat`.
         text_field (str, optional): 'caption', or 'phrase': each region's phrase is an
             expression.
-        with_boxes (bool): Whether boxes are read.
-        backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
         tuple[list[dict], list[str]]: Expressions and faults, see
@@ -37,10 +35,8 @@ def read_odvg(
     """
     if text_field not in (None, CAPTION, PHRASE):
         raise DatasetError(
-            [
-                f'{path}: has no text_field={text_field!r}; the fields are '
-                f'{CAPTION!r}, {PHRASE!r}'
-            ]
+            f'{path}: has no text_field={text_field!r}; the fields are '
+            f'{CAPTION!r}, {PHRASE!r}'
         )
     by_row, faults = [], []
     rows = parse_json_rows(path, read_text(path, backend_args))

@@ -45,7 +45,7 @@ def recognise_format(path: str, backend_args: dict | None = None) -> str:
     if start.startswith('<'):
         if '<annotations' in start[:2000]:
             return 'cvat'
-        raise DatasetError([f"{path}: is XML, but not CVAT's"])
+        raise DatasetError(f"{path}: is XML, but not CVAT's")
     if name.lower().endswith(CSV_SUFFIXES):
         rows = parse_table(path, text)
         content = [row for _, row in rows]
@@ -53,7 +53,7 @@ def recognise_format(path: str, backend_args: dict | None = None) -> str:
         content = _first_values(path, text)
     first = content[0] if isinstance(content, list) and content else content
     if not isinstance(first, dict):
-        raise DatasetError([f'{path}: holds no rows'])
+        raise DatasetError(f'{path}: holds no rows')
     if isinstance(first.get('images'), list) and 'annotations' in first:
         captions = any(isinstance(i, dict) and 'caption' in i for i in first['images'])
         return 'mdetr' if captions else 'coco'
@@ -71,7 +71,7 @@ def recognise_format(path: str, backend_args: dict | None = None) -> str:
             f'is of no known format; the keys of its first entry are {keys:.200}, and '
             f'rows have image, expression and bbox (or {columns})'
         )
-    raise DatasetError([f'{path}: {what}'])
+    raise DatasetError(f'{path}: {what}')
 
 
 def _first_values(path: str, text: str) -> Any:

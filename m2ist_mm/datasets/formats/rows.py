@@ -35,11 +35,9 @@ def read_rows(
     ``y``, ``w``, ``h`` (left, top, width, height).
 
     Args:
-        path (str): The file.
+        path, with_boxes, backend_args: See :class:`FileFormat`.
         bbox_form (str): 'xyxy' (two corners) or 'xywh' (a corner and the size).
         text_field (str, optional): The key of the text, instead of 'expression'.
-        with_boxes (bool): Whether boxes are read.
-        backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
         tuple[list[dict], list[str]]: Expressions and faults, see
@@ -58,10 +56,8 @@ def read_rows(
     if keys and name not in keys:
         fields = ', '.join(map(repr, keys))
         raise DatasetError(
-            [
-                f'{path}: no row has {name!r}; name the field that holds the text by '
-                f'text_field; the fields are {fields:.300}'
-            ]
+            f'{path}: no row has {name!r}; name the field that holds the text by '
+            f'text_field; the fields are {fields:.300}'
         )
     expressions, faults = [], []
     for number, (entry, row) in enumerate(rows):
@@ -113,10 +109,8 @@ def parse_table(path: str, text: str) -> list[tuple[str, dict]]:
             if None in cells or None in cells.values():
                 how = 'more' if None in cells else 'fewer'
                 raise DatasetError(
-                    [
-                        f'{entry} has {how} cells than there are columns; a text with '
-                        'the separator in it must stand in quotes'
-                    ]
+                    f'{entry} has {how} cells than there are columns; a text with '
+                    'the separator in it must stand in quotes'
                 )
             row = {key.strip(): value.strip() or None for key, value in cells.items()}
             if re.fullmatch(r'\d{1,18}', row.get('sent_id') or ''):
@@ -126,7 +120,7 @@ def parse_table(path: str, text: str) -> list[tuple[str, dict]]:
             rows.append((entry, row))
     except csv.Error as error:
         raise DatasetError(
-            [f'{path}: line {reader.line_num} is no row of a table: {error}']
+            f'{path}: line {reader.line_num} is no row of a table: {error}'
         ) from error
     return rows
 

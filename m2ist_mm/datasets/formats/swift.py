@@ -20,9 +20,7 @@ def read_swift(
     expression of its number. ``image_id`` says which image each box is on.
 
     Args:
-        path (str): The file.
-        with_boxes (bool): Whether boxes are read.
-        backend_args (dict, optional): Where mmengine reads it.
+        path, with_boxes, backend_args: See :class:`FileFormat`.
 
     Returns:
         tuple[list[dict], list[str]]: Expressions and faults, see

@@ -25,10 +25,8 @@ def read_transvg(
     those of ReferItGame and Flickr30k Entities.
 
     Args:
-        path (str): The file.
+        path, with_boxes, backend_args: See :class:`FileFormat`.
         bbox_form (str): 'xyxy' or 'xywh'.
-        with_boxes (bool): Whether boxes are read.
-        backend_args (dict, optional): Where mmengine reads it.
 
     Returns:
         tuple[list[dict], list[str]]: Expressions and faults, see
@@ -43,10 +41,10 @@ def read_transvg(
         rows, _ = read_torch(content)
     except ValueError as error:
         raise DatasetError(
-            [f'{path}: not a list of TransVG: {error}; get the original file again']
+            f'{path}: not a list of TransVG: {error}; get the original file again'
         ) from error
     if not isinstance(rows, list):
-        raise DatasetError([f'{path}: holds a {type(rows).__name__}, not a list'])
+        raise DatasetError(f'{path}: holds a {type(rows).__name__}, not a list')
 
     expressions, faults = [], []
     for number, row in enumerate(rows):

@@ -1,11 +1,11 @@
 """What a dataset's files were like when they were found to be complete."""
 
-import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from ...atomic_file import write_atomically
+from ...checkpoints import file_sha256
 
 
 class Manifest:
@@ -66,11 +66,7 @@ class Manifest:
         if file.endswith('/'):
             sizes = [p.stat().st_size for p in path.rglob('*') if p.is_file()]
             return dict(files=len(sizes), bytes=sum(sizes))
-        sha256 = hashlib.sha256()
-        with open(path, 'rb') as content:
-            while chunk := content.read(1 << 20):
-                sha256.update(chunk)
-        return dict(bytes=path.stat().st_size, sha256=sha256.hexdigest())
+        return dict(bytes=path.stat().st_size, sha256=file_sha256(path))
 
 
 def _describe(entry: dict) -> str:

@@ -7,6 +7,8 @@ from mmengine.logging import MMLogger
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
+from ...quiet_logger import quiet_logger
+
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
@@ -54,15 +56,11 @@ class TunedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         if prefix:
             super().add_params(params, module, prefix, is_dcn_module)
             return
-        logger = MMLogger.get_current_instance()
-        level = logger.level
-        logger.setLevel(logging.ERROR)  # MMEngine logs several lines per parameter
-        try:
-            single: list[dict] = []
+        single: list[dict] = []
+        with quiet_logger(logging.ERROR):
             super().add_params(single, module, prefix, is_dcn_module)
-        finally:
-            logger.setLevel(level)
         params += _merge(single)
+        logger = MMLogger.get_current_instance()
         for group in params:
             options = {key: value for key, value in group.items() if key != 'params'}
             count = sum(p.numel() for p in group['params'])

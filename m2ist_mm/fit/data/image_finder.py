@@ -30,7 +30,7 @@ class ImageFinder:
     def __init__(self, folder: Path, ignored: Path | None = None) -> None:
         self.folder = folder
         if not folder.is_dir():
-            raise DatasetError([f'{folder}: no such image folder; check image_root'])
+            raise DatasetError(f'{folder}: no such image folder; check image_root')
         self._by_name = defaultdict(list)
         for here, names in walk(folder, ignored):
             for name in names:
@@ -38,10 +38,8 @@ class ImageFinder:
                     self._by_name[_plain(name)].append(here / name)
         if not self._by_name:
             raise DatasetError(
-                [
-                    f'{folder}: no image in it ({", ".join(IMAGE_SUFFIXES)}); name the '
-                    'folder of the images by image_root'
-                ]
+                f'{folder}: no image in it ({", ".join(IMAGE_SUFFIXES)}); name the '
+                'folder of the images by image_root'
             )
 
     def find(self, names: list[str], beside: Path) -> list[Path]:

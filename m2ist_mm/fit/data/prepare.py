@@ -115,19 +115,15 @@ def prepare_data(
     if counts['faulty'] > _MOST_FAULTY * counts['read']:
         # of boxes xywh that are read as xyxy, those that pass are wrong
         raise DatasetError(
-            [
-                f'{source}: skip_faulty would leave out {counts["faulty"]} of '
-                f'{counts["read"]} expressions; so many mean that something is misread '
-                "(bbox_form 'xyxy' or 'xywh', box_unit, image_root): look at them "
-                'without skip_faulty'
-            ]
+            f'{source}: skip_faulty would leave out {counts["faulty"]} of '
+            f'{counts["read"]} expressions; so many mean that something is misread '
+            "(bbox_form 'xyxy' or 'xywh', box_unit, image_root): look at them "
+            'without skip_faulty'
         )
     if len(digests) < FEWEST_IMAGES:
         raise DatasetError(
-            [
-                f'{source}: has {len(rows)} expressions on {len(digests)} images; at '
-                f'least {FEWEST_IMAGES} images are needed to train, validate and test'
-            ]
+            f'{source}: has {len(rows)} expressions on {len(digests)} images; at '
+            f'least {FEWEST_IMAGES} images are needed to train, validate and test'
         )
     splits, splits_from, notes = _split(
         rows, digests, folder / 'splits.csv', previous, seed, str(source)
@@ -143,7 +139,7 @@ def prepare_data(
     empty = [split for split, own in by_split.items() if not own]
     if empty:
         raise DatasetError(
-            [f'{folder / "splits.csv"}: no image is of the split {empty[0]!r}']
+            f'{folder / "splits.csv"}: no image is of the split {empty[0]!r}'
         )
     box = best_constant_box(relative_boxes(by_split['train']), seed)
     table = splits_table(splits)
@@ -281,8 +277,8 @@ def _find_images(expressions: list[dict], finder: ImageFinder) -> list[str]:
             )
         elif (name, paths[0]) in others:
             faults.append(
-                f'{entry}: its image {name} is not there; {paths[0]} has another folder, '
-                'and a name with that folder led to it, too'
+                f'{entry}: its image {name} is not there; {paths[0]} has another '
+                'folder, and a name with that folder led to it, too'
             )
             found[name, beside] = []
     for expression in expressions:
@@ -291,8 +287,8 @@ def _find_images(expressions: list[dict], finder: ImageFinder) -> list[str]:
     expressions[:] = [e for e in expressions if e['img_path'] is not None]
     if missing:
         faults.append(
-            f'{finder.folder}: {len(missing)} of {len(found)} images are missing in it, '
-            f'the first: {missing[0]}; name the folder of the images by image_root'
+            f'{finder.folder}: {len(missing)} of {len(found)} images are missing in '
+            f'it, the first: {missing[0]}; name the folder of the images by image_root'
         )
     return faults
 
@@ -311,7 +307,7 @@ def _check(
         DatasetError: There are faults, and they are not to be skipped.
     """
     if not expressions and not faults:
-        raise DatasetError([f'{next(iter(source.files))}: no sentence has one box'])
+        raise DatasetError(f'{next(iter(source.files))}: no sentence has one box')
     dataset = ReadDataset(expressions, faults, str(next(iter(source.files))), **checks)
     try:
         samples = dataset.load_data_list()
@@ -398,10 +394,8 @@ def _split(
         return draw_splits(groups, seed), 'drawn', []
     if without:
         raise DatasetError(
-            [
-                f'{source}: {len(without)} of {len(rows)} expressions name no split, '
-                f'the first: {without[0]["expression"]!r} of {without[0]["image"]}'
-            ]
+            f'{source}: {len(without)} of {len(rows)} expressions name no split, '
+            f'the first: {without[0]["expression"]!r} of {without[0]["image"]}'
         )
     named, moved = {}, set()
     for row in rows:

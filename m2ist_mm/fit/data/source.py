@@ -66,7 +66,7 @@ def find_source(
         name = data_format or recognise_format(str(source))
         return Source(name, {source: None}, source.parent)
     if not source.is_dir():
-        raise DatasetError([f'{source}: no such file or folder'])
+        raise DatasetError(f'{source}: no such file or folder')
     files = _annotation_files(source, ignored and ignored.resolve())
     found, reasons = {}, []
     for path in files:
@@ -75,7 +75,7 @@ def find_source(
         except DatasetError as error:
             reasons += error.faults
     if not found:
-        raise DatasetError([_nothing_found(source, reasons)])
+        raise DatasetError(_nothing_found(source, reasons))
     if data_format in found:
         found = {data_format: found[data_format]}
     if len(found) > 1 or (data_format is not None and data_format not in found):
@@ -89,10 +89,8 @@ def find_source(
         else:
             what = f'has no file of the format {data_format!r}'
         raise DatasetError(
-            [
-                f'{source}: {what} ({named}); name the file that is meant, or its '
-                'format by data_format'
-            ]
+            f'{source}: {what} ({named}); name the file that is meant, or its '
+            'format by data_format'
         )
     ((name, paths),) = found.items()
     return Source(name, _split_files(source, name, paths), source, tuple(reasons))
@@ -157,11 +155,9 @@ def _split_files(folder: Path, name: str, paths: list[Path]) -> dict[Path, str |
     if None in splits.values():
         named = ', '.join(str(path.relative_to(folder)) for path in paths)
         raise DatasetError(
-            [
-                f'{folder}: has {len(paths)} files of the format {name!r}, and their '
-                f'names do not say train, val or test ({named:.200}); name the one '
-                'that is meant'
-            ]
+            f'{folder}: has {len(paths)} files of the format {name!r}, and their '
+            f'names do not say train, val or test ({named:.200}); name the one '
+            'that is meant'
         )
     return splits
 

@@ -85,13 +85,11 @@ def complete_splits(
     there = set(named.values())
     if len(there) == 1:
         raise DatasetError(
-            [
-                f'{source}: all images are of the split {there.pop()!r}; give others '
-                'to val and test, or leave the splits out, and the images are divided'
-            ]
+            f'{source}: all images are of the split {there.pop()!r}; give others '
+            'to val and test, or leave the splits out, and the images are divided'
         )
     if 'train' not in there:
-        raise DatasetError([f"{source}: there are no images of the split 'train'"])
+        raise DatasetError(f"{source}: there are no images of the split 'train'")
     splits, notes, moved = dict(named), [], []
     for group in groups:
         # what is tested must not be trained on
@@ -109,5 +107,7 @@ def complete_splits(
             count = max(1, round(SHARES[name] * len(own)))
             drawn = np.random.default_rng(seed).permutation(own)[:count].tolist()
             splits.update(dict.fromkeys(drawn, name))
-            notes.append(f'{name}: {count} images taken out of train, as none was given')
+            notes.append(
+                f'{name}: {count} images taken out of train, as none was given'
+            )
     return splits, notes

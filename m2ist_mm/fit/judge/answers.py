@@ -38,10 +38,8 @@ def load_answers(rows_path: str | Path, predictions_path: str | Path) -> list[di
         by_id = None  # no predictions of these rows, or none at all
     if by_id or by_id is None or _moved(rows, answers):
         raise DatasetError(
-            [
-                f'{predictions_path} holds no predictions of the rows of {rows_path}; '
-                'test on these rows again, with tools/test.py --out'
-            ]
+            f'{predictions_path} holds no predictions of the rows of {rows_path}; '
+            'test on these rows again, with tools/test.py --out'
         )
     return answers
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...datasets import DatasetError
+from ..data.source import SPLITS
 from .rows_file import load_rows, save_rows
 from .shuffles import SHUFFLES, shuffled_rows
 from .subsets import fold_rows, subset_rows
 
-SPLITS = ('train', 'val', 'test')
 CURVE = (0.25, 0.5)  # shares of the training images; the model itself has them all
 
 
@@ -120,5 +120,5 @@ def audited_rows(work_dir: str | Path) -> list[dict]:
         for row in load_rows(path)
     ]
     if len({row['sent_id'] for row in rows}) < len(rows):
-        raise DatasetError([f'{folder}: a sent_id occurs in several splits'])
+        raise DatasetError(f'{folder}: a sent_id occurs in several splits')
     return rows

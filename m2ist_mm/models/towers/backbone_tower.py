@@ -3,9 +3,7 @@
 from mmdet.registry import MODELS
 from torch import Tensor
 
-from ...structures import TowerFeatures
 from .map_tower import MapTower
-from .padding import map_padding
 
 
 @MODELS.register_module()
@@ -38,21 +36,6 @@ class BackboneTower(MapTower):
         """Initialise the backbone as its config says."""
         self.backbone.init_weights()
 
-    def forward(self, images: Tensor, padding_mask: Tensor) -> TowerFeatures:
-        """Encode images.
-
-        Args:
-            images: Normalised images, (B, 3, H, W).
-            padding_mask: (B, H, W) bool, true = padding.
-
-        Returns:
-            Tokens (B, h·w, C) of the backbone's h × w map, row by row, without taps
-            and without ``inputs``: no tokens of this width and number enter it.
-        """
-        feature_map = self.backbone(images)[-1]
-        grid = tuple(feature_map.shape[-2:])
-        return TowerFeatures(
-            tokens=feature_map.flatten(2).transpose(1, 2),
-            mask=map_padding(padding_mask, grid).flatten(1),
-            grid=grid,
-        )
+    def feature_map(self, images: Tensor) -> Tensor:
+        """See :meth:`MapTower.feature_map`."""
+        return self.backbone(images)[-1]

@@ -1,7 +1,6 @@
 """What a vision tower needs to know about an mmdet detector."""
 
 import difflib
-from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,8 @@ import mmdet
 import yaml
 from mmengine.config import Config
 from mmengine.hub import get_config
+
+from ...config_parts import is_type, iter_dicts
 
 _MIM = Path(mmdet.__file__).parent / '.mim'  # mmdet's configs and model index
 
@@ -130,20 +131,10 @@ def _pad_value(config: Config | dict) -> tuple[float, ...] | None:
     """Pad value of the test pipeline in pixel units, if it pads."""
     loader = config.get('test_dataloader') or {}
     pipeline = (loader.get('dataset') or {}).get('pipeline')
-    for step in _steps(pipeline or config.get('test_pipeline') or []):
-        if str(step.get('type')).rpartition('.')[2] == 'Pad':
+    for step in iter_dicts(pipeline or config.get('test_pipeline') or []):
+        if is_type(step, 'Pad'):
             value = step.get('pad_val', 0)
             value = value.get('img', 0) if isinstance(value, dict) else value
             values = value if isinstance(value, list | tuple) else (value,) * 3
             return tuple(map(float, values))
     return None
-
-
-def _steps(node: object) -> Iterator[dict]:
-    """All configs of transforms in a pipeline, also inside other transforms."""
-    if isinstance(node, dict):
-        yield node
-        node = list(node.values())
-    if isinstance(node, list | tuple):
-        for child in node:
-            yield from _steps(child)

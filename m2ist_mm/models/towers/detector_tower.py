@@ -11,10 +11,9 @@ from mmengine.model import revert_sync_batchnorm
 from torch import Tensor, nn
 
 from ...checkpoints import convert_yolox
-from ...structures import InputSpec, TowerFeatures
+from ...structures import InputSpec
 from .detector_spec import DetectorSpec
 from .map_tower import MapTower, State
-from .padding import map_padding
 
 _PARTS = ('backbone.', 'neck.')
 
@@ -157,31 +156,11 @@ class DetectorTower(MapTower):
         self.neck.init_weights()
 
     def feature_map(self, images: Tensor) -> Tensor:
-        """Joined levels (B, C, h, w) of images (B, 3, H, W)."""
+        """Joined levels; H and W are multiples of the stride of every level."""
         maps = self.neck(self.backbone(images))
         grid = tuple(side // self.stride for side in images.shape[-2:])
         levels = [_resample(maps[level], grid) for level in self.levels]
         return torch.cat(levels, dim=1) if self.join == 'concat' else sum(levels)
-
-    def forward(self, images: Tensor, padding_mask: Tensor) -> TowerFeatures:
-        """Encode images.
-
-        Args:
-            images: Normalised images, (B, 3, H, W); H and W are multiples of the stride
-                of every level.
-            padding_mask: (B, H, W) bool, true = padding.
-
-        Returns:
-            Tokens (B, h·w, C) of the joined map, row by row, without taps and without
-            ``inputs``: no tokens of this width and number enter the tower.
-        """
-        feature_map = self.feature_map(images)
-        grid = tuple(feature_map.shape[-2:])
-        return TowerFeatures(
-            tokens=feature_map.flatten(2).transpose(1, 2),
-            mask=map_padding(padding_mask, grid).flatten(1),
-            grid=grid,
-        )
 
 
 def _resample(level: Tensor, grid: tuple[int, int]) -> Tensor:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from ...checkpoints import load_exactly
+from ...structures import TowerFeatures
+from .padding import map_padding
 from .pretrained_state import load_pretrained_state
 from .vision_tower import VisionTower
 
@@ -57,6 +59,29 @@ class MapTower(VisionTower):
             load_exactly(self, state, repr(self.weights))
         if self.channels_last:
             self.to(memory_format=torch.channels_last)
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        """The map (B, C, h, w) of images (B, 3, H, W) whose cells are the tokens."""
+        raise NotImplementedError(f'{type(self).__name__} has no feature_map')
+
+    def forward(self, images: Tensor, padding_mask: Tensor) -> TowerFeatures:
+        """Encode images.
+
+        Args:
+            images: Normalised images, (B, 3, H, W).
+            padding_mask: (B, H, W) bool, true = padding.
+
+        Returns:
+            Tokens (B, h·w, C) of the feature map, row by row, without taps and without
+            ``inputs``: no tokens of this width and number enter the tower.
+        """
+        feature_map = self.feature_map(images)
+        grid = tuple(feature_map.shape[-2:])
+        return TowerFeatures(
+            tokens=feature_map.flatten(2).transpose(1, 2),
+            mask=map_padding(padding_mask, grid).flatten(1),
+            grid=grid,
+        )
 
     @torch.no_grad()
     def probe(

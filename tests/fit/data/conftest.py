@@ -18,7 +18,11 @@ LABELS = [
     label
     for number, image in enumerate(IMAGES)
     for label in (
-        (image, f'D\u00f6g "{number}" & <c;a\tt>,\n\U0001f415', [10 + number, 20, 60, 80.5]),
+        (
+            image,
+            f'D\u00f6g "{number}" & <c;a\tt>,\n\U0001f415',
+            [10 + number, 20, 60, 80.5],
+        ),
         (image, f'the dog behind {number}', [100, 0, 200, 150]),
     )
 ]
@@ -69,7 +73,9 @@ def write_csv_of_a_spreadsheet(folder, labels):
 
 
 def write_csv_cells(folder, labels):
-    write_csv(folder, [(i, t, [' '.join(map(str, b))]) for i, t, b in labels], ',', ['bbox'])
+    write_csv(
+        folder, [(i, t, [' '.join(map(str, b))]) for i, t, b in labels], ',', ['bbox']
+    )
 
 
 def region_results(number, text, box, name='caption'):
@@ -251,9 +257,7 @@ def write_swift(folder, labels, unit='real'):
         own = [(text, box) for name, text, box in labels if name == image]
         objects = dict(
             ref=[text for text, _ in own],
-            bbox=[
-                [v / w for v, w in zip(box, whole, strict=True)] for _, box in own
-            ],
+            bbox=[[v / w for v, w in zip(box, whole, strict=True)] for _, box in own],
         )
         if unit != 'real':
             objects['bbox_type'] = unit
@@ -288,9 +292,7 @@ def write_refer(folder, labels):
             file_name='unused',
             split=split[annotation['image_id']],
             sent_ids=[number],
-            sentences=[
-                dict(sent_id=number, sent=labels[number][1], raw='', tokens=[])
-            ],
+            sentences=[dict(sent_id=number, sent=labels[number][1], raw='', tokens=[])],
         )
         for number, annotation in enumerate(content['annotations'])
     ]

@@ -80,7 +80,9 @@ def test_faults_are_lines_before_anything_is_written(folder):
     with pytest.raises(DatasetError) as caught:
         folder.prepare()
     (fault,) = caught.value.faults
-    assert fault.startswith(f'{folder.root}/images: 1 of 12 images') or fault.startswith(
+    assert fault.startswith(
+        f'{folder.root}/images: 1 of 12 images'
+    ) or fault.startswith(
         f'{folder.root}: 1 of 12 images are missing in it, the first: '
     )
     assert 'image_root' in fault
@@ -122,7 +124,9 @@ def test_percent_taken_for_pixels_is_one_line(make_folder):
     folder = make_folder('json')
     labels = [(i, t, [10, 20, 60, 80]) for i, t, _ in labels_of(folder)]
     folder.label(labels)
-    with pytest.raises(DatasetError, match="in percent units .*box_unit='percent'") as e:
+    with pytest.raises(
+        DatasetError, match="in percent units .*box_unit='percent'"
+    ) as e:
         folder.prepare()
     assert len(str(e.value).splitlines()) == 1
     found = folder.labels(box_unit='percent')
@@ -216,7 +220,9 @@ def test_names_of_files_are_splits(make_folder):
     ids = [row['sent_id'] for own in found.values() for row in own]
     assert len(set(ids)) == 24
     (folder.root / 'my_test.json').rename(folder.root / 'more.json')
-    with pytest.raises(DatasetError, match='has 3 files .* do not say train, val or te'):
+    with pytest.raises(
+        DatasetError, match='has 3 files .* do not say train, val or te'
+    ):
         folder.prepare()
 
 
@@ -250,7 +256,9 @@ def test_splits_can_be_edited(make_folder):
     with pytest.raises(DatasetError, match="no image is of the split 'val'"):
         folder.prepare()
     table.write_text('image,split\na.png,later\n')
-    with pytest.raises(DatasetError, match="line 2: has image 'a.png' and split 'later'"):
+    with pytest.raises(
+        DatasetError, match="line 2: has image 'a.png' and split 'later'"
+    ):
         folder.prepare()
     table.unlink()
     assert folder.rows() == first

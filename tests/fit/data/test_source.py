@@ -62,14 +62,16 @@ def test_nothing_known_is_one_line(tmp_path):
 def test_a_named_format_that_is_not_there_is_one_line(tmp_path):
     write(tmp_path, mine_json=ROW)
     assert fault(tmp_path, 'cvat') == (
-        f"{tmp_path}: has no file of the format 'cvat' (rows: mine.json); name the file "
-        'that is meant, or its format by data_format'
+        f"{tmp_path}: has no file of the format 'cvat' (rows: mine.json); name the "
+        'file that is meant, or its format by data_format'
     )
 
 
 def test_splits_are_in_names_of_files_or_folders(tmp_path):
     # as Roboflow and CVAT write them
-    write(tmp_path, train___annotations_coco_json=ROW, valid___annotations_coco_json=ROW)
+    write(
+        tmp_path, train___annotations_coco_json=ROW, valid___annotations_coco_json=ROW
+    )
     write(tmp_path, test__x_json=ROW)
     found = find_source(tmp_path)
     assert sorted(found.files.values()) == ['test', 'train', 'val']

@@ -43,7 +43,9 @@ def test_same_image_in_two_named_splits_is_tested_not_trained():
 
 
 def test_train_is_needed():
-    with pytest.raises(DatasetError, match="data: there are no images of the split 'tr"):
+    with pytest.raises(
+        DatasetError, match="data: there are no images of the split 'tr"
+    ):
         complete_splits(dict(a='val', b='test'), [['a'], ['b']], 0, 'data')
 
 

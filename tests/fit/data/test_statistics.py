@@ -46,7 +46,9 @@ def test_boxes_of_a_pixel_in_a_large_image_count_as_others_do():
 
 
 def test_best_constant_box_is_right_most_often():
-    often = np.array([[0.1, 0.1, 0.5, 0.5], [0.1, 0.1, 0.5, 0.52], [0.12, 0.1, 0.5, 0.5]])
+    often = np.array(
+        [[0.1, 0.1, 0.5, 0.5], [0.1, 0.1, 0.5, 0.52], [0.12, 0.1, 0.5, 0.5]]
+    )
     boxes = np.concatenate([[[0, 0, 1, 1]], often, [[0.8, 0.8, 0.9, 0.9]]])
     assert best_constant_box(boxes).tolist() in often.tolist()
 
