@@ -3,6 +3,7 @@
 The hooks, which know the models, are in :mod:`m2ist_mm.checkpoints.hooks`.
 """
 
+from .averaging import average_with_start
 from .checkpoint_file import load_checkpoint
 from .converters import convert_detr, convert_transvg, convert_yolox
 from .identity import file_sha256, state_sha256, tensors_sha256
@@ -11,6 +12,7 @@ from .state_file import load_exactly, load_state_file, save_state_file
 from .trained_grounder import start_from_grounder
 
 __all__ = [
+    'average_with_start',
     'convert_detr',
     'convert_transvg',
     'convert_yolox',

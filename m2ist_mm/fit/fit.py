@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from os.path import relpath
 from pathlib import Path
+from statistics import mean
 
 from mmdet.registry import DATASETS
 from mmengine.registry import init_default_scope
 
 from ..atomic_file import write_atomically
+from ..checkpoints import average_with_start
 from ..checkpoints.work_dir_lock import lock_work_dir
 from ..config import load_config_file
 from ..engine.interruption import Stopped
@@ -23,6 +25,8 @@ from .data import DataSummary, export_rows, prepare_data
 from .fit_config import RunSettings, render_run
 from .fit_options import FitOptions
 from .judge import Fact, Run, judge, plan_runs
+from .judge.answers import load_answers
+from .judge.figures import FOUND
 from .judge.rows_file import load_rows
 from .memory import CUDA_RUNTIME, format_bytes, release_memory
 from .plan import Plan
@@ -119,12 +123,14 @@ class Fit:
                 'The same command without it trains (shorter by --epochs).'
             )
             return
-        model = self._train(self.config, self.folder / 'train', 'training')
+        start = planner.grounder if plan.start_is_whole else None
+        training = self._train(self.config, self.folder / 'train', 'training')
+        model = self._best(self.config, training, start)
         for run in runs:
-            self._predict(run, planner, model)
+            self._predict(run, planner, start, model)
         self.say('\nreport')
-        report = judge(self.folder, runs, self._facts(plan, model))
-        self._close(report, model.checkpoint, summary)
+        report = judge(self.folder, runs, self._facts(plan, training))
+        self._close(report, model, summary)
 
     # -- steps -------------------------------------------------------------
 
@@ -197,26 +203,68 @@ class Fit:
         self._note_peak(folder, peak)
         return training
 
-    def _predict(self, run: Run, planner: Planner, model: Training) -> None:
+    def _best(self, config: Path, training: Training, start: Path | None) -> Path:
+        """The best checkpoint, or its mean with the start, if val does not object.
+
+        Args:
+            config: Config of the training.
+            training: It.
+            start: The checkpoint of this very model that it started from, if it did.
+        """
+        best = training.checkpoint
+        if start is None:
+            return best
+        averaged = training.folder / 'averaged.pth'
+        if not averaged.exists():
+            average_with_start(start, best, averaged)
+        if not training.validated:
+            return averaged
+        predictions = training.folder / 'averaged.predictions.json'
+        if not predictions.exists():
+            self._test(
+                config, averaged, training.folder / 'averaged', predictions, 'val'
+            )
+        answers = load_answers(self.folder / 'data' / 'val.jsonl', predictions)
+        precision = 100 * mean(answer['iou'] >= FOUND for answer in answers)
+        better = precision >= max(training.validations().values())
+        self.say(
+            f'  its mean with the start: P@0.5 on val {precision:.1f} %, '
+            + ('taken' if better else 'not taken')
+        )
+        return averaged if better else best
+
+    def _test(
+        self, config: Path, checkpoint: Path, folder: Path, out: Path, split: str = ''
+    ) -> None:
+        """Write the predictions of a checkpoint."""
+        options = ['--cfg-options', f'test_dataloader.dataset.split={split}']
+        run_tool(
+            [
+                *(self.tools / 'test.py', config, checkpoint),
+                *('--work-dir', folder, '--out', out),
+                *(options if split else ()),
+            ],
+            folder / 'output.log',
+        )
+
+    def _predict(
+        self, run: Run, planner: Planner, start: Path | None, model: Path
+    ) -> None:
         """Write the predictions of a run, after its training if it has one."""
         if run.predictions.exists():
             return
-        folder, config, training = self.folder / 'test', self.config, model
+        folder, config, checkpoint = self.folder / 'test', self.config, model
         if run.name != 'model':
             folder = self.folder / 'judge' / run.name
             config = folder / 'config.py'
             write_atomically(config, self._render(run, folder, planner).encode())
-        if run.train is not None:
+        if run.name == 'start':
+            checkpoint = start
+        elif run.train is not None:
             training = self._train(config, folder, f'training {run.name}')
-        checkpoint = planner.grounder if run.name == 'start' else training.checkpoint
+            checkpoint = self._best(config, training, start)
         self.say(f'\ntest {run.name}')
-        run_tool(
-            [
-                *(self.tools / 'test.py', config, checkpoint),
-                *('--work-dir', folder, '--out', run.predictions),
-            ],
-            folder / 'output.log',
-        )
+        self._test(config, checkpoint, folder, run.predictions)
 
     def _render(self, run: Run, folder: Path, planner: Planner) -> str:
         """The config of a run, which lies in its folder."""

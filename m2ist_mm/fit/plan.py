@@ -73,7 +73,7 @@ class Plan:
         towers: The weights of the vision and the language tower.
         start: What the model starts from.
         start_is_whole: Whether that is a checkpoint of this very model, which can be
-            tested, too.
+            tested and averaged with what is trained.
         device: ``'cuda'`` or ``'cpu'``.
         trained: Number of trained parameters.
         parameters: Number of all parameters.

@@ -16,7 +16,8 @@ from torch import nn
 
 from ..atomic_file import write_atomically
 from ..checkpoints import load_checkpoint, start_from_grounder
-from ..checkpoints.tuned_state import fit_checkpoint
+from ..checkpoints.state_file import state_in
+from ..checkpoints.tuned_state import fit_checkpoint, frozen_state_keys
 from ..config import load_config_file, use_mixed_precision
 from ..datasets import RECDataset
 from ..datasets.transforms import fixed_views
@@ -235,11 +236,13 @@ class Planner:
     def _start_is_whole(self, model: nn.Module) -> bool:
         if self.grounder is None:
             return False
+        checkpoint = load_checkpoint(self.grounder)
+        names = state_in(checkpoint, str(self.grounder)).keys()
         try:
-            fit_checkpoint(model, load_checkpoint(str(self.grounder)))
-        except ValueError:  # of another model, or in others' names
+            fit_checkpoint(model, checkpoint)
+        except ValueError:  # of another model
             return False
-        return True
+        return names >= model.state_dict().keys() - frozen_state_keys(model)
 
     def _dataset(self, config: Config) -> RECDataset:
         dataset = DATASETS.build(config.train_dataloader.dataset)
@@ -285,7 +288,8 @@ class Planner:
         encoding = once * count_images(train) if settings.cached else 0.0
         epoch = own + validation
         training = startup + encoding + settings.epochs * epoch
-        judging = 0.0
+        # the mean with the start is validated
+        judging = 0.0 if self.grounder is None else startup + validation
         for run in runs:
             judging += startup + once * count_images(load_rows(run.test))
             if run.train is not None:

@@ -1,0 +1,42 @@
+"""Means of checkpoints."""
+
+import io
+from pathlib import Path
+
+import torch
+
+from ..atomic_file import write_atomically
+from .checkpoint_file import load_checkpoint
+from .state_file import state_in
+
+
+def average_with_start(start: str | Path, trained: str | Path, path: Path) -> None:
+    """Write the mean of a trained checkpoint and of the one that it started from.
+
+    It keeps more of what the start could do: WiSE-FT (Wortsman et al., "Robust
+    fine-tuning of zero-shot models", CVPR 2022) with a mixing coefficient of one half.
+
+    Args:
+        start: The checkpoint that the training started from.
+        trained: The checkpoint that it gave.
+        path: The file to write: the weights of ``trained``, and its ``meta`` without
+            what a resume needs.
+
+    Raises:
+        FileNotFoundError, ValueError: As :func:`load_checkpoint`; or ``start`` has not
+            all the weights.
+    """
+    before = state_in(load_checkpoint(start), str(start))
+    checkpoint = load_checkpoint(trained)
+    state = dict(checkpoint['state_dict'])
+    if missing := sorted(state.keys() - before.keys()):
+        raise ValueError(
+            f'{start} cannot be averaged with {trained}: has no {missing[0]}'
+        )
+    for name, value in state.items():
+        if value.is_floating_point():
+            state[name] = value.lerp(before[name].to(value.dtype), 0.5)
+    content = io.BytesIO()
+    meta = {key: checkpoint['meta'][key] for key in ('towers', 'epoch', 'iter')}
+    torch.save(dict(state_dict=state, meta=meta), content)
+    write_atomically(path, content.getvalue())
