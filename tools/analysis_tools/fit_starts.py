@@ -32,7 +32,7 @@ from m2ist_mm.fit.training import Training
 from m2ist_mm.report import markdown_table
 
 IMAGES = dict(test=100, val=40, train=360)
-HEAD = ('start', 'runs', 'P@0.5', 'mIoU', 'P@0.5 while training')
+HEAD = ('start', 'runs', 'P@0.5', 'mIoU', 'P@0.5 before', 'P@0.5 while training')
 
 
 def parse_args() -> argparse.Namespace:
@@ -102,11 +102,16 @@ def make_run(args: argparse.Namespace, start: str, source: str, seed: int) -> di
     call('fit.py', Path(args.work_dir, 'data'), *arguments)
     training = Training(folder / 'train', args.epochs)
     found = read_json(folder / 'predictions.json')
+    controls = {
+        control['name']: control['P@0.5']['value']
+        for control in read_json(folder / 'report.json')['controls']
+    }
     return dict(
         start=start,
         seed=seed,
         epochs=args.epochs,
         chosen=list(training.validations().values()),
+        before=controls.get('before this training'),
         val=summarise(found),
         miou=100 * statistics.mean(row['iou'] for row in found),
         bits=16 if read_json(folder / 'plan.json')['mixed_precision'] else 32,
@@ -130,6 +135,7 @@ def write_page(folder: Path, page: Path) -> None:
             str(len(own)),
             spread([run['val']['precision'] for run in own]),
             spread([run['miou'] for run in own]),
+            _before(own[0]),
             ' '.join(f'{p:.0f}' for p in np.mean([run['chosen'] for run in own], 0)),
         )
         for start, own in ranked(runs)
@@ -153,12 +159,13 @@ from the JSON files in `{folder}`, which the same command makes without `--page`
 judge, {epochs} epochs in {bits} bits. *shipped* starts from the model in `weights/`,
 which never saw these images, *scratch* from nothing but the two frozen towers; others
 are named by `--start`, as `refshapes=FILE` with a checkpoint of
-`configs/m2ist/m2ist_yolox-nano-fine_refshapes.py`, trained on drawn shapes.
+`configs/m2ist/m2ist_yolox-nano-fine_refshapes.py`, trained on drawn shapes. What is judged
+is the mean of the best epoch and the start, where that does as well on the {val} images.
 
 {markdown_table(HEAD, table)}
 
-Percent, mean ± standard deviation over seeds; the last column is the mean P@0.5 on the
-{val} images, after each epoch.
+Percent, mean ± standard deviation over seeds; *before*: the start itself, without training;
+the last column is the mean P@0.5 on the {val} images, after each epoch.
 
 {markdown_table(('difference of P@0.5', 'points', 'verdict'), differences)}
 
@@ -166,6 +173,11 @@ Percent, mean ± standard deviation over seeds; the last column is the mean P@0.
 mean over its seeds.
 """
     write_atomically(page, text.encode())
+
+
+def _before(run: dict) -> str:
+    before = run.get('before')
+    return '' if before is None else f'{before:.1f}'
 
 
 def own_settings(runs: dict[str, list[dict]]) -> tuple[int, int]:

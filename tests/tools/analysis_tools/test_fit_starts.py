@@ -58,10 +58,10 @@ def test_page_has_means_and_paired_differences(tool, tmp_path):
     folder, page = tmp_path / 'runs', tmp_path / 'page.md'
     write_run(tool, folder, 'scratch', 0, [0.1, 0.9, 0.2, 0.2])
     write_run(tool, folder, 'scratch', 1, [0.1, 0.1, 0.2, 0.2])
-    write_run(tool, folder, 'shipped', 0, [0.6, 0.9, 0.6, 0.7])
+    write_run(tool, folder, 'shipped', 0, [0.6, 0.9, 0.6, 0.7], before=61.83)
     tool['write_page'](folder, page)
     text = ' '.join(page.read_text().replace('|', ' ').split())
-    assert 'shipped 1 100.0 70.0 20 40' in text
+    assert 'shipped 1 100.0 70.0 61.8 20 40' in text
     assert 'scratch 2 12.5 ± 17.7 25.0 ± 14.1 20 40' in text
     assert 'shipped - scratch +87.5 (+75.0 … +100.0) above' in text
     assert '8 epochs in 32 bits' in text
