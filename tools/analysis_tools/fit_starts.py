@@ -159,13 +159,14 @@ from the JSON files in `{folder}`, which the same command makes without `--page`
 judge, {epochs} epochs in {bits} bits. *shipped* starts from the model in `weights/`,
 which never saw these images, *scratch* from nothing but the two frozen towers; others
 are named by `--start`, as `refshapes=FILE` with a checkpoint of
-`configs/m2ist/m2ist_yolox-nano-fine_refshapes.py`, trained on drawn shapes. What is judged
-is the mean of the best epoch and the start, where that does as well on the {val} images.
+`configs/m2ist/m2ist_yolox-nano-fine_refshapes.py`, trained on drawn shapes. What is
+judged is the mean of the best epoch and the start, where that does as well on the
+{val} images.
 
 {markdown_table(HEAD, table)}
 
-Percent, mean ± standard deviation over seeds; *before*: the start itself, without training;
-the last column is the mean P@0.5 on the {val} images, after each epoch.
+Percent, mean ± standard deviation over seeds; *before*: the start itself, without
+training; the last column is the mean P@0.5 on the {val} images, after each epoch.
 
 {markdown_table(('difference of P@0.5', 'points', 'verdict'), differences)}
 
