@@ -26,7 +26,7 @@ from .fit_config import RunSettings, render_run
 from .fit_options import FitOptions
 from .judge import Fact, Run, judge, plan_runs
 from .judge.answers import load_answers
-from .judge.figures import FOUND
+from .judge.figures import FOUND, difference
 from .judge.rows_file import load_rows
 from .memory import CUDA_RUNTIME, format_bytes, release_memory
 from .plan import Plan
@@ -204,7 +204,7 @@ class Fit:
         return training
 
     def _best(self, config: Path, training: Training, start: Path | None) -> Path:
-        """The best checkpoint, or its mean with the start, if val does not object.
+        """The best checkpoint, or its mean with the start if val shows no loss by that.
 
         Args:
             config: Config of the training.
@@ -219,19 +219,23 @@ class Fit:
             average_with_start(start, best, averaged)
         if not training.validated:
             return averaged
-        predictions = training.folder / 'averaged.predictions.json'
-        if not predictions.exists():
-            self._test(
-                config, averaged, training.folder / 'averaged', predictions, 'val'
-            )
-        answers = load_answers(self.folder / 'data' / 'val.jsonl', predictions)
-        precision = 100 * mean(answer['iou'] >= FOUND for answer in answers)
-        better = precision >= max(training.validations().values())
-        self.say(
-            f'  its mean with the start: P@0.5 on val {precision:.1f} %, '
-            + ('taken' if better else 'not taken')
+        found, own = (
+            self._validate(config, training.folder, checkpoint)
+            for checkpoint in (averaged, best)
         )
-        return averaged if better else best
+        worse = difference(own, found)['P@0.5']['low'] > 0
+        self.say(
+            f'  its mean with the start: P@0.5 on val {_precision(found):.1f} %, alone '
+            f'{_precision(own):.1f} %; the mean is {"not " * worse}taken'
+        )
+        return best if worse else averaged
+
+    def _validate(self, config: Path, folder: Path, checkpoint: Path) -> list[dict]:
+        """The answers of a training's checkpoint on val."""
+        predictions = folder / f'{checkpoint.stem}.predictions.json'
+        if not predictions.exists():
+            self._test(config, checkpoint, folder / 'val', predictions, 'val')
+        return load_answers(self.folder / 'data' / 'val.jsonl', predictions)
 
     def _test(
         self, config: Path, checkpoint: Path, folder: Path, out: Path, split: str = ''
@@ -462,6 +466,10 @@ Export it:
         path = Path(path)
         here = Path.cwd()
         return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _precision(answers: list[dict]) -> float:
+    return 100 * mean(answer['iou'] >= FOUND for answer in answers)
 
 
 def _as_typed(message: str) -> str:

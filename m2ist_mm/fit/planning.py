@@ -288,8 +288,8 @@ class Planner:
         encoding = once * count_images(train) if settings.cached else 0.0
         epoch = own + validation
         training = startup + encoding + settings.epochs * epoch
-        # the mean with the start is validated
-        judging = 0.0 if self.grounder is None else startup + validation
+        # the best epoch and its mean with the start are compared on val
+        judging = 0.0 if self.grounder is None else 2 * (startup + validation)
         for run in runs:
             judging += startup + once * count_images(load_rows(run.test))
             if run.train is not None:

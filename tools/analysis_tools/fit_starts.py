@@ -160,8 +160,7 @@ judge, {epochs} epochs in {bits} bits. *shipped* starts from the model in `weigh
 which never saw these images, *scratch* from nothing but the two frozen towers; others
 are named by `--start`, as `refshapes=FILE` with a checkpoint of
 `configs/m2ist/m2ist_yolox-nano-fine_refshapes.py`, trained on drawn shapes. What is
-judged is the mean of the best epoch and the start, where that does as well on the
-{val} images.
+judged is the mean of the best epoch and the start, unless the {val} images show a loss.
 
 {markdown_table(HEAD, table)}
 
