@@ -236,11 +236,11 @@ class Planner:
     def _start_is_whole(self, model: nn.Module) -> bool:
         if self.grounder is None:
             return False
-        checkpoint = load_checkpoint(self.grounder)
-        names = state_in(checkpoint, str(self.grounder)).keys()
         try:
+            checkpoint = load_checkpoint(self.grounder)
+            names = state_in(checkpoint, str(self.grounder)).keys()
             fit_checkpoint(model, checkpoint)
-        except ValueError:  # of another model
+        except ValueError:  # of another model, or in the form of others
             return False
         return names >= model.state_dict().keys() - frozen_state_keys(model)
 

@@ -13,7 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from mmdet.registry import MODELS
 
+from m2ist_mm.checkpoints.identity import tower_identity
+from m2ist_mm.checkpoints.tuned_state import frozen_state_keys
 from m2ist_mm.config import load_config_file
 from m2ist_mm.fit.fit import Fit
 from m2ist_mm.fit.fit_options import FitOptions
@@ -98,6 +102,26 @@ def test_before_a_training_everything_may_change(run, unmeasured, options, squar
     kept = [line for line in table if '003.png' not in line]
     (squares / 'labels.csv').write_text(''.join(kept))
     assert '7 epochs of ' in '\n'.join(run(epochs=7))
+
+
+def test_only_a_checkpoint_of_the_very_model_is_a_whole_start(
+    run, unmeasured, options, tmp_path
+):
+    model = MODELS.build(load_config_file(options.preset).model)
+    model.init_weights()
+    own = model.state_dict()
+    tuned = {name: own[name] for name in own.keys() - frozen_state_keys(model)}
+    part = {name: tuned[name] for name in tuned if name.startswith('bbox_head.')}
+    meta = dict(towers=tower_identity(model))
+    for content, whole in (
+        (dict(state_dict=tuned, meta=meta), True),
+        (dict(state_dict=part, meta=meta), False),
+        (dict(model=part, epoch=3), False),  # as others write theirs
+    ):
+        torch.save(content, tmp_path / 'start.pth')
+        run(init=str(tmp_path / 'start.pth'))
+        plan = json.loads((Path(options.work_dir) / 'plan.json').read_text())
+        assert plan['start_is_whole'] is whole
 
 
 @pytest.fixture
