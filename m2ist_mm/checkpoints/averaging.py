@@ -1,13 +1,9 @@
 """Means of checkpoints."""
 
-import io
 from pathlib import Path
 
-import torch
-
-from ..atomic_file import write_atomically
 from .checkpoint_file import load_checkpoint
-from .state_file import state_in
+from .state_file import save_state_file, state_in
 
 
 def average_with_start(start: str | Path, trained: str | Path, path: Path) -> None:
@@ -36,7 +32,5 @@ def average_with_start(start: str | Path, trained: str | Path, path: Path) -> No
     for name, value in state.items():
         if value.is_floating_point():
             state[name] = value.lerp(before[name].to(value.dtype), 0.5)
-    content = io.BytesIO()
     meta = {key: checkpoint['meta'][key] for key in ('towers', 'epoch', 'iter')}
-    torch.save(dict(state_dict=state, meta=meta), content)
-    write_atomically(path, content.getvalue())
+    save_state_file(state, path, meta)

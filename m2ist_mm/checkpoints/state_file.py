@@ -1,6 +1,7 @@
 """Files that hold a state dict alone."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,14 +36,22 @@ def state_in(content: Any, path: str) -> dict[str, Tensor]:
     return content
 
 
-def save_state_file(state: dict[str, Tensor], path: str) -> None:
+def save_state_file(
+    state: dict[str, Tensor], path: str | Path, meta: dict | None = None
+) -> None:
     """Write a state dict as a checkpoint file, whole or not at all.
+
+    Args:
+        state: The weights.
+        path: The file.
+        meta: What a checkpoint says besides, as the identity of its towers.
 
     Raises:
         OSError: The file cannot be written, for instance because the disk is full.
     """
     content = io.BytesIO()
-    torch.save(dict(state_dict=state), content)
+    more = {} if meta is None else dict(meta=meta)
+    torch.save(dict(state_dict=state, **more), content)
     write_atomically(path, content.getvalue())
 
 

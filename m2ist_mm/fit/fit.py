@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from os.path import relpath
 from pathlib import Path
-from statistics import mean
 
 from mmdet.registry import DATASETS
 from mmengine.registry import init_default_scope
@@ -26,7 +25,7 @@ from .fit_config import RunSettings, render_run
 from .fit_options import FitOptions
 from .judge import Fact, Run, judge, plan_runs
 from .judge.answers import load_answers
-from .judge.figures import FOUND, difference
+from .judge.figures import difference, figures
 from .judge.rows_file import load_rows
 from .memory import CUDA_RUNTIME, format_bytes, release_memory
 from .plan import Plan
@@ -223,10 +222,11 @@ class Fit:
             self._validate(config, training.folder, checkpoint)
             for checkpoint in (averaged, best)
         )
+        precisions = [figures(answers)['P@0.5']['value'] for answers in (found, own)]
         worse = difference(own, found)['P@0.5']['low'] > 0
         self.say(
-            f'  its mean with the start: P@0.5 on val {_precision(found):.1f} %, alone '
-            f'{_precision(own):.1f} %; the mean is {"not " * worse}taken'
+            f'  its mean with the start: P@0.5 on val {precisions[0]:.1f} %, alone '
+            f'{precisions[1]:.1f} %; the mean is {"not " * worse}taken'
         )
         return best if worse else averaged
 
@@ -328,17 +328,17 @@ class Fit:
 
     def _close(self, report: dict, checkpoint: Path, summary: DataSummary) -> None:
         """Say what came out, and what to do with it."""
-        figures = report['model']
+        model = report['model']
         config, checkpoint = self._name(self.config), self._name(checkpoint)
         row = load_rows(self.folder / 'data' / f'{report["split"]}.jsonl')[0]
         image = self._name(Path(summary.image_root, row['image']))
         tools = self._name(self.tools)
         self.say(
-            f'  {report["split"]}: {figures["expressions"]:,} sentences of '
-            f'{figures["images"]:,} images'
+            f'  {report["split"]}: {model["expressions"]:,} sentences of '
+            f'{model["images"]:,} images'
         )
         for name in ('P@0.5', 'mIoU'):
-            one = figures[name]
+            one = model[name]
             self.say(
                 f'  {name}: {one["value"]:.1f} % ({one["low"]:.1f} to '
                 f'{one["high"]:.1f})'
@@ -466,10 +466,6 @@ Export it:
         path = Path(path)
         here = Path.cwd()
         return str(path.relative_to(here) if path.is_relative_to(here) else path)
-
-
-def _precision(answers: list[dict]) -> float:
-    return 100 * mean(answer['iou'] >= FOUND for answer in answers)
 
 
 def _as_typed(message: str) -> str:

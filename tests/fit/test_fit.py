@@ -454,7 +454,7 @@ def test_killed_anywhere_the_same_command_ends_with_the_same_report(options, tmp
 
 @pytest.mark.slow
 def test_a_trained_start_is_judged_as_it_was_before(options, tmp_path):
-    # two fits, two minutes of one core
+    # two fits: three minutes
     said, _ = start(options).communicate(timeout=900)
     first = figures(options.work_dir)
     assert 'before this training' not in said

@@ -1,14 +1,12 @@
 """Make a checkpoint ready to be shared: tuned weights and identity of the towers."""
 
 import argparse
-import io
 import sys
 from pathlib import Path
 
 import torch
 
-from m2ist_mm.atomic_file import write_atomically
-from m2ist_mm.checkpoints import file_sha256, load_checkpoint
+from m2ist_mm.checkpoints import file_sha256, load_checkpoint, save_state_file
 from m2ist_mm.engine.program import run_program
 
 KEPT = 'epoch', 'iter', 'seed', 'dataset_meta', 'towers', 'mmengine_version'
@@ -58,10 +56,10 @@ def main() -> None:
     checkpoint = load_checkpoint(args.src)
     if 'state_dict' not in checkpoint:
         raise ValueError(f"{args.src} has no 'state_dict': it is no checkpoint")
-    stream = io.BytesIO()
-    torch.save(publish(checkpoint, args.half), stream)
-    write_atomically(args.dst, stream.getvalue())
-    print(f'{args.dst}: {stream.tell() / 1e6:.1f} MB, sha256 {file_sha256(args.dst)}')
+    published = publish(checkpoint, args.half)
+    save_state_file(published['state_dict'], args.dst, published['meta'])
+    size = Path(args.dst).stat().st_size / 1e6
+    print(f'{args.dst}: {size:.1f} MB, sha256 {file_sha256(args.dst)}')
 
 
 if __name__ == '__main__':

@@ -62,7 +62,8 @@ def read_image_numbers(path: Path) -> list[str]:
                 f'{path}: line {number}, {line.strip()!r:.80}, does not begin with the '
                 'number of an image, as 1000268201.jpg does; correct or remove it'
             )
-        images += filter(None, [found[1]])
+        if found[1]:
+            images.append(found[1])
     return images
 
 
@@ -142,8 +143,9 @@ def read_phrases(path: Path, boxes: dict[str, list]) -> list[tuple[str, str, str
                     f'{path}: line {number}, {words!r:.80} is of chain {chain}, which '
                     f'Annotations/{path.stem}.xml does not have; get both files again'
                 )
-            phrases.append((chain, kinds.split('/')[1], ' '.join(words.split())))
-    return [(chain, kind, text.lower()) for chain, kind, text in phrases]
+            text = ' '.join(words.split()).lower()
+            phrases.append((chain, kinds.split('/')[1], text))
+    return phrases
 
 
 def read_boxes(path: Path, image: Path) -> dict[str, list[list[int]]]:

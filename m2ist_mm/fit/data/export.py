@@ -42,10 +42,8 @@ def export_rows(
         lines = [json.dumps(row, ensure_ascii=False) + '\n' for row in marked]
         write_atomically(path, ''.join(lines).encode())
         return [path]
-    by_file, origins = (
-        defaultdict(dict),
-        {row['sent_id']: row['origin'] for row in rows},
-    )
+    by_file = defaultdict(dict)
+    origins = {row['sent_id']: row['origin'] for row in rows}
     for number, mark in marks.items():
         file, *places = origins[number]
         for place in places:
