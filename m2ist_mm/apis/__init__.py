@@ -1,8 +1,9 @@
 """Inference API: one box per expression."""
 
 from .encoded_image import EncodedImage
+from .model_index import DEFAULT_MODEL, find_config, find_weights
 from .onnx_inferencer import ONNXInferencer
-from .rec_inferencer import DEFAULT_MODEL, RECInferencer, find_config, find_weights
+from .rec_inferencer import RECInferencer
 
 __all__ = [
     'DEFAULT_MODEL',

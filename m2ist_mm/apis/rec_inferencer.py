@@ -25,20 +25,15 @@ from ..checkpoints import load_checkpoint
 from ..checkpoints.tuned_state import fit_checkpoint
 from ..config import iter_dataset_configs, load_config_file
 from ..datasets import LoadRECImage
-from ..datasets.checks import wrong_text
 from ..datasets.image_reader import IMAGE_SUFFIXES, image_to_array, read_image
 from ..models.heads import TokenFusion
 from ..structures import Expressions, Features, Placement
 from ..visualization import draw_attention, draw_attention_sheet, require_display
 from .encoded_image import EncodedImage
-
-DEFAULT_MODEL = 'm2ist_yolox-nano-fine_flickr30k-part'  # its weights are shipped
+from .model_index import DEFAULT_MODEL, find_config, find_weights
+from .queries import check_drawable, queries_by_image
 
 Image = str | Path | np.ndarray | PIL.Image.Image
-
-MAX_CHARACTERS = 1000  # of an expression
-MAX_EXPRESSIONS = 500  # of an image
-MAX_DRAWN_CHARACTERS = 10_000  # of all expressions of an image
 
 
 class RECInferencer(BaseInferencer):
@@ -137,9 +132,9 @@ class RECInferencer(BaseInferencer):
         if type(batch_size) is not int or batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, got {batch_size!r}')
         images = self._inputs_to_list(inputs)
-        queries = _texts_by_image(texts, len(images))
+        queries = queries_by_image(texts, len(images))
         if _draws(out_dir, **visualize_kwargs):
-            _check_drawable(queries)
+            check_drawable(queries)
         errors = [] if skip_unreadable else None
         batches = self.preprocess(
             list(zip(images, queries, strict=True)), batch_size, errors
@@ -200,7 +195,7 @@ class RECInferencer(BaseInferencer):
         Raises:
             ValueError: As in a call.
         """
-        (texts,) = _texts_by_image(texts, 1)
+        (texts,) = queries_by_image(texts, 1)
         sample = image.sample.clone()
         sample.set_metainfo(dict(text=self._as_in_dataset(texts)))
         with self._lock:
@@ -540,88 +535,6 @@ def _checked(image: object) -> str | np.ndarray | PIL.Image.Image:
     return str(image) if isinstance(image, Path) else image
 
 
-def find_config(config: str) -> str:
-    """File of a config, which may be its name in the model index.
-
-    Raises:
-        FileNotFoundError: There is neither such a file nor such a name.
-    """
-    if Path(config).is_file():
-        return config
-    entry = _entry(config)
-    if entry is None:
-        raise FileNotFoundError(
-            f'there is no config file {config}, and the model index has no such name'
-        )
-    return entry['Config']
-
-
-def find_weights(model: str) -> str:
-    """Checkpoint that the model index has for a name.
-
-    Raises:
-        ValueError: It has none.
-    """
-    entry = None if Path(model).is_file() else _entry(model)
-    if entry is None or 'Weights' not in entry:
-        raise ValueError(
-            f'the model index has no weights of {model}: name the checkpoint of a '
-            'trained model'
-        )
-    return entry['Weights']
-
-
-def _entry(name: str) -> dict | None:
-    """Entry of the model index, its files with their folder."""
-    folder = BaseInferencer._get_repo_or_mim_dir('m2ist_mm')
-    for entry in BaseInferencer._get_models_from_metafile(folder):
-        if entry['Name'] == name:
-            files = {key: entry[key] for key in ('Config', 'Weights') if key in entry}
-            return {key: str(Path(folder, file)) for key, file in files.items()}
-    return None
-
-
-def _texts_by_image(
-    texts: str | Sequence[str] | Sequence[Sequence[str]], images: int
-) -> list[list[str]]:
-    """Expressions of each image, without blanks around."""
-    if not isinstance(texts, Sequence):
-        raise ValueError(
-            f'texts are an expression or a list of them, not {type(texts).__name__}'
-        )
-    texts = [texts] if isinstance(texts, str) else list(texts)
-    if all(isinstance(text, str) for text in texts):
-        texts = [texts] * images
-    elif any(isinstance(text, str) for text in texts):
-        raise ValueError(
-            'texts are expressions, or a list of expressions for each image, not both'
-        )
-    elif len(texts) != images:
-        raise ValueError(
-            f'{len(texts)} lists of expressions for {images} images: give one for '
-            'each, or one list for all'
-        )
-    stripped = [[text.strip() for text in group] for group in texts]
-    for group in stripped:
-        if not group or not all(group):
-            raise ValueError('an expression is empty: say in words what to look for')
-        if len(group) > MAX_EXPRESSIONS:
-            raise ValueError(
-                f'{len(group)} expressions for one image; at most {MAX_EXPRESSIONS} go '
-                'together, ask for it again with the others'
-            )
-        wrong = next(filter(None, map(wrong_text, group)), None)
-        if wrong is not None:
-            raise ValueError(f'{wrong}: say in words what to look for')
-        longest = max(group, key=len)
-        if len(longest) > MAX_CHARACTERS:
-            raise ValueError(
-                f'an expression has {len(longest)} characters, and at most '
-                f'{MAX_CHARACTERS} are taken: {longest[:40]}...'
-            )
-    return stripped
-
-
 def _draws(
     out_dir: str | Path,
     return_vis: bool = False,
@@ -631,16 +544,6 @@ def _draws(
 ) -> bool:
     """Whether images are drawn, by the arguments of ``visualize``."""
     return bool(return_vis or show or (out_dir and not no_save_vis))
-
-
-def _check_drawable(queries: list[list[str]]) -> None:
-    longest = max((sum(map(len, group)) for group in queries), default=0)
-    if longest > MAX_DRAWN_CHARACTERS:
-        raise ValueError(
-            f'the expressions of an image have {longest} characters together, and at '
-            f'most {MAX_DRAWN_CHARACTERS} are drawn; ask fewer, or without drawing '
-            '(no_save_vis=True, --no-save-vis)'
-        )
 
 
 def _check_boxes(samples: SampleList) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from ..apis import RECInferencer
-from ..apis.rec_inferencer import MAX_EXPRESSIONS
+from ..apis.queries import MAX_EXPRESSIONS
 from ..models.data_preprocessors import RECDataPreprocessor
 from ..models.grounders import SideTunedGrounder
 from ..standalone import predict

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from PIL import Image
 
-from m2ist_mm.apis import RECInferencer, find_config
+from m2ist_mm.apis import RECInferencer
 from m2ist_mm.visualization import RECVisualizer, draw_attention
 
 EXPRESSIONS = ['left block', 'pink one', 'right block', 'yellow one']
@@ -188,38 +188,10 @@ def test_attention_needs_a_head_that_attends(inferencer, images, monkeypatch):
         inferencer(images[0], 'left one', return_attention=True)
 
 
-@pytest.mark.parametrize('texts', ['', [' '], ['left one', ''], [], [['left one'], []]])
-def test_empty_expression_is_refused(inferencer, images, texts):
-    with pytest.raises(ValueError, match='an expression is empty'):
-        inferencer(images, texts)
-
-
-@pytest.mark.parametrize(
-    ('text', 'reason'),
-    [
-        ('\0', 'no visible character'),
-        ('\u200b\ufeff', 'no visible character'),
-        ('left \ud83d one', 'half of a surrogate pair'),
-    ],
-)
-def test_expression_that_says_nothing_is_refused(inferencer, images, text, reason):
-    with pytest.raises(ValueError, match=f'the expression .*{reason}'):
-        inferencer(images, ['left one', text])
-
-
 @pytest.mark.parametrize('batch_size', [0, '2'])
 def test_batches_have_at_least_one_image(inferencer, images, batch_size):
     with pytest.raises(ValueError, match='batch_size must be at least 1, got'):
         inferencer(images, 'left one', batch_size=batch_size)
-
-
-def test_texts_that_fit_no_image_are_refused(inferencer, images):
-    with pytest.raises(ValueError, match='1 lists of expressions for 2 images'):
-        inferencer(images, [['left one']])
-    with pytest.raises(ValueError, match='texts are an expression .* not NoneType'):
-        inferencer(images, None)
-    with pytest.raises(ValueError, match='not both'):
-        inferencer(images, ['left one', ['right one']])
 
 
 def test_missing_or_broken_image_is_named(inferencer, images, tmp_path):
@@ -266,14 +238,6 @@ def test_checkpoint_must_be_there_and_safe(nano, tmp_path):
 def test_device_that_is_not_there_is_refused(nano):
     with pytest.raises(ValueError, match="device 'nowhere' cannot be used"):
         RECInferencer(*nano, device='nowhere')
-
-
-def test_config_is_found_by_its_name():
-    path = find_config('m2ist_r50_refcoco')
-    assert path.endswith('configs/m2ist/m2ist_r50_refcoco.py')
-    assert find_config(path) == path
-    with pytest.raises(FileNotFoundError, match='model index has no such name'):
-        find_config('m2ist_r51_refcoco')
 
 
 def test_options_replace_values_of_a_config_file(nano, tmp_path):
@@ -362,8 +326,6 @@ def test_threads_get_what_one_gets(inferencer, images):
 
 
 def test_expressions_have_bounds(inferencer, images, tmp_path):
-    with pytest.raises(ValueError, match='2000 characters, and at most 1000 .*: aaaa'):
-        inferencer(images[0], 'a' * 2000)
     with pytest.raises(ValueError, match='3000 expressions for one image; at most 500'):
         inferencer(images[0], ['one'] * 3000)
     many = ['a' * 900] * 12

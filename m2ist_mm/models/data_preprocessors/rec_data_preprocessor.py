@@ -72,9 +72,11 @@ class RECDataPreprocessor(DetDataPreprocessor):
 
     def _require(self, name: str) -> None:
         if getattr(self.input_spec, name) is None:
+            of_text = name in ('tokenizer', 'max_tokens')
+            part = 'backbone.language' if of_text else 'data_preprocessor'
             raise ValueError(
                 f'RECDataPreprocessor: neither the towers nor the config say {name}; '
-                f'state it: --cfg-options model.data_preprocessor.{name}=VALUE'
+                f'state it: --cfg-options model.{part}.{name}=VALUE'
             )
 
     @cached_property

@@ -276,10 +276,19 @@ def test_image_of_another_size_than_the_towers_is_one_line(spec, make_sample, co
     assert '\n' not in text
 
 
-@pytest.mark.parametrize('name', ['mean', 'std', 'channel_order', 'max_tokens'])
-def test_what_nobody_states_is_named(spec, name):
-    with pytest.raises(ValueError, match=f'towers nor the config say {name}; state it'):
+@pytest.mark.parametrize(
+    ('name', 'part'),
+    [
+        ('mean', 'data_preprocessor'),
+        ('std', 'data_preprocessor'),
+        ('channel_order', 'data_preprocessor'),
+        ('max_tokens', 'backbone.language'),
+    ],
+)
+def test_what_nobody_states_is_named(spec, name, part):
+    with pytest.raises(ValueError, match=f'towers nor the config say {name}') as error:
         RECDataPreprocessor(replace(spec, **{name: None}))
+    assert str(error.value).endswith(f'--cfg-options model.{part}.{name}=VALUE')
 
 
 def test_towers_give_the_contract_to_the_preprocessor(make_model, model_config, spec):
