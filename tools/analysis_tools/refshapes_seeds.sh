@@ -3,10 +3,11 @@ set -euo pipefail
 
 usage() {
   cat <<'END'
-Trains and tests the quickstart's model, the same without side networks and the same with
-ungrouped expressions, each with several seeds, and writes docs/benchmarks/refshapes.md:
-mean and standard deviation of the figures, and the time of a step. Takes about 35 minutes
-a seed on 2 cores; what is trained already is not trained again.
+Trains and tests the quickstart's model, the same without side networks and the same fully
+fine-tuned with several seeds, the same with ungrouped expressions with the first of them,
+and writes docs/benchmarks/refshapes.md: mean and standard deviation of the figures, and the
+time of a step. Takes about XX minutes a seed on 2 cores; what is trained already is not
+trained again.
 
 usage: bash tools/analysis_tools/refshapes_seeds.sh [SEED ...]   (0 1 2 unless given)
 END
@@ -23,19 +24,23 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 seeds=("$@")
 ((${#seeds[@]})) || seeds=(0 1 2)
 for seed in "${seeds[@]}"; do
-  bash tools/quickstart.sh --seed "$seed" --compare ungrouped --compare no-side
+  bash tools/quickstart.sh --seed "$seed" --compare no-side --compare full
 done
+bash tools/quickstart.sh --seed "${seeds[0]}" --compare ungrouped
 
 tests=()
 logs=()
-for name in grouped ungrouped no-side; do
-  for seed in "${seeds[@]}"; do
-    work_dir=work_dirs/quickstart-seed$seed
-    [[ $name == grouped ]] || work_dir+=-$name
-    tests+=("$name=$work_dir/test")
-    [[ $name == no-side ]] || logs+=("$work_dir")
+add() { # NAME SUFFIX SEED...
+  local name=$1 suffix=$2 seed
+  for seed in "${@:3}"; do
+    tests+=("$name=work_dirs/quickstart-seed$seed$suffix/test")
+    logs+=("work_dirs/quickstart-seed$seed$suffix")
   done
-done
+}
+add side-tuned '' "${seeds[@]}"
+add no-side -no-side "${seeds[@]}"
+add full -full "${seeds[@]}"
+add ungrouped -ungrouped "${seeds[0]}"
 table=$(python tools/analysis_tools/results_table.py "${tests[@]}")
 times=$(python tools/analysis_tools/analyze_logs.py "${logs[@]}" --keys time \
   --out work_dirs/quickstart-step-times.png)
@@ -49,17 +54,18 @@ Written by
 
     bash tools/analysis_tools/refshapes_seeds.sh ${seeds[*]}
 
-Mean and standard deviation over ${#seeds[@]} seeds (${seeds[*]}), in percent. *grouped* is
+Mean and standard deviation over ${#seeds[@]} seeds (${seeds[*]}), in percent. *side-tuned* is
 the quickstart's \`m2ist_tiny_refshapes.py\`: a sample is an image with up to ten of its
-expressions. *ungrouped* (\`m2ist_tiny_refshapes_ungrouped.py\`) trains on the same
-expressions in batches of as many, each a sample of its own. *no-side*
-(\`m2ist_tiny_refshapes_no-side.py\`) is *grouped* without side networks. Tests are the same.
+expressions. *no-side* (\`m2ist_tiny_refshapes_no-side.py\`) is the same without side networks,
+*full* (\`m2ist_tiny_refshapes_full.py\`) with all weights of the towers trained instead, at a
+tenth of the head's learning rate. *ungrouped* (\`m2ist_tiny_refshapes_ungrouped.py\`), one
+seed, trains *side-tuned* on the same expressions in batches of as many, each a sample of its
+own. Tests are the same.
 
 $table
 
-Seconds per step with grouped and with ungrouped expressions, two processes on $(nproc) CPU
-cores, a seed's trainings one after the other; in both no tower runs, since the features of
-all inputs are cached:
+Seconds per step, two processes on $(nproc) CPU cores, one training at a time; no tower runs
+but in *full*, since the features of all inputs are cached:
 
 $(printf '%s\n' "$times" | grep -v '^curves' | sed 's/^/    /')
 END
