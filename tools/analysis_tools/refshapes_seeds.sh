@@ -9,7 +9,9 @@ and writes docs/benchmarks/refshapes.md: mean and standard deviation of the figu
 time of a step. Takes about XX minutes a seed on 2 cores; what is trained already is not
 trained again.
 
-usage: bash tools/analysis_tools/refshapes_seeds.sh [SEED ...]   (0 1 2 unless given)
+usage: bash tools/analysis_tools/refshapes_seeds.sh [--page] [SEED ...]
+  SEED     0 1 2 unless given
+  --page   train nothing, and write the page from what is trained
 END
 }
 
@@ -21,20 +23,27 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 # shellcheck source=tools/setup_env.sh
 . tools/setup_env.sh
 
+page_only=false
+[[ "${1:-}" != --page ]] || { page_only=true && shift; }
 seeds=("$@")
 ((${#seeds[@]})) || seeds=(0 1 2)
-for seed in "${seeds[@]}"; do
-  bash tools/quickstart.sh --seed "$seed" --compare no-side --compare full
-done
-bash tools/quickstart.sh --seed "${seeds[0]}" --compare ungrouped
+if ! $page_only; then
+  for seed in "${seeds[@]}"; do
+    bash tools/quickstart.sh --seed "$seed" --compare no-side --compare full
+  done
+  bash tools/quickstart.sh --seed "${seeds[0]}" --compare ungrouped
+fi
 
 tests=()
 logs=()
 add() { # NAME SUFFIX SEED...
-  local name=$1 suffix=$2 seed
+  local name=$1 suffix=$2 seed work_dir
   for seed in "${@:3}"; do
-    tests+=("$name=work_dirs/quickstart-seed$seed$suffix/test")
-    logs+=("work_dirs/quickstart-seed$seed$suffix")
+    work_dir=work_dirs/quickstart-seed$seed$suffix
+    if [[ -f "$work_dir/results.json" ]]; then # written last
+      tests+=("$name=$work_dir/test")
+      logs+=("$work_dir")
+    fi
   done
 }
 add side-tuned '' "${seeds[@]}"
@@ -54,7 +63,7 @@ Written by
 
     bash tools/analysis_tools/refshapes_seeds.sh ${seeds[*]}
 
-Mean and standard deviation over ${#seeds[@]} seeds (${seeds[*]}), in percent. *side-tuned* is
+Mean and standard deviation over seeds, of a single one its figures, in percent. *side-tuned* is
 the quickstart's \`m2ist_tiny_refshapes.py\`: a sample is an image with up to ten of its
 expressions. *no-side* (\`m2ist_tiny_refshapes_no-side.py\`) is the same without side networks,
 *full* (\`m2ist_tiny_refshapes_full.py\`) with all weights of the towers trained instead, at a
