@@ -97,9 +97,9 @@ def test_every_imported_package_is_required():
     # packages_distributions() of Python 3.10 misses packages without top_level.txt
     owners = defaultdict(set)
     for distribution in distributions():
+        owner = canonicalize_name(distribution.metadata['Name'])
         for file in distribution.files or ():
-            top = file.parts[0].partition('.')[0]
-            owners[top].add(canonicalize_name(distribution.metadata['Name']))
+            owners[file.parts[0].partition('.')[0]].add(owner)
     for name, path in imported.items():
         beside = (path.parent / name, path.parent / f'{name}.py')
         own = name == 'm2ist_mm' or any(place.exists() for place in beside)
