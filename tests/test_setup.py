@@ -117,6 +117,7 @@ case "$*" in
   --version) echo Python 3.11.0 ;;
   '-m venv --clear '*) mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
   *'print("%d.%d"'*) echo 3.11 ;;
+  *'print("onedl-mmcv"'*) echo "${MMCV:-mmcv}" ;;
   *'import ensurepip'*) [[ -z "${NO_VENV:-}" ]] ;;
   '-m pip --version') [[ "$0" == *.venv* ]] ;;
   '-m pip install '* | '-m uv '*)
@@ -190,7 +191,23 @@ def test_set_up_installs_torch_build_tools_mmcv_and_the_rest_in_this_order(check
     )
     assert calls[3].endswith('-r requirements/mminstall.txt -r requirements.txt')
     assert calls[4:] == ['--no-build-isolation --no-deps -e .']
-    assert 'Compiling mmcv 2.1.0: about ' in result.stdout
+    assert 'Compiling mmcv: about ' in result.stdout
+
+
+def test_from_python_3_13_on_the_fork_is_compiled(checkout):
+    result = checkout(MMCV='onedl-mmcv')  # as the interpreter says
+    assert result.calls[2].endswith(' onedl-mmcv')
+    assert 'Compiling onedl-mmcv: about ' in result.stdout
+    for version, names in (
+        ('3.12', ['mmengine', 'mmcv', 'mmdet']),
+        ('3.13', ['onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection']),
+    ):
+        found = [
+            requirement.name
+            for requirement in requirements('mminstall')
+            if requirement.marker.evaluate(dict(python_version=version))
+        ]
+        assert found == names
 
 
 def test_repetition_installs_nothing_until_a_requirement_changes(checkout):

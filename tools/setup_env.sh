@@ -4,8 +4,8 @@
 #   bash tools/setup_env.sh    sets up
 #   . tools/setup_env.sh       sets up and puts the environment first in PATH
 #
-# Run on Debian 12 with Python 3.11. Python 3.10 and 3.13: the pinned versions of all
-# requirements can be installed (wheels but for mmcv, which was not compiled there).
+# Run on Debian 12 with Python 3.11; with Python 3.10 and 3.13 it was run once, and the
+# fast tests there. From 3.13 on mmengine, mmcv and mmdet are the OneDL forks.
 #
 # The active virtual environment is used if it has everything; otherwise .venv in the
 # repository is made or completed. Environment variables:
@@ -44,7 +44,7 @@ die() {
   exit 1
 }
 
-pinned() { sed -n "s/^$1==\([^ ]*\).*/\1/p" requirements/build.txt requirements/mminstall.txt; }
+pinned() { sed -n "s/^$1==\([^ ;]*\).*/\1/p" requirements/build.txt requirements/mminstall.txt; }
 
 # is_ready ENV: the set-up was passed before and nothing was removed since.
 is_ready() {
@@ -156,7 +156,7 @@ install_mmcv() {
   # With no GPU in sight mmcv compiles its CPU operators alone.
   [[ "${FORCE_CUDA:-0}" == 1 ]] || local -x CUDA_VISIBLE_DEVICES=''
   MMCV_WITH_OPS=1 MAX_JOBS=$jobs PATH="$own/bin:$PATH" \
-    pip_install -v --no-build-isolation "${pins[@]}" "$@" mmcv && mend_opencv
+    pip_install -v --no-build-isolation "${pins[@]}" "$@" "$mmcv" && mend_opencv
 }
 
 install_the_rest() {
@@ -183,18 +183,20 @@ make_venv
 rm -f "$own/$mark"
 jobs=${MAX_JOBS:-$(awk -v cores="$(nproc)" '/^MemAvailable/ {
   jobs = int($2 / 2 ^ 21); print jobs < 1 ? 1 : jobs < cores ? jobs : cores }' /proc/meminfo)}
-mmcv=$(pinned mmcv)
+# The upstream's setup.py reads names that exec() no longer leaves there in Python 3.13.
+mmcv=$("$py" -c 'import sys
+print("onedl-mmcv" if sys.version_info >= (3, 13) else "mmcv")')
 
 torch=$(pinned torch)
 [[ "$(version_of torch)" == "$torch"* ]] ||
   step "Installing torch $torch (CPU build 200 MB, CUDA build 3 GB) ..." install_torch
 step 'Installing the build tools ...' pip_install -r requirements/build.txt
-if [[ "$(version_of mmcv)" != "$mmcv" ]] || ! has_ops; then
+if [[ "$(version_of "$mmcv")" != "$(pinned "$mmcv")" ]] || ! has_ops; then
   minutes="about $((30 / jobs > 1 ? 30 / jobs : 1)) minutes with MAX_JOBS=$jobs"
-  step "Compiling mmcv $mmcv: $minutes, seconds if pip has its wheel from before ..." \
+  step "Compiling $mmcv: $minutes, seconds if pip has its wheel from before ..." \
     install_mmcv
   # pip may have kept a wheel that was compiled against another torch.
-  has_ops || step "Compiling mmcv $mmcv anew, the kept wheel is unfit: $minutes ..." \
+  has_ops || step "Compiling $mmcv anew, the kept wheel is unfit: $minutes ..." \
     install_mmcv --force-reinstall --no-deps --no-cache-dir
 fi
 step 'Installing the other requirements ...' install_the_rest
