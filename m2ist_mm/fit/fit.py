@@ -16,6 +16,7 @@ from mmengine.registry import init_default_scope
 
 from ..atomic_file import write_atomically
 from ..checkpoints import average_with_start
+from ..checkpoints.identity import file_sha256
 from ..checkpoints.work_dir_lock import lock_work_dir
 from ..config import load_config_file
 from ..engine.interruption import Stopped
@@ -106,13 +107,14 @@ class Fit:
             if started:
                 self.say(f'\nplan, by which {self._name(self.folder)} was begun')
                 plan = self._begun_plan()[0]
+                self._refuse_other_start(planner.grounder)
             else:
                 self.say('\nplan; counts and times a few steps first')
                 plan = planner.make(self._runs(planner.grounder is not None))
                 release_memory()
         if not started:
             self._forget()
-            self._save(plan)
+            self._save(plan, planner.grounder)
         runs = self._runs(plan.start_is_whole)
         for line in plan.lines():
             self.say(f'  {line}')
@@ -162,11 +164,12 @@ class Fit:
         options = {name: getattr(self.options, name) for name in names}
         return plan_runs(self.folder, start=start, **options)
 
-    def _save(self, plan: Plan) -> None:
+    def _save(self, plan: Plan, start: Path | None) -> None:
         content = dict(
             asdict(plan),
             options=self.options.fixed(),
             config_sha256=self._config_hash(),
+            start_sha256=start and file_sha256(start),
         )
         text = json.dumps(content, indent=1, ensure_ascii=False)
         write_atomically(self.folder / 'plan.json', f'{text}\n'.encode())
@@ -429,6 +432,19 @@ Export it:
                 'folder with --work-dir'
             )
 
+    def _refuse_other_start(self, start: Path | None) -> None:
+        """Refuse to go on where the file that a training started from has changed.
+
+        Raises:
+            ValueError: It has.
+        """
+        if self._begun_plan()[1]['start_sha256'] != (start and file_sha256(start)):
+            raise ValueError(
+                f'{self._name(self.folder)} has a training that started from another '
+                f'content of {self._name(start)}: put that file back, start anew with '
+                '--restart, or name another folder with --work-dir'
+            )
+
     def _begun_plan(self) -> tuple[Plan, dict]:
         """The plan by which the training was begun, and all that is in its file.
 
@@ -438,7 +454,7 @@ Export it:
         path = self.folder / 'plan.json'
         try:
             content = json.loads(path.read_text())
-            content['options'], content['config_sha256']
+            content['options'], content['config_sha256'], content['start_sha256']
             return Plan.from_dict(content), content
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(

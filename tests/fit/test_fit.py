@@ -147,6 +147,28 @@ def test_a_training_without_its_plan_is_refused(run, begun, options):
         run()
 
 
+def test_a_start_that_has_changed_is_named_and_refused(
+    run, unmeasured, options, tmp_path
+):
+    model = MODELS.build(load_config_file(options.preset).model)
+    start = tmp_path / 'start.pth'
+
+    def write_start():
+        model.bbox_head.init_weights()
+        torch.save(
+            dict(state_dict=model.bbox_head.state_dict(prefix='bbox_head.')), start
+        )
+
+    write_start()
+    run(init=str(start))
+    (Path(options.work_dir) / 'train').mkdir()
+    run(init=str(start))
+    write_start()
+    with pytest.raises(ValueError, match=r'another content of .*start.pth.*--restart'):
+        run(init=str(start))
+    run(init=str(start), restart=True)
+
+
 def test_an_edited_config_is_named_and_refused(run, begun, options):
     with open(Path(options.work_dir) / 'config.py', 'a') as file:
         file.write('max_epochs = 9\n')
