@@ -6,12 +6,7 @@ _base_ = 'mmdet::_base_/default_runtime.py'
 custom_imports = dict(imports=['m2ist_mm'], allow_failed_imports=False)
 dataset_type = 'CocoDataset'
 data_root = 'data/refshapes-pretrain/'
-colors = ('red', 'green', 'blue', 'yellow', 'purple', 'orange', 'white', 'pink')
-kinds = ('circle', 'square', 'triangle', 'star', 'cross', 'ring')
-textures = ('plain', 'striped', 'dotted')
-metainfo = dict(
-    classes=tuple(f'{t} {c} {k}' for c in colors for k in kinds for t in textures)
-)
+metainfo = dict(classes=('circle', 'square', 'triangle', 'star', 'cross', 'ring'))
 embed_dims = 256  # fixed by mmdet's Conditional DETR decoder
 num_heads = 8
 ffn_cfg = dict(
@@ -77,7 +72,7 @@ model = dict(
     positional_encoding=dict(num_feats=embed_dims // 2, normalize=True),
     bbox_head=dict(
         type='ConditionalDETRHead',
-        num_classes=144,
+        num_classes=6,
         embed_dims=embed_dims,
         loss_cls=dict(
             type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=2.0

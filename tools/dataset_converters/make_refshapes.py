@@ -11,8 +11,8 @@ The result lies on disk as RefCOCO does::
 so whatever reads RefCOCO reads it too. Two keys are added to RefCOCO's: each
 sentence has its ``kind`` (attribute, place, order, superlative or relation) and
 each annotation its ``texture``. A category is a color and a kind of shape; in the
-detection files, which pre-train vision towers, it is texture, color and kind, or the
-kind alone (``--detection-classes kinds``).
+detection files, which pre-train vision towers, it is the kind alone: a detector knows
+kinds, and expressions ask for more.
 
 Splits (no scene is in two of them):
 

@@ -71,7 +71,7 @@ def _is_made(out: Path, recipe: Recipe, overwrite: bool) -> bool:
 
 def _write(root: Path, recipe: Recipe, report: Callable[[str], object]) -> None:
     """Draw all splits and write the whole dataset under a new folder."""
-    files = RefCOCOFiles(root, recipe.detection_classes)
+    files = RefCOCOFiles(root)
     for number, split in enumerate(SPLITS):
         start = time.monotonic()
         images = recipe.num_images(split.name)

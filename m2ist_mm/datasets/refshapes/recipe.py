@@ -4,20 +4,15 @@ import json
 from dataclasses import Field, asdict, dataclass, field, fields
 
 from .scene import BASE_SIZE
-from .vocabulary import DETECTION_CLASSES, HELD_OUT
+from .vocabulary import HELD_OUT
 
-VERSION = 1  # raise it whenever the same parameters give other data
+VERSION = 2  # raise it whenever the same parameters give other data
 
 
 def _number(default: int, low: int, high: int, text: str) -> Field:
     values = f'{low} to {high}'
     metadata = dict(accepted=range(low, high + 1), values=values, help=text)
     return field(default=default, metadata=metadata)
-
-
-def _choice(*names: str, text: str) -> Field:
-    metadata = dict(accepted=names, values=' or '.join(names), help=text)
-    return field(default=names[0], metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -37,10 +32,6 @@ class Recipe:
     test_images: int = _number(150, 1, 10**6, 'images of testA, and of testB')
     image_size: int = _number(BASE_SIZE, 96, 1024, 'side of the images in pixels')
     expressions_per_object: int = _number(4, 1, 10, 'most expressions per referent')
-    detection_classes: str = _choice(
-        *DETECTION_CLASSES,
-        text='classes of the detection files: looks are texture, color and kind',
-    )
 
     def __post_init__(self) -> None:
         for parameter in fields(self):
@@ -57,6 +48,4 @@ class Recipe:
         """Content of ``recipe.json``, by which made data is known again."""
         held_out = sorted(f'{color} {kind}' for kind, color in HELD_OUT)
         content = dict(version=VERSION, **asdict(self), held_out=held_out)
-        if self.detection_classes == 'looks':
-            del content['detection_classes']  # data made before there was a choice
         return json.dumps(content, indent=2).encode() + b'\n'

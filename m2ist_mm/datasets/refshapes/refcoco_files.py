@@ -10,7 +10,7 @@ import numpy as np
 from .recipe import VERSION
 from .scene import Scene
 from .shape import Shape
-from .vocabulary import COMBINATIONS, DETECTION_CLASSES, TEXTURES
+from .vocabulary import COMBINATIONS, SHAPE_KINDS
 
 # color at full resolution, so that it survives
 JPEG_OPTIONS = (
@@ -28,11 +28,9 @@ class RefCOCOFiles:
 
     Args:
         root (Path): Folder to make.
-        detection_classes (str): A key of ``DETECTION_CLASSES``.
     """
 
-    def __init__(self, root: Path, detection_classes: str = 'looks') -> None:
-        self._detection_classes = detection_classes
+    def __init__(self, root: Path) -> None:
         self._images_dir = root / 'train2014'
         self._texts_dir = root / 'refshapes'
         for folder in (self._images_dir, self._texts_dir):
@@ -135,15 +133,9 @@ class RefCOCOFiles:
     def _as_detection(self, split: str, instances: dict) -> dict:
         """Take the scenes of one split for a detector."""
         of_split = {ref['image_id'] for ref in self._refs if ref['split'] == split}
-        template = DETECTION_CLASSES[self._detection_classes]
-        names = dict.fromkeys(
-            template.format(texture=texture, color=color, kind=kind)
-            for kind, color in COMBINATIONS
-            for texture in TEXTURES
-        )
-        ids = {name: i for i, name in enumerate(names, start=1)}
+        ids = {kind: i for i, kind in enumerate(SHAPE_KINDS, start=1)}
         annotations = [
-            dict(row, category_id=ids[template.format(**vars(shape))])
+            dict(row, category_id=ids[shape.kind])
             for row, shape in zip(self._annotations, self._shapes, strict=True)
             if row['image_id'] in of_split
         ]

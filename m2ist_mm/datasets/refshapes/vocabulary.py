@@ -15,9 +15,6 @@ COLORS = {  # RGB
 LIGHT_COLORS = ('yellow', 'orange', 'pink', 'white')
 TEXTURES = {'plain': 2.0, 'striped': 1.5, 'dotted': 1.5}  # how often each is tried
 
-# Names of a detector's classes.
-DETECTION_CLASSES = {'looks': '{texture} {color} {kind}', 'kinds': '{kind}'}
-
 COMBINATIONS = tuple((kind, color) for kind in SHAPE_KINDS for color in COLORS)
 # One color per kind and at most one kind per color, so that train shows every kind and
 # every color, only never these six together.

@@ -15,7 +15,6 @@ from m2ist_mm.datasets.refshapes import Recipe
         ('image_size', 32),
         ('image_size', 1025),
         ('expressions_per_object', 0),
-        ('detection_classes', 'colors'),
     ],
 )
 def test_parameters_out_of_range_are_named(parameter, value):
@@ -26,7 +25,7 @@ def test_parameters_out_of_range_are_named(parameter, value):
 def test_json_holds_all_parameters_and_the_held_out_combinations():
     content = json.loads(Recipe(seed=7, image_size=96).to_json())
     assert content == {
-        'version': 1,
+        'version': 2,
         'seed': 7,
         'train_images': 3000,
         'val_images': 250,
@@ -42,11 +41,6 @@ def test_json_holds_all_parameters_and_the_held_out_combinations():
             'white triangle',
         ],
     }
-
-
-def test_kinds_as_classes_are_another_recipe():
-    content = json.loads(Recipe(detection_classes='kinds').to_json())
-    assert content['detection_classes'] == 'kinds'
 
 
 def test_both_test_splits_have_the_same_number_of_images():
