@@ -6,8 +6,8 @@ usage() {
 Trains and tests the quickstart's model, the same without side networks and the same fully
 fine-tuned with several seeds, the same with ungrouped expressions with the first of them,
 and writes docs/benchmarks/refshapes.md: mean and standard deviation of the figures, and the
-time of a step. Takes about XX minutes a seed on 2 cores; what is trained already is not
-trained again.
+time of a step. Takes about 20 minutes a seed on 2 cores for the first two, and more for the
+others; what is trained already is not trained again.
 
 usage: bash tools/analysis_tools/refshapes_seeds.sh [--page] [SEED ...]
   SEED     0 1 2 unless given
@@ -63,18 +63,19 @@ Written by
 
     bash tools/analysis_tools/refshapes_seeds.sh ${seeds[*]}
 
-Mean and standard deviation over seeds, of a single one its figures, in percent. *side-tuned* is
-the quickstart's \`m2ist_tiny_refshapes.py\`: a sample is an image with up to ten of its
-expressions. *no-side* (\`m2ist_tiny_refshapes_no-side.py\`) is the same without side networks,
-*full* (\`m2ist_tiny_refshapes_full.py\`) with all weights of the towers trained instead, at a
-tenth of the head's learning rate. *ungrouped* (\`m2ist_tiny_refshapes_ungrouped.py\`), one
-seed, trains *side-tuned* on the same expressions in batches of as many, each a sample of its
-own. Tests are the same.
+In percent, mean and standard deviation over seeds; a row without deviation is of one seed, and
+one that is missing was not run. *side-tuned* is the quickstart's \`m2ist_tiny_refshapes.py\`: a
+sample is an image with up to ten of its expressions. *no-side*
+(\`m2ist_tiny_refshapes_no-side.py\`) is the same without side networks, *full*
+(\`m2ist_tiny_refshapes_full.py\`) with all weights of the towers trained instead, at a tenth of
+the head's learning rate. *ungrouped* (\`m2ist_tiny_refshapes_ungrouped.py\`) trains
+*side-tuned* on the same expressions in batches of as many, each a sample of its own. Tests are
+the same.
 
 $table
 
-Seconds per step, two processes on $(nproc) CPU cores, one training at a time; no tower runs
-but in *full*, since the features of all inputs are cached:
+Seconds per step, two processes on $(nproc) CPU cores, one training at a time; a tower runs in
+*full* alone, since the features of all inputs are cached:
 
 $(printf '%s\n' "$times" | grep -v '^curves' | sed 's/^/    /')
 END
