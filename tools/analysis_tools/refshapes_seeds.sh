@@ -36,18 +36,21 @@ fi
 
 tests=()
 logs=()
+results=()
 add() { # NAME SUFFIX SEED...
   local name=$1 suffix=$2 seed work_dir
   for seed in "${@:3}"; do
     work_dir=work_dirs/quickstart-seed$seed$suffix
     if [[ -f "$work_dir/results.json" ]]; then # written last
       tests+=("$name=$work_dir/test")
+      results+=("$name=$work_dir/results.json")
       logs+=("$work_dir")
     fi
   done
 }
 add side-tuned '' "${seeds[@]}"
 add no-side -no-side "${seeds[@]}"
+difference=$(python tools/analysis_tools/results_difference.py "${results[@]}")
 add full -full "${seeds[@]}"
 add ungrouped -ungrouped "${seeds[0]}"
 table=$(python tools/analysis_tools/results_table.py "${tests[@]}")
@@ -73,6 +76,8 @@ the head's learning rate. *ungrouped* (\`m2ist_tiny_refshapes_ungrouped.py\`) tr
 the same.
 
 $table
+
+$difference
 
 Seconds per step, two processes on $(nproc) CPU cores, one training at a time; a tower runs in
 *full* alone, since the features of all inputs are cached:

@@ -1,0 +1,72 @@
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).parents[3] / 'tools' / 'analysis_tools' / 'results_difference.py'
+
+
+@pytest.fixture
+def compare(monkeypatch):
+    monkeypatch.syspath_prepend(TOOL.parent)
+    spec = importlib.util.spec_from_file_location('results_difference', TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.compare
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write results of ten images of two expressions each; gives NAME=FILE."""
+
+    def write(name, right, splits=('val', 'testA')):
+        """``right``: images of which both expressions are found."""
+        rows = [
+            dict(
+                img_path=f'{image}.jpg',
+                sent_id=2 * image + number,
+                split=split,
+                kind=None,
+                iou=0.5 if image < right else 0.49,
+            )
+            for split in splits
+            for image in range(10)
+            for number in range(2)
+        ]
+        path = tmp_path / f'{name}{len(list(tmp_path.iterdir()))}.json'
+        path.write_text(json.dumps(rows))
+        return f'{name}={path}'
+
+    return write
+
+
+def cells(table):
+    return [
+        [cell.strip() for cell in row.split('|')[1:-1]] for row in table.split('\n')
+    ]
+
+
+def test_difference_of_means_over_files_with_its_interval(compare, write):
+    table = compare([write('new', 10), write('old', 2), write('old', 4)])
+    head, _, val, test = cells(table)
+    assert head == ['new minus old', 'P@0.5, points', 'verdict']
+    # 100 minus the mean of 20 and 40; an image is missed by both, by one or by none
+    assert val == ['val', '+70.0 (+45.0 to +95.0)', 'above']
+    assert test == ['testA', *val[1:]]
+    assert cells(compare([write('old', 2), write('new', 10)]))[2][2] == 'below'
+    same = compare([write('a', 5), write('b', 5)])
+    assert cells(same)[2][1:] == ['+0.0 (+0.0 to +0.0)', 'not below']
+
+
+def test_what_cannot_be_compared_is_refused(compare, write, tmp_path):
+    with pytest.raises(ValueError, match=r"two NAMEs, as NAME=FILE, not of \['a'\]"):
+        compare([write('a', 1), write('a', 2)])
+    with pytest.raises(ValueError, match='not of the same splits'):
+        compare([write('a', 1), write('b', 1, splits=('val',))])
+    (tmp_path / 'other.json').write_text('[{"a": 1}]')
+    with pytest.raises(ValueError, match='other.json is no result of tools/test.py'):
+        compare([write('a', 1), f'b={tmp_path / "other.json"}'])
+    (tmp_path / 'none.json').write_text('[]')
+    with pytest.raises(ValueError, match='none.json holds no expressions'):
+        compare([write('a', 1), f'b={tmp_path / "none.json"}'])

@@ -1,0 +1,85 @@
+"""Say whether one model is better than another on the same expressions."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from comparison.intervals import paired_interval, summarise, verdict
+from results_table import format_rows
+
+from m2ist_mm.engine.program import run_program
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Print the difference of two models in P@0.5, split by split, with '
+        'its 95 %% interval by a paired bootstrap over images, as a Markdown table. '
+        '"Not below": no more than a point below, by the interval.'
+    )
+    parser.add_argument(
+        'results',
+        nargs='+',
+        metavar='NAME=FILE',
+        help='what tools/test.py --out wrote. There are two NAMEs, and the second is '
+        'subtracted; files of the same NAME, for instance of several seeds, count by '
+        'their mean',
+    )
+    return parser.parse_args(argv)
+
+
+def read_results(path: Path) -> dict[str, dict]:
+    """Read the results of a test, as runs of :func:`paired_interval`, by split.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It holds no results of expressions.
+    """
+    rows = {}
+    try:
+        for row in json.loads(path.read_text(encoding='utf-8')):
+            rows.setdefault(row['split'] or 'all', []).append(row)
+        runs = {split: dict(val=summarise(own)) for split, own in rows.items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f'{path} is no result of tools/test.py --out') from error
+    if not runs:
+        raise ValueError(f'{path} holds no expressions')
+    return runs
+
+
+def compare(results: list[str]) -> str:
+    """The table of differences.
+
+    Raises:
+        FileNotFoundError: A file is missing.
+        ValueError: There are not two names, or the tests are of other expressions.
+    """
+    models = {}
+    for item in results:
+        name, _, path = item.rpartition('=')
+        models.setdefault(name, []).append(read_results(Path(path)))
+    if len(models) != 2 or '' in models:
+        raise ValueError(
+            f'give files of two NAMEs, as NAME=FILE, not of {list(models)}'
+        )
+    (name, ours), (other, theirs) = models.items()
+    splits = list(ours[0])
+    if any(list(run) != splits for run in (*ours, *theirs)):
+        raise ValueError('the tests are not of the same splits')
+    rows = [[f'{name} minus {other}', 'P@0.5, points', 'verdict']]
+    for split in splits:
+        value, low, high = paired_interval(
+            [run[split] for run in ours], [run[split] for run in theirs]
+        )
+        rows.append(
+            [split, f'{value:+.1f} ({low:+.1f} to {high:+.1f})', verdict(low, high)]
+        )
+    return format_rows(rows)
+
+
+def main() -> None:
+    print(compare(parse_args().results))
+
+
+if __name__ == '__main__':
+    sys.exit(run_program(main))
