@@ -14,7 +14,7 @@ from m2ist_mm.engine.program import run_program
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Print the difference of two models in P@0.5, split by split, with '
-        'its 95 %% interval by a paired bootstrap over images, as a Markdown table. '
+        'its 95 % interval by a paired bootstrap over images, as a Markdown table. '
         '"Not below": no more than a point below, by the interval.'
     )
     parser.add_argument(
