@@ -79,7 +79,10 @@ $table
 
 $difference
 
-Seconds per step, two processes on $(nproc) CPU cores, one training at a time; a tower runs in
+The intervals are of the images, for these trainings; how much seeds differ is in the first
+table.
+
+Seconds per step, two processes on $(nproc --all) CPU cores, one training at a time; a tower runs in
 *full* alone, since the features of all inputs are cached:
 
 $(printf '%s\n' "$times" | grep -v '^curves' | sed 's/^/    /')

@@ -15,7 +15,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Print the difference of two models in P@0.5, split by split, with '
         'its 95 % interval by a paired bootstrap over images, as a Markdown table. '
-        '"Not below": no more than a point below, by the interval.'
+        '"Not below": no more than a point below, by the interval. It is of the images '
+        'alone: with few seeds, look at how much these differ, too.'
     )
     parser.add_argument(
         'results',
