@@ -4,8 +4,8 @@
 #   bash tools/setup_env.sh    sets up
 #   . tools/setup_env.sh       sets up and puts the environment first in PATH
 #
-# Run on Debian 12 with Python 3.11; with Python 3.10 and 3.13 it was run once, and the
-# fast tests there. From 3.13 on mmengine, mmcv and mmdet are the OneDL forks.
+# Run on Debian 12 with Python 3.11; with 3.10 and 3.13 once, where mmcv had been compiled
+# before, and the fast tests. From 3.13 on mmengine, mmcv and mmdet are the OneDL forks.
 #
 # The active virtual environment is used if it has everything; otherwise .venv in the
 # repository is made or completed. Environment variables:
@@ -186,17 +186,18 @@ jobs=${MAX_JOBS:-$(awk -v cores="$(nproc)" '/^MemAvailable/ {
 # The upstream's setup.py reads names that exec() no longer leaves there in Python 3.13.
 mmcv=$("$py" -c 'import sys
 print("onedl-mmcv" if sys.version_info >= (3, 13) else "mmcv")')
+version=$(pinned "$mmcv")
 
 torch=$(pinned torch)
 [[ "$(version_of torch)" == "$torch"* ]] ||
   step "Installing torch $torch (CPU build 200 MB, CUDA build 3 GB) ..." install_torch
 step 'Installing the build tools ...' pip_install -r requirements/build.txt
-if [[ "$(version_of "$mmcv")" != "$(pinned "$mmcv")" ]] || ! has_ops; then
+if [[ "$(version_of "$mmcv")" != "$version" ]] || ! has_ops; then
   minutes="about $((30 / jobs > 1 ? 30 / jobs : 1)) minutes with MAX_JOBS=$jobs"
-  step "Compiling $mmcv: $minutes, seconds if pip has its wheel from before ..." \
+  step "Compiling $mmcv $version: $minutes, seconds if pip has its wheel from before ..." \
     install_mmcv
   # pip may have kept a wheel that was compiled against another torch.
-  has_ops || step "Compiling $mmcv anew, the kept wheel is unfit: $minutes ..." \
+  has_ops || step "Compiling $mmcv $version anew, the kept wheel is unfit: $minutes ..." \
     install_mmcv --force-reinstall --no-deps --no-cache-dir
 fi
 step 'Installing the other requirements ...' install_the_rest

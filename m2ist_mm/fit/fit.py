@@ -15,8 +15,7 @@ from mmdet.registry import DATASETS
 from mmengine.registry import init_default_scope
 
 from ..atomic_file import write_atomically
-from ..checkpoints import average_with_start
-from ..checkpoints.identity import file_sha256
+from ..checkpoints import average_with_start, file_sha256
 from ..checkpoints.work_dir_lock import lock_work_dir
 from ..config import load_config_file
 from ..engine.interruption import Stopped
@@ -106,8 +105,8 @@ class Fit:
             planner = Planner(self.options, summary, self.config)
             if started:
                 self.say(f'\nplan, by which {self._name(self.folder)} was begun')
-                plan = self._begun_plan()[0]
-                self._refuse_other_start(planner.grounder)
+                plan, begun = self._begun_plan()
+                self._refuse_other_start(planner.grounder, begun['start_sha256'])
             else:
                 self.say('\nplan; counts and times a few steps first')
                 plan = planner.make(self._runs(planner.grounder is not None))
@@ -432,13 +431,17 @@ Export it:
                 'folder with --work-dir'
             )
 
-    def _refuse_other_start(self, start: Path | None) -> None:
+    def _refuse_other_start(self, start: Path | None, sha256: str | None) -> None:
         """Refuse to go on where the file that a training started from has changed.
+
+        Args:
+            start: The file.
+            sha256: Its hash when the training was begun.
 
         Raises:
             ValueError: It has.
         """
-        if self._begun_plan()[1]['start_sha256'] != (start and file_sha256(start)):
+        if sha256 != (start and file_sha256(start)):
             raise ValueError(
                 f'{self._name(self.folder)} has a training that started from another '
                 f'content of {self._name(start)}: put that file back, start anew with '

@@ -286,7 +286,8 @@ def test_image_of_another_size_than_the_towers_is_one_line(spec, make_sample, co
     ],
 )
 def test_what_nobody_states_is_named(spec, name, part):
-    with pytest.raises(ValueError, match=f'towers nor the config say {name}') as error:
+    words = f'towers nor the config say {name}; state it'
+    with pytest.raises(ValueError, match=words) as error:
         RECDataPreprocessor(replace(spec, **{name: None}))
     assert str(error.value).endswith(f'--cfg-options model.{part}.{name}=VALUE')
 
