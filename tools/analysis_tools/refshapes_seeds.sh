@@ -5,9 +5,9 @@ usage() {
   cat <<'END'
 Trains and tests the quickstart's model, the same without side networks and the same fully
 fine-tuned with several seeds, the same with ungrouped expressions with the first of them,
-and writes docs/benchmarks/refshapes.md: mean and standard deviation of the figures, and the
-time of a step. Takes about 20 minutes a seed on 2 cores for the first two, and more for the
-others; what is trained already is not trained again.
+and writes docs/benchmarks/refshapes.md, mean and standard deviation of the figures. Takes
+about 20 minutes a seed on 2 cores for the first two, and more for the others; what is trained
+already is not trained again.
 
 usage: bash tools/analysis_tools/refshapes_seeds.sh [--page] [SEED ...]
   SEED     0 1 2 unless given
@@ -35,7 +35,6 @@ if ! $page_only; then
 fi
 
 tests=()
-logs=()
 results=()
 add() { # NAME SUFFIX SEED...
   local name=$1 suffix=$2 seed work_dir
@@ -44,18 +43,15 @@ add() { # NAME SUFFIX SEED...
     if [[ -f "$work_dir/results.json" ]]; then # written last
       tests+=("$name=$work_dir/test")
       results+=("$name=$work_dir/results.json")
-      logs+=("$work_dir")
     fi
   done
 }
 add side-tuned '' "${seeds[@]}"
 add no-side -no-side "${seeds[@]}"
-difference=$(python tools/analysis_tools/results_difference.py "${results[@]}")
 add full -full "${seeds[@]}"
 add ungrouped -ungrouped "${seeds[0]}"
+difference=$(python tools/analysis_tools/results_difference.py "${results[@]}")
 table=$(python tools/analysis_tools/results_table.py "${tests[@]}")
-times=$(python tools/analysis_tools/analyze_logs.py "${logs[@]}" --keys time \
-  --out work_dirs/quickstart-step-times.png)
 
 page=docs/benchmarks/refshapes.md
 trap 'rm -f "$page.part"' EXIT
@@ -81,11 +77,6 @@ $difference
 
 The intervals are of the images, for these trainings; how much seeds differ is in the first
 table.
-
-Seconds per step, two processes on $(nproc --all) CPU cores, one training at a time; a tower runs in
-*full* alone, since the features of all inputs are cached:
-
-$(printf '%s\n' "$times" | grep -v '^curves' | sed 's/^/    /')
 END
 mv "$page.part" "$page"
 echo "$page is written"

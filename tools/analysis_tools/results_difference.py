@@ -1,4 +1,4 @@
-"""Say whether one model is better than another on the same expressions."""
+"""Say whether one model is better than others on the same expressions."""
 
 import argparse
 import json
@@ -13,8 +13,8 @@ from m2ist_mm.engine.program import run_program
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description='Print the difference of two models in P@0.5, split by split, with '
-        'its 95 % interval by a paired bootstrap over images, as a Markdown table. '
+        description='Print the difference of models in P@0.5, split by split, with its '
+        '95 % interval by a paired bootstrap over images, as a Markdown table. '
         '"Not below": no more than a point below, by the interval. It is of the images '
         'alone: with few seeds, look at how much these differ, too.'
     )
@@ -22,9 +22,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         'results',
         nargs='+',
         metavar='NAME=FILE',
-        help='what tools/test.py --out wrote. There are two NAMEs, and the second is '
-        'subtracted; files of the same NAME, for instance of several seeds, count by '
-        'their mean',
+        help='what tools/test.py --out wrote. Each other NAME is subtracted from the '
+        'first; files of the same NAME, for instance of several seeds, count by their '
+        'mean',
     )
     return parser.parse_args(argv)
 
@@ -53,28 +53,28 @@ def compare(results: list[str]) -> str:
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: There are not two names, or the tests are of other expressions.
+        ValueError: There is one name alone, or the tests are of other expressions.
     """
     models = {}
     for item in results:
         name, _, path = item.rpartition('=')
         models.setdefault(name, []).append(read_results(Path(path)))
-    if len(models) != 2 or '' in models:
+    if len(models) < 2 or '' in models:
         raise ValueError(
-            f'give files of two NAMEs, as NAME=FILE, not of {list(models)}'
+            f'give files of two NAMEs or more, as NAME=FILE, not of {list(models)}'
         )
-    (name, ours), (other, theirs) = models.items()
+    (name, ours), *others = models.items()
     splits = list(ours[0])
-    if any(list(run) != splits for run in (*ours, *theirs)):
-        raise ValueError('the tests are not of the same splits')
-    rows = [[f'{name} minus {other}', 'P@0.5, points', 'verdict']]
-    for split in splits:
-        value, low, high = paired_interval(
-            [run[split] for run in ours], [run[split] for run in theirs]
-        )
-        rows.append(
-            [split, f'{value:+.1f} ({low:+.1f} to {high:+.1f})', verdict(low, high)]
-        )
+    rows = [[f'{name} minus', 'split', 'P@0.5, points', 'verdict']]
+    for other, theirs in others:
+        if any(list(run) != splits for run in (*ours, *theirs)):
+            raise ValueError('the tests are not of the same splits')
+        for split in splits:
+            value, low, high = paired_interval(
+                [run[split] for run in ours], [run[split] for run in theirs]
+            )
+            points = f'{value:+.1f} ({low:+.1f} to {high:+.1f})'
+            rows.append([other, split, points, verdict(low, high)])
     return format_rows(rows)
 
 

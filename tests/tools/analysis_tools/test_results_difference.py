@@ -50,17 +50,24 @@ def cells(table):
 def test_difference_of_means_over_files_with_its_interval(compare, write):
     table = compare([write('new', 10), write('old', 2), write('old', 4)])
     head, _, val, test = cells(table)
-    assert head == ['new minus old', 'P@0.5, points', 'verdict']
+    assert head == ['new minus', 'split', 'P@0.5, points', 'verdict']
     # 100 minus the mean of 20 and 40; an image is missed by both, by one or by none
-    assert val == ['val', '+70.0 (+45.0 to +95.0)', 'above']
-    assert test == ['testA', *val[1:]]
-    assert cells(compare([write('old', 2), write('new', 10)]))[2][2] == 'below'
-    same = compare([write('a', 5), write('b', 5)])
-    assert cells(same)[2][1:] == ['+0.0 (+0.0 to +0.0)', 'not below']
+    assert val == ['old', 'val', '+70.0 (+45.0 to +95.0)', 'above']
+    assert test == ['old', 'testA', *val[2:]]
+    assert cells(compare([write('old', 2), write('new', 10)]))[2][3] == 'below'
+
+
+def test_each_other_model_is_subtracted_from_the_first(compare, write):
+    rows = cells(compare([write('a', 5), write('b', 5), write('c', 0)]))[2:]
+    assert [row[:2] for row in rows] == [
+        [name, split] for name in 'bc' for split in ('val', 'testA')
+    ]
+    assert rows[0][2:] == ['+0.0 (+0.0 to +0.0)', 'not below']
+    assert rows[2][2].startswith('+50.0 (')
 
 
 def test_what_cannot_be_compared_is_refused(compare, write, tmp_path):
-    with pytest.raises(ValueError, match=r"two NAMEs, as NAME=FILE, not of \['a'\]"):
+    with pytest.raises(ValueError, match=r"two NAMEs or more, .* not of \['a'\]"):
         compare([write('a', 1), write('a', 2)])
     with pytest.raises(ValueError, match='not of the same splits'):
         compare([write('a', 1), write('b', 1, splits=('val',))])
