@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from mmdet.registry import MODELS
+from mmdet.registry import MODELS, TRANSFORMS
 from mmengine import Config, ConfigDict
 from mmengine.config.utils import MODULE2PACKAGE
 
-from .config_checks import check_config
+from .config_checks import check_config, check_options, iter_registries
 from .config_parts import is_type, iter_dicts, iter_parts
 from .models.towers import VisionTower
+from .registered_type import registered_type
 
 # _base_ = 'm2ist_mm::m2ist/m2ist_r50_refcoco.py' is looked for in our distribution
 MODULE2PACKAGE['m2ist_mm'] = 'm2ist_mm'
@@ -135,7 +136,19 @@ def _name_classes(config: Config) -> None:
         items = part.items() if isinstance(part, dict) else enumerate(part)
         for key, value in list(items):
             if isinstance(value, type):
-                part[key] = f'{value.__module__}.{value.__qualname__}'
+                part[key] = _name_of(value)
+
+
+def _name_of(kind: type) -> str:
+    """The name by which a registry has a class, else that of its module and its own.
+
+    MMEngine cannot find a class by its module where a function has the module's name,
+    as in ``mmdet.models.losses``.
+    """
+    for registry in iter_registries():
+        if registry.module_dict.get(kind.__name__) is kind:
+            return f'{registry.scope}.{kind.__name__}'
+    return f'{kind.__module__}.{kind.__qualname__}'
 
 
 def load_config_file(
@@ -153,7 +166,7 @@ def load_config_file(
     Raises:
         FileNotFoundError: There is no such config.
         ValueError: It is no Python file, has keys of an earlier version, names that
-            nothing has, or values that an argument cannot take.
+            nothing has or reads, or values that an argument cannot take.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f'there is no config file {path}')
@@ -174,6 +187,7 @@ def load_config_file(
     if data_root is not None:
         set_data_root(config, data_root)
     if cfg_options is not None:
+        check_options(config, cfg_options)
         try:
             config.merge_from_dict(cfg_options)
         except (TypeError, AttributeError, LookupError) as error:
@@ -186,7 +200,17 @@ def load_config_file(
     check_config(config)
     apply_canvas(config)
     _drop_hooks_that_are_none(config)
+    _keep_no_workers_where_none_are(config)
     return config
+
+
+def _keep_no_workers_where_none_are(config: Config) -> None:
+    """Let ``num_workers=0`` do, though a config keeps workers between epochs."""
+    for name in ('train', 'val', 'test'):
+        loader = config.get(f'{name}_dataloader') or {}
+        if loader.get('num_workers') == 0:
+            for key in ('persistent_workers', 'prefetch_factor'):
+                loader.pop(key, None)
 
 
 def _drop_hooks_that_are_none(config: Config) -> None:
@@ -312,7 +336,7 @@ def _fit_pipeline(pipeline: list, size: tuple[int, int]) -> list:
     canvases = {
         tuple(step['size'])
         for step in iter_dicts(pipeline)
-        if is_type(step, 'PadToCanvas')
+        if 'PadToCanvas' in _kinds(step)
     }
     if len(canvases) > 1:
         raise ValueError(
@@ -324,13 +348,20 @@ def _fit_pipeline(pipeline: list, size: tuple[int, int]) -> list:
     axes = tuple(zip(size, canvases.pop(), strict=True))
     fitted = copy.deepcopy(pipeline)
     for step in iter_dicts(fitted):
-        for name, arguments in _LENGTHS.items():
-            for argument in arguments if is_type(step, name) else ():
-                if step.get(argument) is not None:
-                    step[argument] = _scale(
-                        step[argument], axes, several=argument == 'scales'
-                    )
+        lengths = (_LENGTHS.get(kind, ()) for kind in _kinds(step))
+        for argument in set().union(*lengths):
+            if step.get(argument) is not None:
+                step[argument] = _scale(
+                    step[argument], axes, several=argument == 'scales'
+                )
     return fitted
+
+
+def _kinds(step: dict) -> set[str]:
+    """Names of a transform's class and of those that it derives from."""
+    found = registered_type(step, TRANSFORMS)
+    own = str(step.get('type')).rpartition('.')[2]
+    return {own, *(base.__name__ for base in getattr(found, '__mro__', ()))}
 
 
 def _scale(lengths, axes: tuple[tuple[int, int], ...], several: bool = False):

@@ -5,7 +5,7 @@ import math
 import numbers
 import re
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import (
     Any,
@@ -85,6 +85,13 @@ _MORE_NAMES = {
     OptimWrapper: ('constructor', 'paramwise_cfg'),
     _ParamScheduler: ('convert_to_iter_based',),
 }
+# what else MMEngine and this package read at the top of a config
+_READ = (
+    'canvas runner_type model_wrapper_cfg find_unused_parameters sync_bn compile '
+    'activation_checkpointing efficient_conv_bn_eval init_weights_for_test_or_val'
+).split()
+# as similar to a name that is read as this: a slip
+_SLIP = 0.92
 # by the name of an argument, whoever takes it: smallest and largest value, and those
 # that are whole numbers and not annotated
 _LEAST = {
@@ -103,6 +110,7 @@ _LEAST = {
 }
 _WHOLE = dict(batch_size=int, num_workers=int, seed=int | None)
 _MOST = dict.fromkeys('batch_size max_epochs max_iters num_workers'.split(), 2**31) | {
+    'seed': 2**32 - 1,
     'dropout': 1,
     'prob': 1,
 }
@@ -122,18 +130,52 @@ def check_config(config: Config) -> None:
         ValueError: In one line: the key, its value, and the nearest known name or what
             the value must be.
     """
-    # at the top, a config may have variables of any name
-    known = (*_arguments(Runner)[0], *_MORE_NAMES[Runner])
-    root = {key: value for key, value in config.items() if key in known}
+    known = _read_at_the_top()
+    root = {
+        key: value for key, value in config.items() if key in known and key not in _READ
+    }
     if root.get('model') is None:
         root.pop('model', None)  # a config of data alone
     try:
+        for key in config:
+            # a config may have variables of any other name
+            if key not in known and get_close_matches(key, known, cutoff=_SLIP):
+                raise ValueError(f'{key}: nothing reads it{_near(key, known)}')
         _check_arguments('', Runner, root)
         for key, value in root.items():
             if key != 'strategy':  # torch's own classes are in no registry
                 _check(key, value)
     except ValueError as error:
         raise ValueError(f'{config.filename}: {error}') from None
+
+
+def check_options(config: Config, keys: Iterable[str]) -> None:
+    """Refuse to change what nothing reads.
+
+    Args:
+        config: A whole config.
+        keys: Dotted keys of values that are to be changed in it.
+
+    Raises:
+        ValueError: In one line: the key, and the nearest known name or what to do.
+    """
+    known = _read_at_the_top()
+    for key in keys:
+        name = key.partition('.')[0]
+        if name in known:
+            continue
+        remedy = f'nothing reads {name}{_near(name, known)}'
+        if name in config:
+            remedy = (
+                f'{name} is a variable of {config.filename}, and was copied to its '
+                'places when that file was read: change it there, or name the places'
+            )
+        raise ValueError(f'--cfg-options {key}: {remedy}')
+
+
+def _read_at_the_top() -> list[str]:
+    """Names at the top of a config that something reads."""
+    return [*_arguments(Runner)[0], *_MORE_NAMES[Runner], *_READ]
 
 
 def _check(key: str, node: Any, is_built: bool = True) -> None:
@@ -184,17 +226,18 @@ def _owner(key: str, node: Mapping) -> Callable | None:
 def _check_type(key: str, kind: str) -> None:
     scope, _, name = kind.rpartition('.')
     if scope in ('', 'mmdet', 'mmengine') and not any(_registered(kind)):
-        names = {n for registry in _registries() for n in registry.module_dict}
+        names = {n for registry in iter_registries() for n in registry.module_dict}
         raise ValueError(f'{key}.type = {kind!r} is not registered{_near(name, names)}')
 
 
 def _registered(name: str) -> Iterator[Any]:
-    for registry in _registries():
+    for registry in iter_registries():
         if found := registry.module_dict.get(name.rpartition('.')[2]):
             yield found
 
 
-def _registries() -> Iterator[Registry]:
+def iter_registries() -> Iterator[Registry]:
+    """All registries of mmdet and the ones above them."""
     for registry in (*vars(mmdet.registry).values(), STRATEGIES):
         while isinstance(registry, Registry):
             # the modules that register are imported when a name is first asked for

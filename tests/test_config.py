@@ -1,7 +1,8 @@
 from pathlib import Path
 
 import pytest
-from mmdet.registry import METRICS, MODELS
+from mmdet.models.losses import L1Loss
+from mmdet.registry import METRICS, MODELS, TRANSFORMS
 from mmengine import Config
 from torch import nn
 
@@ -12,6 +13,7 @@ from m2ist_mm.config import (
     load_config_file,
     set_data_root,
 )
+from m2ist_mm.datasets.transforms import ResizeToFit
 from m2ist_mm.evaluation import RECMetric
 from m2ist_mm.models.towers import VisionTower
 
@@ -66,6 +68,42 @@ def test_classes_get_their_names(nano_path, tmp_path):
     (evaluator,) = Config.fromfile(tmp_path / 'dumped.py').val_evaluator
     assert evaluator.type.endswith('.RECMetric')
     assert type(METRICS.build(evaluator)) is RECMetric
+
+
+def test_classes_in_modules_named_after_a_function_are_found(nano_path, tmp_path):
+    path = tmp_path / 'classes.py'
+    path.write_text(
+        f"_base_ = '{nano_path}'\n"
+        'from mmdet.models.losses import L1Loss\n'
+        'model = dict(bbox_head=dict(loss_bbox=dict(_delete_=True, type=L1Loss)))\n'
+    )
+    loss = load_config_file(path).model.bbox_head.loss_bbox
+    assert type(MODELS.build(loss)) is L1Loss
+
+
+def test_a_variable_or_an_unknown_name_cannot_be_changed(nano_path, tmp_path):
+    path = tmp_path / 'variable.py'
+    path.write_text(f"_base_ = '{nano_path}'\nmy_lr = 1\n")
+    for name, words in {
+        'my_lr': 'my_lr is a variable of .*variable.py, and was copied',
+        'optim_wraper.optimizer.lr': 'nothing reads optim_wraper; the nearest: optim_w',
+        'device': 'nothing reads device$',
+    }.items():
+        with pytest.raises(ValueError, match=f'^--cfg-options {name}: {words}'):
+            load_config_file(path, cfg_options={name: 1})
+    options = dict(canvas=(64, 96), find_unused_parameters=True)
+    assert load_config_file(path, cfg_options=options).find_unused_parameters
+
+
+def test_workers_are_not_kept_where_there_are_none(nano_path, tmp_path):
+    path = tmp_path / 'workers.py'
+    loader = 'dict(num_workers=2, persistent_workers=True, prefetch_factor=4)'
+    path.write_text(f"_base_ = '{nano_path}'\ntrain_dataloader = {loader}\n")
+    loader = load_config_file(path).train_dataloader
+    assert (loader.persistent_workers, loader.prefetch_factor) == (True, 4)
+    none = {'train_dataloader.num_workers': 0}
+    loader = load_config_file(path, cfg_options=none).train_dataloader
+    assert not {'persistent_workers', 'prefetch_factor'} & set(loader)
 
 
 # -- canvas ----------------------------------------------------------------
@@ -137,6 +175,17 @@ def test_edge_without_a_direction_still_fits_the_canvas():
 def test_pipeline_of_the_canvas_stays_as_it_is():
     odd = dict(type='Resize', scale=(333, 77))
     assert fit(odd, canvas=(100, 200))[0].scale == (333, 77)
+
+
+def test_transform_of_ones_own_is_fitted_as_what_it_derives_from(monkeypatch):
+    class MyResize(ResizeToFit):
+        pass
+
+    monkeypatch.setitem(TRANSFORMS.module_dict, 'MyResize', MyResize)
+    own = dict(type='MyResize', scale=(200, 100))
+    config = Config(dict(canvas=(50, 400), test_pipeline=[own, PAD]))
+    apply_canvas(config)
+    assert config.test_pipeline[0].scale == (400, 50)
 
 
 def test_config_without_a_canvas_stays_as_it_is():

@@ -44,6 +44,7 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
         ('default_hooks', 3, r'= 3 must be dict\(...\) or None'),
         ('resume', 'maybe', 'must be True or False'),
         ('randomness.seed', 'abc', "= 'abc' must be int"),
+        ('randomness.seed', 2**32, 'must be at least 0, at most 4294967295'),
         # ranges
         ('model.bbox_head.num_layers', 0, '= 0 must be at least 1'),
         ('model.bbox_head.loss_attention', -1, '= -1 must be at least 0'),
@@ -94,3 +95,10 @@ def test_parts_that_other_libraries_build_are_theirs_to_check():
     pipeline = [dict(type='RandomApply', transforms=[inner])]
     with pytest.raises(ValueError, match='transforms.0.probb: RECRandomFlip has no'):
         check_config(Config(dict(tta_pipeline=pipeline)))
+
+
+def test_a_slip_in_a_name_at_the_top_is_named_and_variables_may_have_any():
+    slip = Config(dict(optim_wraper=dict(optimizer=dict(lr=1))))
+    with pytest.raises(ValueError, match='optim_wraper: nothing .* nearest: optim_wra'):
+        check_config(slip)
+    check_config(Config(dict(models=[1], test_pipelines=[], dataset_type='a')))

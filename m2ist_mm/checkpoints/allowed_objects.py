@@ -182,7 +182,13 @@ def _strided(memory, dtype, offset, size, stride, meta) -> Tensor:
         return torch.empty(size, dtype=dtype)
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     available = len(memory) // dtype.itemsize
-    _require(last < available and math.prod(size) <= available, 'tensor out of bounds')
+    if last >= available:
+        raise pickle.UnpicklingError('it holds a tensor that reaches beyond its data')
+    if math.prod(size) > available:
+        raise pickle.UnpicklingError(
+            'it holds an expanded tensor, whose elements share memory: save it after '
+            'contiguous()'
+        )
     flat = torch.frombuffer(memory, dtype=dtype, count=available)
     return flat.new_empty(0).set_(flat.untyped_storage(), offset, tuple(size), stride)
 

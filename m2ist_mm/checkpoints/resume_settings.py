@@ -1,28 +1,39 @@
-"""Compares settings of optimiser and schedule in a checkpoint with a config's.
+"""Compares the settings that a checkpoint was made with with a config's.
 
-MMEngine resumes with the checkpoint's values and ignores the config's. Here a
-difference is named, and the user says which value counts.
+MMEngine resumes with the checkpoint's optimiser and schedule and ignores the config's.
+Here a difference is named, and the user says which value counts. Of model and data the
+config's count; a difference is logged.
 """
 
 import ast
+import logging
+from collections.abc import Sequence
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
 from .resumable_checkpoint import name_of
 
 SETTINGS = ('optim_wrapper', 'param_scheduler', 'auto_scale_lr')
+OTHERS = ('model', 'train_dataloader')
+# keys of these that say where or how something is read, and not what it is
+_MEANS = (
+    'data_root ann_file weights init_grounder num_workers persistent_workers '
+    'prefetch_factor pin_memory'
+).split()
 # where a value lies, such as ('optim_wrapper', 'optimizer', 'lr'); a key may have dots
 Path = tuple[str, ...]
 # keys that name a class: a checkpoint must not choose what is built
 _CLASSES = ('type', 'constructor')
 
 
-def read_settings(text: str) -> dict[Path, Any]:
-    """Read the settings of a config's text, without running it.
+def read_settings(text: str, names: Sequence[str] = SETTINGS) -> dict[Path, Any]:
+    """Read settings of a config's text, without running it.
 
     Args:
         text: A config as MMEngine dumps it, as in a checkpoint's ``meta['cfg']``.
+        names: What is read of it.
 
     Returns:
         Values by their path; what is no plain value is its source text. Empty for an
@@ -40,7 +51,7 @@ def read_settings(text: str) -> dict[Path, Any]:
             for statement in module.body
             if isinstance(statement, ast.Assign)
             for target in statement.targets
-            if isinstance(target, ast.Name) and target.id in SETTINGS
+            if isinstance(target, ast.Name) and target.id in names
         }
     except (SyntaxError, RecursionError, MemoryError, ValueError) as error:
         raise ValueError(f'it is no config ({type(error).__name__})') from error
@@ -49,13 +60,16 @@ def read_settings(text: str) -> dict[Path, Any]:
     return _flatten(assigned)
 
 
-def changed_settings(checkpoint: dict, config: Config) -> dict[Path, tuple[Any, Any]]:
+def changed_settings(
+    checkpoint: dict, config: Config, names: Sequence[str] = SETTINGS
+) -> dict[Path, tuple[Any, Any]]:
     """Settings that differ between a checkpoint's config and a config.
 
     Args:
         checkpoint: A loaded checkpoint; one without ``meta.cfg`` has no settings to
             compare.
         config: The present config.
+        names: What is compared of them.
 
     Returns:
         The checkpoint's and the config's value by path; ``'nothing'`` where there is
@@ -68,12 +82,12 @@ def changed_settings(checkpoint: dict, config: Config) -> dict[Path, tuple[Any, 
     if not text or not config:
         return {}
     try:
-        old = read_settings(text)
+        old = read_settings(text, names)
     except ValueError as error:
         raise ValueError(
             f"{name_of(checkpoint)}: its 'meta.cfg' cannot be read: {error}"
         ) from error
-    new = read_settings(config.pretty_text)
+    new = read_settings(config.pretty_text, names)
     return {
         path: (old.get(path, 'nothing'), new.get(path, 'nothing'))
         for path in sorted(old.keys() | new.keys())
@@ -105,14 +119,38 @@ def refuse_changed_settings(
             f'load_from={source}'
         )
     if changed and not optimizer_alone:
-        listed = '; '.join(
-            f'{".".join(path)} is {old!r} in the checkpoint and {new!r} in the config'
-            for path, (old, new) in changed.items()
-        )
         raise ValueError(
-            f'{source} was made with other settings: {listed}. Say which count: '
-            '--resume-settings checkpoint or --resume-settings config'
+            f'{source} was made with other settings: {_listed(changed)}. Say which '
+            'count: --resume-settings checkpoint or --resume-settings config'
         )
+
+
+def warn_of_other_changes(checkpoint: dict, config: Config) -> None:
+    """Log what a resumed training does with other model settings or data than before.
+
+    Args:
+        checkpoint: A loaded checkpoint.
+        config: The present config, whose values count.
+    """
+    changed = {
+        path: values
+        for path, values in changed_settings(checkpoint, config, OTHERS).items()
+        if path[-1] not in _MEANS
+    }
+    if changed:
+        print_log(
+            f'{name_of(checkpoint)} was made with other settings, and from here on the '
+            f"config's count: {_listed(changed)}",
+            logger='current',
+            level=logging.WARNING,
+        )
+
+
+def _listed(changed: dict[Path, tuple[Any, Any]]) -> str:
+    return '; '.join(
+        f'{".".join(path)} is {old!r} in the checkpoint and {new!r} in the config'
+        for path, (old, new) in changed.items()
+    )
 
 
 def take_settings(checkpoint: dict, config: Config) -> dict[Path, tuple[Any, Any]]:

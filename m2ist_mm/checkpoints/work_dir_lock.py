@@ -22,8 +22,14 @@ def lock_work_dir(work_dir: str | Path) -> BaseFileLock:
 
     Raises:
         BlockingIOError: Another process trains there.
+        OSError: The folder cannot be made.
     """
-    Path(work_dir).mkdir(parents=True, exist_ok=True)
+    try:
+        Path(work_dir).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f'--work-dir {work_dir}: no folder can be made there ({error.strerror})'
+        ) from error
     lock = FileLock(Path(work_dir, 'training.lock').resolve(), is_singleton=True)
     try:
         lock.acquire(timeout=PATIENCE)

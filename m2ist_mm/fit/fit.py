@@ -25,6 +25,7 @@ from .fit_config import RunSettings, render_run
 from .fit_options import FitOptions
 from .judge import Fact, Run, judge, plan_runs
 from .judge.answers import load_answers
+from .judge.breakdowns import FEW_IMAGES
 from .judge.figures import difference, figures
 from .judge.rows_file import load_rows
 from .memory import CUDA_RUNTIME, format_bytes, release_memory
@@ -151,6 +152,13 @@ class Fit:
             raise ValueError(_as_typed(str(error))) from error
         for line in summary.lines():
             self.say(f'  {line}')
+        images = {name: summary.statistics[name]['images'] for name in ('val', 'test')}
+        few = [f'{name} has {n}' for name, n in images.items() if n < FEW_IMAGES]
+        if few:
+            self.say(
+                f'  {" and ".join(few)} images: what fewer than {FEW_IMAGES} show is '
+                'rough; label more, or edit splits.csv'
+            )
         return summary
 
     def _runs(self, start: bool) -> list[Run]:
@@ -226,9 +234,11 @@ class Fit:
         )
         precisions = [figures(answers)['P@0.5']['value'] for answers in (found, own)]
         worse = difference(own, found)['P@0.5']['low'] > 0
+        reason = ', as the difference is within the interval'
         self.say(
             f'  its mean with the start: P@0.5 on val {precisions[0]:.1f} %, alone '
             f'{precisions[1]:.1f} %; the mean is {"not " * worse}taken'
+            f'{reason * (not worse and precisions[0] < precisions[1])}'
         )
         return best if worse else averaged
 
@@ -338,6 +348,7 @@ class Fit:
         self.say(
             f'  {report["split"]}: {model["expressions"]:,} sentences of '
             f'{model["images"]:,} images'
+            f'{", too few to rely on" * (model["images"] < FEW_IMAGES)}'
         )
         for name in ('P@0.5', 'mIoU'):
             one = model[name]
@@ -422,7 +433,8 @@ Export it:
         ]
         if content['config_sha256'] != self._config_hash():
             changed.append(
-                f'{self._name(self.config)} was edited (tools/train.py runs it)'
+                f'{self._name(self.config)}, or a config that it inherits, was edited '
+                '(tools/train.py runs it)'
             )
         if changed:
             raise ValueError(
@@ -467,8 +479,10 @@ Export it:
             ) from error
 
     def _config_hash(self) -> str:
-        content = self.config.read_bytes() if self.config.exists() else b''
-        return hashlib.sha256(content).hexdigest()
+        """Of all that the config says, with what it inherits."""
+        content = load_config_file(self.config).to_dict() if self.config.exists() else 0
+        text = json.dumps(content, sort_keys=True, default=repr)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def _note_peak(self, folder: Path, peak: int | None) -> None:
         """Write down the most memory of a training's process."""

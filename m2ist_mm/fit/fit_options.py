@@ -69,8 +69,8 @@ class FitOptions:
     def __post_init__(self) -> None:
         if self.epochs is not None and self.epochs < 1:
             raise ValueError(f'--epochs {self.epochs}: at least 1')
-        if self.seed < 0:
-            raise ValueError(f'--seed {self.seed}: at least 0')
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f'--seed {self.seed}: at least 0, below 2**32')
         for key in self.cfg_options:
             if key in _PLANNED:
                 raise ValueError(f'--cfg-options {key}: {_PLANNED[key]}')

@@ -19,6 +19,7 @@ from ..checkpoints import load_checkpoint, start_from_grounder
 from ..checkpoints.state_file import state_in
 from ..checkpoints.tuned_state import fit_checkpoint, frozen_state_keys
 from ..config import load_config_file, use_mixed_precision
+from ..config_checks import check_options
 from ..datasets import RECDataset
 from ..datasets.transforms import fixed_views
 from ..models import parameter_counts
@@ -190,6 +191,7 @@ class Planner:
     def _first_settings(self) -> Settings:
         """What is wanted, before it is known what fits."""
         base = load_config_file(self.preset.config)
+        check_options(base, self.options.cfg_options)
         rows = self.summary.rows('train')
         most = max(Counter(row['image'] for row in rows).values())
         dataset = base.train_dataloader.dataset

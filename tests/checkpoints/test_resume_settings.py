@@ -6,6 +6,7 @@ from m2ist_mm.checkpoints.resume_settings import (
     read_settings,
     refuse_changed_settings,
     take_settings,
+    warn_of_other_changes,
 )
 
 
@@ -84,6 +85,36 @@ def test_each_changed_key_is_named_and_refused():
         assert part in text
     assert '\n' not in text
     assert text.count(' in the checkpoint and ') == 6
+
+
+def test_another_model_or_other_data_are_logged_and_moved_ones_are_not(monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        'm2ist_mm.checkpoints.resume_settings.print_log',
+        lambda text, **_: told.append(text),
+    )
+    parts = dict(
+        model=dict(neck=dict(scale=0.1), backbone=dict(weights='a.pth')),
+        train_dataloader=dict(
+            batch_size=4, num_workers=1, dataset=dict(split='train', data_root='a')
+        ),
+    )
+    old, new = Config(parts), Config(parts)
+    new.model.backbone.weights = 'b/a.pth'
+    new.train_dataloader.num_workers = 0
+    new.train_dataloader.dataset.data_root = 'b'
+    warn_of_other_changes(checkpoint_of(old), new)
+    assert not told
+    new.model.neck.scale = 5.0
+    new.train_dataloader.dataset.split = 'val'
+    warn_of_other_changes(checkpoint_of(old), new)
+    (line,) = told
+    assert line == (
+        "the checkpoint was made with other settings, and from here on the config's "
+        'count: model.neck.scale is 0.1 in the checkpoint and 5.0 in the config; '
+        "train_dataloader.dataset.split is 'train' in the checkpoint and 'val' in the "
+        'config'
+    )
 
 
 def test_another_optimiser_is_refused_in_any_case():

@@ -372,6 +372,13 @@ def test_tensors_lie_inside_their_storage(tmp_path, offset, size, stride, numel)
         read_torch_file(path)
 
 
+def test_an_expanded_tensor_is_told_from_one_that_is_damaged(tmp_path):
+    path = tmp_path / 'a.pth'
+    torch.save(torch.ones(1).expand(3), path)
+    with pytest.raises(ValueError, match=r'an expanded tensor, .* after contiguous\('):
+        read_torch_file(path)
+
+
 OPCODES = dict(
     # whose hash overflows the stack
     deep_key=b'\x80\x02}' + b')' + b'\x85' * 1_000_000 + b'K\x01s.',

@@ -59,3 +59,10 @@ def test_one_process_may_train_again_after_an_error(make_runner, tmp_path):
     make_runner(max_epochs=1).train()
     make_runner(max_epochs=2, resume=True).train()
     assert held.is_locked
+
+
+def test_a_file_in_place_of_a_work_dir_is_named(tmp_path):
+    path = tmp_path / 'file'
+    path.write_text('')
+    with pytest.raises(OSError, match=f'--work-dir {path}: no folder .*File exists'):
+        lock_work_dir(path)

@@ -169,11 +169,16 @@ def test_a_start_that_has_changed_is_named_and_refused(
     run(init=str(start), restart=True)
 
 
-def test_an_edited_config_is_named_and_refused(run, begun, options):
-    with open(Path(options.work_dir) / 'config.py', 'a') as file:
-        file.write('max_epochs = 9\n')
-    with pytest.raises(ValueError, match=r'config.py was edited .*--restart'):
+@pytest.mark.parametrize('edited', ['config', 'preset'])
+def test_an_edited_config_is_named_and_refused(run, begun, options, edited):
+    path = Path(options.work_dir) / 'config.py'
+    path = path if edited == 'config' else Path(options.preset)
+    text = path.read_text()
+    path.write_text(f'{text}optim_wrapper = dict(optimizer=dict(lr=0.5))\n')
+    with pytest.raises(ValueError, match=r'config.py, or .* was edited .*--restart'):
         run()
+    path.write_text(text)
+    run()
 
 
 def test_other_data_are_named_and_refused_and_restart_forgets(

@@ -14,7 +14,7 @@ from ..resumable_checkpoint import (
     name_of,
     newest_checkpoint,
 )
-from ..resume_settings import refuse_changed_settings
+from ..resume_settings import refuse_changed_settings, warn_of_other_changes
 from ..resume_state import check_resume_state, use_own_settings
 from ..safe_loading import safe_loading
 from ..state_checks import find_misfits, tell_misfits
@@ -96,6 +96,7 @@ class TunedStateHook(Hook):
             refuse_changed_settings(
                 checkpoint, runner.cfg, optimizer_alone=own_settings
             )
+            warn_of_other_changes(checkpoint, runner.cfg)
             check_resume_state(runner, checkpoint, own_settings)
             if own_settings:
                 use_own_settings(runner, checkpoint)

@@ -133,24 +133,34 @@ def _controls(
                 'what': what,
                 **figures(theirs),
                 'difference': gained,
-                'verdict': verdict(gained['P@0.5']),
+                'verdict': verdict(gained),
             }
         )
     return controls
 
 
-def verdict(gained: dict[str, float]) -> str:
-    """Say in words what a difference with its interval shows of the model.
+def verdict(gained: dict[str, dict[str, float]]) -> str:
+    """Say in words what differences with their intervals show of the model.
 
     Args:
-        gained: ``value``, ``low`` and ``high``, points; the model's minus the other's.
+        gained: ``value``, ``low`` and ``high`` of P@0.5 and mIoU, points; the model's
+            minus the other's. P@0.5 counts; mIoU is told where that shows nothing.
     """
+    precision, overlap = (_compared(gained[name]) for name in ('P@0.5', 'mIoU'))
+    if precision:
+        return f'the model is {precision}'
+    words = 'the difference is within the interval: these images do not show one'
+    return f'{words}; by mIoU the model is {overlap}' if overlap else words
+
+
+def _compared(gained: dict[str, float]) -> str:
+    """Better or worse, and by how much; empty within the interval."""
     low, high = gained['low'], gained['high']
     if low <= 0 <= high:
-        return 'the difference is within the interval: these images do not show one'
+        return ''
     word = 'better' if low > 0 else 'worse'
     ends = sorted((abs(low), abs(high)))
-    return f'the model is {word}, by {ends[0]:.1f} to {ends[1]:.1f} points'
+    return f'{word}, by {ends[0]:.1f} to {ends[1]:.1f} points'
 
 
 def _learning_curve(

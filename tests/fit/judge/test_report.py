@@ -172,14 +172,30 @@ def test_missing_predictions_are_named_and_no_report_is_left(work_dir, runs):
     assert not (work_dir / 'report.json').exists()
 
 
+WITHIN = 'the difference is within the interval: these images do not show one'
+
+
 @pytest.mark.parametrize(
-    ('low', 'high', 'words'),
+    ('precision', 'overlap', 'words'),
     [
-        (1.24, 3, 'the model is better, by 1.2 to 3.0 points'),
-        (-3, -1, 'the model is worse, by 1.0 to 3.0 points'),
-        (0, 3, 'the difference is within the interval'),
-        (-3, 0, 'the difference is within the interval'),
+        ((1.24, 3), (-2, -1), 'the model is better, by 1.2 to 3.0 points'),
+        ((-3, -1), (0, 1), 'the model is worse, by 1.0 to 3.0 points'),
+        ((0, 3), (0, 1), WITHIN),
+        (
+            (-3, 0),
+            (-29.73, -14.72),
+            f'{WITHIN}; by mIoU the model is worse, by 14.7 to 29.7 points',
+        ),
+        (
+            (-3, 1),
+            (0.2, 1),
+            f'{WITHIN}; by mIoU the model is better, by 0.2 to 1.0 points',
+        ),
     ],
 )
-def test_verdict_says_what_the_interval_shows(low, high, words):
-    assert verdict(dict(value=0, low=low, high=high)).startswith(words)
+def test_verdict_says_what_the_intervals_show(precision, overlap, words):
+    gained = {
+        name: dict(value=0, low=low, high=high)
+        for name, (low, high) in (('P@0.5', precision), ('mIoU', overlap))
+    }
+    assert verdict(gained) == words
