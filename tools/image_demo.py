@@ -92,7 +92,7 @@ def split_inputs(inputs: list[str]) -> tuple[list[str], list[str]]:
         Images and sentences.
 
     Raises:
-        ValueError: An image follows a sentence, or there is no sentence.
+        ValueError: An image follows a sentence, or there is no sentence or no image.
     """
     number = 1
     while number < len(inputs) and (
@@ -101,6 +101,11 @@ def split_inputs(inputs: list[str]) -> tuple[list[str], list[str]]:
         number += 1
     images, sentences = inputs[:number], inputs[number:]
     if not sentences:
+        if not (_is_image_name(inputs[0]) or os.path.exists(inputs[0])):
+            raise ValueError(
+                f'{inputs[0]} is no image and no folder: images come first, sentences '
+                'after them'
+            )
         raise ValueError(
             f'there is no sentence after {images[-1]}: say what to look for'
         )

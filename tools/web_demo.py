@@ -82,6 +82,7 @@ def main() -> None:
     args = parse_args()
     if args.port is not None and not 1 <= args.port <= 65535:
         raise ValueError(f'--port {args.port}: from 1 to 65535')
+    print('loading', flush=True)
     from m2ist_mm.web import (
         PHOTOGRAPHS,
         GroundingService,

@@ -67,6 +67,8 @@ def test_plan_only_writes_a_config_that_can_be_trained(run, options):
     assert '60 of 60 sentences are used' in text
     assert 'of 4.00 GB on the CPU' in text
     assert '5 epochs of ' in text
+    few = 'val has 3 and test has 3 images: what fewer than 20 show is rough'
+    assert few in text
     assert '--plan-only stops here. ' in lines[-1]
     work = Path(options.work_dir)
     assert not (work / 'train').exists()

@@ -149,6 +149,10 @@ def test_unreadable_image_is_reported_and_the_others_are_asked(
         (['a.jpg', 'the bowl', 'b.jpg'], "b.jpg is an image after the sentence 'the"),
         (['a.jpg', 'b.jpg'], 'there is no sentence after b.jpg'),
         (['a.jpg'], 'there is no sentence after a.jpg'),
+        (
+            ['the bowl', 'a.jpg'],
+            'the bowl is no image and no folder: images come',
+        ),
         (['a.jpg', 'one', 'two words.jpg'], 'two words.jpg is an image after'),
     ],
 )
