@@ -176,6 +176,20 @@ def test_boxes_are_clipped_to_the_image_on_demand():
     assert placement.to_image(torch.zeros(0, 4)).shape == (0, 4)
 
 
+def test_integer_boxes_become_floating_point():
+    placement = Placement(
+        (60, 160), (30, 80), (0.5, -0.5), (0.25, 30.0), (0.0, 0.0, 160.0, 60.0)
+    )
+    boxes = torch.tensor([[1, 10, 20, 51]])
+    on_canvas = placement.to_canvas(boxes)
+    assert on_canvas.tolist() == [[0.75, 4.5, 10.25, 25]]
+    assert placement.to_image(torch.tensor([[1, 4, 10, 25]])).tolist() == [
+        [1.5, 10, 19.5, 52]
+    ]
+    assert placement.to_image(on_canvas, clip=True).tolist() == boxes.tolist()
+    assert placement.to_canvas(boxes.double()).dtype == torch.float64
+
+
 @pytest.mark.parametrize(
     ('steps', 'message'),
     [
