@@ -1,9 +1,19 @@
 """Data passed between the parts: expressions, placements and features."""
 
+from .box_frame import BOX_FRAME_KEY, check_box_frame, find_box_frame
 from .expressions import Expressions
 from .features import Features
 from .input_spec import InputSpec
 from .placement import Placement
 from .tower_features import TowerFeatures
 
-__all__ = ['Expressions', 'Features', 'InputSpec', 'Placement', 'TowerFeatures']
+__all__ = [
+    'BOX_FRAME_KEY',
+    'Expressions',
+    'Features',
+    'InputSpec',
+    'Placement',
+    'TowerFeatures',
+    'check_box_frame',
+    'find_box_frame',
+]

@@ -293,6 +293,13 @@ def test_loss_weights_and_kinds_are_configurable(make_head, make_sample):
     assert losses['loss_iou'].item() == pytest.approx(2 * 0.5)
 
 
+def test_loss_refuses_boxes_in_pixels_of_the_original_image(make_head, make_sample):
+    head, boxes = make_head(), torch.full((1, 4), 0.5)
+    sample = sample_of(make_sample, 'red', [0, 0, 9, 9], box_frame='image')
+    with pytest.raises(ValueError, match='0.jpg: .* original image, .* load it first'):
+        head.loss_by_feat(boxes, None, [sample])
+
+
 def test_attention_loss_by_hand(make_head, make_sample):
     head = make_head(grid=(4, 4), loss_attention=2.0)
     # columns 1 and 2, row 0 of a 4 x 4 map: the box ends inside their cells
