@@ -33,7 +33,7 @@ class RECDataPreprocessor(DetDataPreprocessor):
         fill: Normalised value of each channel in the padding, (3, 1, 1).
 
     Raises:
-        ValueError: The contract is not complete.
+        ValueError: The contract is not complete, or a field is wrong.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class RECDataPreprocessor(DetDataPreprocessor):
         **kwargs,
     ) -> None:
         own = InputSpec(
-            mean=None if mean is None else tuple(mean),
-            std=None if std is None else tuple(std),
+            mean=mean,
+            std=std,
             channel_order=channel_order,
-            pad_value=None if pad_value is None else tuple(pad_value),
+            pad_value=pad_value,
             tokenizer=tokenizer,
             max_tokens=max_tokens,
         )
