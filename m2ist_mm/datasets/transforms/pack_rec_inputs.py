@@ -5,7 +5,7 @@ from mmdet.datasets.transforms import PackDetInputs
 from mmdet.registry import TRANSFORMS
 from mmdet.structures.bbox import BaseBoxes
 
-from ...structures import BOX_FRAME_KEY, Placement, find_box_frame
+from ...structures import BOX_FRAME_KEY, Expressions, Placement, find_box_frame
 
 
 @TRANSFORMS.register_module()
@@ -16,7 +16,8 @@ class PackRECInputs(PackDetInputs):
     ``DetDataSample`` has ``gt_instances`` with ``bboxes`` (n, 4) xyxy float32
     pixels and ``labels`` (n,), the index of the expression that each box belongs
     to; its metainfo has the keys below, as far as the sample has them. ``text``,
-    ``sent_id`` and ``kind``, lists of the k expressions until here, become tuples.
+    ``sent_id`` and ``kind``, lists of the k expressions until here, become tuples, as
+    :class:`Expressions` reads them.
 
     ``placement`` says where the image lies on the canvas: it alone maps boxes there and
     back (``scale_factor`` and ``flip`` are those of the last resize and flip only).
@@ -30,7 +31,6 @@ class PackRECInputs(PackDetInputs):
     """
 
     deterministic = True
-    expression_keys = ('text', 'sent_id', 'kind')
 
     def __init__(
         self,
@@ -62,15 +62,18 @@ class PackRECInputs(PackDetInputs):
             dict: ``inputs`` and ``data_samples``.
 
         Raises:
-            ValueError: It is not known where the image lies, or in whose pixels the
-                boxes are.
+            ValueError: It is not known where the image lies or in whose pixels the
+                boxes are, or the expressions are no texts.
         """
         results = dict(results, placement=Placement.read(results))
-        for key in self.expression_keys:
+        expressions = Expressions.of(results)
+        for key, column in (
+            ('text', expressions.texts),
+            ('sent_id', expressions.ids),
+            ('kind', expressions.kinds),
+        ):
             if key in results:
-                value = results[key]
-                # mmdet's inference_detector passes its text as a str
-                results[key] = (value,) if isinstance(value, str) else tuple(value)
+                results[key] = column
         # There are no crowds to ignore among referents.
         results.pop('gt_ignore_flags', None)
         if isinstance(results.get('gt_bboxes'), BaseBoxes):

@@ -56,6 +56,13 @@ def test_text_that_is_a_str_is_one_expression():
     assert PackRECInputs()(results)['data_samples'].text == ('the dog',)
 
 
+def test_what_is_no_text_is_refused():
+    with pytest.raises(ValueError, match='text must be .* got None'):
+        PackRECInputs()({**build(1), 'text': None})
+    with pytest.raises(ValueError, match="a.jpg: 2 values of 'sent_id' for 1 expr"):
+        PackRECInputs()({**build(1), 'sent_id': [1, 2]})
+
+
 @pytest.mark.parametrize('key', ['kind', 'sent_id'])
 def test_optional_keys_may_be_absent(key):
     results = build(1)
