@@ -25,8 +25,9 @@ class RECDataPreprocessor(DetDataPreprocessor):
 
     Args:
         input_spec: Input contract of the towers; given by the grounder.
-        mean, std, channel_order, pad_value, tokenizer, max_tokens: Override fields of
-            the contract, see :class:`InputSpec`.
+        mean, std, channel_order, pad_value, tokenizer: Override fields of the contract,
+            see :class:`InputSpec`. ``max_tokens`` is the language tower's alone, since
+            the head has as many positions.
         kwargs: Other arguments of mmdet's ``DetDataPreprocessor``.
 
     Attributes:
@@ -44,7 +45,6 @@ class RECDataPreprocessor(DetDataPreprocessor):
         channel_order: str | None = None,
         pad_value: Sequence[float] | None = None,
         tokenizer: str | None = None,
-        max_tokens: int | None = None,
         **kwargs,
     ) -> None:
         own = InputSpec(
@@ -53,7 +53,6 @@ class RECDataPreprocessor(DetDataPreprocessor):
             channel_order=channel_order,
             pad_value=pad_value,
             tokenizer=tokenizer,
-            max_tokens=max_tokens,
         )
         asked = input_spec or InputSpec()
         _warn_of_contradictions(own, asked)
