@@ -9,7 +9,7 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.registry import init_default_scope
 
-from m2ist_mm.structures import Placement
+from m2ist_mm.structures import Placement, find_box_frame
 
 
 def build(width, height, boxes):
@@ -122,6 +122,8 @@ def check(results, boxes, tolerance):
     moved = results['gt_bboxes'].tensor
     expected = clipped[results['gt_bboxes_labels'].tolist()]
     torch.testing.assert_close(moved.double(), expected, rtol=0, atol=0.01)
+    assert find_box_frame(moved, boxes, placement) in ('canvas', None)
+    assert find_box_frame(boxes, boxes, placement) in ('image', None)
 
 
 @given(images(), MOVES, PADS, AFTER_PADDING, st.integers(0, 2**31))
