@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import get_box_tensor
@@ -39,14 +40,14 @@ class Expressions:
 
         Args:
             sample: A data sample, its dict, or a sample before it is packed, with
-                ``text`` and, as far as known, ``sent_id``, ``kind`` and ``truncated``.
-                A ``text`` that is a str, as mmdet's ``inference_detector`` passes it,
-                is one expression.
+                ``text``, see :func:`as_texts`, and, as far as known, ``sent_id``,
+                ``kind`` and ``truncated``.
 
         Raises:
-            ValueError: There are not as many ids, kinds or flags as texts.
+            ValueError: ``text`` is no text, or there are not as many ids, kinds or
+                flags as texts.
         """
-        texts = _as_tuple(sample.get('text', ()))
+        texts = as_texts(sample.get('text', ()))
         img_path = sample.get('img_path')
         columns = []
         for key, unknown in (('sent_id', None), ('kind', None), ('truncated', False)):
@@ -107,8 +108,26 @@ class Expressions:
         return get_box_tensor(instances['bboxes'])[rows]
 
 
+def as_texts(text: str | Sequence[str] | np.ndarray) -> tuple[str, ...]:
+    """Read the ``text`` of a sample: a str is one expression, a sequence several.
+
+    Args:
+        text: A str, as mmdet's ``inference_detector`` passes it, or a sequence or array
+            of str.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    texts = _as_tuple(text)
+    if not all(isinstance(one, str) for one in texts):
+        raise ValueError(f'text must be a str or a sequence of str, got {text!r}')
+    return texts
+
+
 def _as_tuple(value: Any) -> tuple:
-    """Make one value or a sequence a tuple; a str is one value."""
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    """Make one value, a sequence or an array a tuple; str and bytes are one value."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return tuple(value)
     return (value,)

@@ -16,8 +16,8 @@ class Features:
         vision: Tokens of the images, (I, N, C_v).
         language: Tokens of the expressions, (E, L, C_l).
         image_index: (E,) int64, the image (0 … I - 1) of each expression.
-        positions: (I, N) int64, the position of each vision token on the tower's grid
-            (row by row); ``None`` if all positions are present, in order.
+        positions: (I, N) int64, the position of each vision token on the vision tower's
+            grid, row by row; ``None`` if all positions are present, in order.
     """
 
     vision: TowerFeatures
@@ -31,6 +31,9 @@ class Features:
         No token attends to padding, so the result is the same. Images with fewer tokens
         than the fullest are padded behind theirs. The number of remaining tokens
         depends on the data, so an exported model does not use this.
+
+        Returns:
+            Features with ``positions``, whose vision tokens have no ``grid`` any more.
         """
         mask = self.vision.mask
         order = mask.to(torch.uint8).argsort(dim=1, stable=True)
@@ -39,6 +42,5 @@ class Features:
         vision = TowerFeatures(
             tokens=tokens.gather(1, kept[:, :, None].expand(-1, -1, tokens.shape[2])),
             mask=mask.gather(1, kept),
-            grid=self.vision.grid,
         )
         return Features(vision, self.language, self.image_index, kept)

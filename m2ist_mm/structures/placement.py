@@ -123,7 +123,11 @@ class Placement:
         return replace(self, canvas=tuple(canvas), offset=(x + left, y + top))
 
     def to_canvas(self, boxes: Tensor) -> Tensor:
-        """Map boxes (..., 4) ``xyxy`` from image pixels to canvas pixels."""
+        """Map boxes (..., 4) ``xyxy`` from image pixels to canvas pixels.
+
+        Integer boxes become float32, others keep their type.
+        """
+        boxes = _floating(boxes)
         return _ordered(
             boxes * boxes.new_tensor(self.scale * 2) + boxes.new_tensor(self.offset * 2)
         )
@@ -132,9 +136,11 @@ class Placement:
         """Map boxes from canvas pixels to pixels of the image as it was read.
 
         Args:
-            boxes: (..., 4) ``xyxy``.
+            boxes: (..., 4) ``xyxy``; integer boxes become float32, others keep their
+                type.
             clip: Whether boxes are clipped to the image.
         """
+        boxes = _floating(boxes)
         boxes = _ordered(
             (boxes - boxes.new_tensor(self.offset * 2))
             / boxes.new_tensor(self.scale * 2)
@@ -160,6 +166,10 @@ class Placement:
         first = window[:2].maximum(seen[:2])
         last = window[2:].minimum(seen[2:]).maximum(first)  # empty, and not turned over
         return replace(self, window=(*first.tolist(), *last.tolist()))
+
+
+def _floating(boxes: Tensor) -> Tensor:
+    return boxes if boxes.is_floating_point() else boxes.float()
 
 
 def _ordered(boxes: Tensor) -> Tensor:

@@ -16,8 +16,9 @@ class TowerFeatures:
         mask: Padding mask of the tokens, (B, N) bool, true = padding.
         inputs: Tokens that enter the first layer, (B, N, C); ``None`` where no tokens
             of this width and number enter, as in convolutional towers.
-        grid: Rows and columns (h, w) of the N = h·w tokens of an image; ``None`` for
-            text.
+        grid: Rows and columns (h, w) of the N = h·w tokens of an image, row by row;
+            ``None`` for text, and where padding was dropped
+            (:meth:`Features.without_padding`).
         taps: For each kind of tap (``'attention'``, ``'ffn'``, …) one tensor per paired
             layer: (B, N, C'), or, where the tapped map is coarser than ``grid``, the
             map itself, (B, C', h', w').

@@ -1,10 +1,11 @@
+import numpy as np
 import pytest
 import torch
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.structures import InstanceData
 
-from m2ist_mm.structures import Expressions
+from m2ist_mm.structures import Expressions, as_texts
 
 
 def test_everything_is_a_tuple_with_one_entry_per_expression():
@@ -36,6 +37,32 @@ def test_str_is_one_expression():
     expressions = Expressions.of(dict(text='the dog', sent_id=3))
     assert expressions.texts == ('the dog',)
     assert expressions.ids == (3,)
+
+
+@pytest.mark.parametrize(
+    ('text', 'texts'),
+    [
+        ('left', ('left',)),
+        (['left', 'red dog'], ('left', 'red dog')),
+        (np.array(['left', 'red dog']), ('left', 'red dog')),
+        (np.array('left'), ('left',)),
+        ((), ()),
+    ],
+)
+def test_one_place_reads_texts(text, texts):
+    assert as_texts(text) == texts
+    assert Expressions.of(dict(text=text)).texts == texts
+
+
+@pytest.mark.parametrize('text', [None, b'ab', 3, ['dog', None], [b'dog'], {'dog'}])
+def test_what_is_no_text_is_refused(text):
+    with pytest.raises(ValueError, match='text must be a str or a sequence of str, g'):
+        Expressions.of(dict(text=text))
+
+
+def test_arrays_of_ids_are_read():
+    sample = dict(text=['dog', 'cat'], sent_id=np.array([7, 8]))
+    assert Expressions.of(sample).ids == (7, 8)
 
 
 def test_sample_without_text_has_no_expression():

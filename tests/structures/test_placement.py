@@ -9,7 +9,7 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.registry import init_default_scope
 
-from m2ist_mm.structures import Placement
+from m2ist_mm.structures import Placement, find_box_frame
 
 
 def build(width, height, boxes):
@@ -122,6 +122,8 @@ def check(results, boxes, tolerance):
     moved = results['gt_bboxes'].tensor
     expected = clipped[results['gt_bboxes_labels'].tolist()]
     torch.testing.assert_close(moved.double(), expected, rtol=0, atol=0.01)
+    assert find_box_frame(moved, boxes, placement) in ('canvas', None)
+    assert find_box_frame(boxes, boxes, placement) in ('image', None)
 
 
 @given(images(), MOVES, PADS, AFTER_PADDING, st.integers(0, 2**31))
@@ -174,6 +176,20 @@ def test_boxes_are_clipped_to_the_image_on_demand():
     assert placement.to_image(outside).tolist() == [[-10, -50, 170, 110]]
     assert placement.to_image(outside, clip=True).tolist() == [[0, 0, 160, 60]]
     assert placement.to_image(torch.zeros(0, 4)).shape == (0, 4)
+
+
+def test_integer_boxes_become_floating_point():
+    placement = Placement(
+        (60, 160), (30, 80), (0.5, -0.5), (0.25, 30.0), (0.0, 0.0, 160.0, 60.0)
+    )
+    boxes = torch.tensor([[1, 10, 20, 51]])
+    on_canvas = placement.to_canvas(boxes)
+    assert on_canvas.tolist() == [[0.75, 4.5, 10.25, 25]]
+    assert placement.to_image(torch.tensor([[1, 4, 10, 25]])).tolist() == [
+        [1.5, 10, 19.5, 52]
+    ]
+    assert placement.to_image(on_canvas, clip=True).tolist() == boxes.tolist()
+    assert placement.to_canvas(boxes.double()).dtype == torch.float64
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from m2ist_mm.config import load_config
 from m2ist_mm.engine.hooks.epoch_seed_hook import set_epoch
 from m2ist_mm.engine.program import add_config_arguments, run_program
 from m2ist_mm.report import contact_sheet, encode_image
-from m2ist_mm.structures import Placement
+from m2ist_mm.structures import BOX_FRAME_KEY, Placement
 from m2ist_mm.visualization import sample_name
 
 
@@ -52,8 +52,7 @@ def main() -> None:
     for index in np.linspace(0, len(dataset) - 1, number).round().astype(int).tolist():
         packed = dataset[index]
         data_sample = packed['data_samples']
-        if args.mode != 'train':
-            # of the original image, for the metric
+        if data_sample.get(BOX_FRAME_KEY) == 'image':
             instances = data_sample.gt_instances
             instances.bboxes = Placement.of(data_sample).to_canvas(instances.bboxes)
         image = packed['inputs'].numpy()[::-1].transpose(1, 2, 0)

@@ -6,7 +6,8 @@
 canvas = (640, 640)
 
 load_image = dict(type='LoadRECImage')
-# arXiv 2407.01131 and 2104.08541
+# arXiv 2407.01131 and 2104.08541. The ground truth is loaded first, so that its boxes
+# move with the image: losses need them in pixels of the canvas.
 train_pipeline = [
     load_image,
     dict(type='LoadAnnotations', with_bbox=True),
@@ -36,7 +37,8 @@ train_pipeline = [
     dict(type='PadToCanvas', size=canvas[::-1], position='random'),
     dict(type='PackRECInputs'),
 ]
-# The ground truth is loaded last, so that it stays in pixels of the original image.
+# The ground truth is loaded last, so that it stays in pixels of the original image:
+# metrics need it there. The other order is refused in both pipelines.
 test_pipeline = [
     load_image,
     dict(type='ResizeToFit', scale=canvas[::-1]),

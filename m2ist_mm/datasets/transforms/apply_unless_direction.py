@@ -3,6 +3,7 @@
 from mmcv.transforms import RandomApply
 from mmdet.registry import TRANSFORMS
 
+from ...structures import as_texts
 from .direction_words import has_direction_word
 
 
@@ -14,7 +15,8 @@ class ApplyUnlessDirection(RandomApply):
     expression of the sample says left, right, top, bottom or middle, the
     sample passes unchanged.
 
-    Required keys: ``text`` (list of str) and those of the transforms.
+    Required keys: ``text`` (a str or several, see :func:`as_texts`) and those of the
+    transforms.
 
     Args:
         transforms (list[dict]): The transforms to apply.
@@ -31,6 +33,6 @@ class ApplyUnlessDirection(RandomApply):
         Returns:
             dict: The transformed or the same dict.
         """
-        if any(has_direction_word(text) for text in results['text']):
+        if any(has_direction_word(text) for text in as_texts(results['text'])):
             return results
         return super().transform(results)

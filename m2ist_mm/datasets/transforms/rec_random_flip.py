@@ -3,6 +3,7 @@
 from mmdet.datasets.transforms import RandomFlip
 from mmdet.registry import TRANSFORMS
 
+from ...structures import as_texts
 from .direction_words import swap_left_right
 
 
@@ -10,7 +11,8 @@ from .direction_words import swap_left_right
 class RECRandomFlip(RandomFlip):
     """Mirror image and boxes, and swap left and right in the expressions.
 
-    Required keys: ``img``, ``text`` (list of str), ``gt_bboxes`` (optional).
+    Required keys: ``img``, ``text`` (a str or several, see :func:`as_texts`; becomes a
+    list), ``gt_bboxes`` (optional).
     Modified keys: the same. Added keys: ``flip``, ``flip_direction``.
 
     Args:
@@ -42,8 +44,7 @@ class RECRandomFlip(RandomFlip):
         Returns:
             dict: The same dict, flipped or not.
         """
-        if isinstance(results['text'], str):  # as mmdet's inference_detector passes it
-            results['text'] = [results['text']]
+        results['text'] = list(as_texts(results['text']))
         results = super().transform(results)
         if results['flip']:
             results['text'] = [swap_left_right(text) for text in results['text']]

@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from ...atomic_file import write_atomically
-from ...structures import Expressions
+from ...structures import Expressions, check_box_frame
 
 
 @METRICS.register_module()
@@ -86,13 +86,14 @@ class RECMetric(BaseMetric):
                 ``scores`` (n,).
 
         Raises:
-            ValueError: A label names no expression, or an expression has several
-                predictions without scores.
+            ValueError: A label names no expression, an expression has several
+                predictions without scores, or the ground truth is in canvas pixels.
         """
         # One result per sample, not per expression: mmengine cuts what distributed
         # samplers add by the number of samples.
         for sample in data_samples:
             expressions = Expressions.of(sample)
+            check_box_frame(sample, 'image')
             truth = _boxes(sample['gt_instances'])
             rows = expressions.rows(sample['gt_instances']['labels'].cpu())
             predicted = _predictions(expressions, sample['pred_instances'])

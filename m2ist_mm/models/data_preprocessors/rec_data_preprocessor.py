@@ -25,15 +25,16 @@ class RECDataPreprocessor(DetDataPreprocessor):
 
     Args:
         input_spec: Input contract of the towers; given by the grounder.
-        mean, std, channel_order, pad_value, tokenizer, max_tokens: Override fields of
-            the contract, see :class:`InputSpec`.
+        mean, std, channel_order, pad_value, tokenizer: Override fields of the contract,
+            see :class:`InputSpec`. ``max_tokens`` is the language tower's alone, since
+            the head has as many positions.
         kwargs: Other arguments of mmdet's ``DetDataPreprocessor``.
 
     Attributes:
         fill: Normalised value of each channel in the padding, (3, 1, 1).
 
     Raises:
-        ValueError: The contract is not complete.
+        ValueError: The contract is not complete, or a field is wrong.
     """
 
     def __init__(
@@ -44,16 +45,14 @@ class RECDataPreprocessor(DetDataPreprocessor):
         channel_order: str | None = None,
         pad_value: Sequence[float] | None = None,
         tokenizer: str | None = None,
-        max_tokens: int | None = None,
         **kwargs,
     ) -> None:
         own = InputSpec(
-            mean=None if mean is None else tuple(mean),
-            std=None if std is None else tuple(std),
+            mean=mean,
+            std=std,
             channel_order=channel_order,
-            pad_value=None if pad_value is None else tuple(pad_value),
+            pad_value=pad_value,
             tokenizer=tokenizer,
-            max_tokens=max_tokens,
         )
         asked = input_spec or InputSpec()
         _warn_of_contradictions(own, asked)

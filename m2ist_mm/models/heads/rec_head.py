@@ -8,7 +8,7 @@ from mmdet.utils import InstanceList, reduce_mean
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from ...structures import Expressions, Features, Placement
+from ...structures import Expressions, Features, Placement, check_box_frame
 from ..towers import Tower
 from .token_fusion import TokenFusion
 
@@ -104,8 +104,11 @@ class RECHead(TokenFusion):
             name.
 
         Raises:
-            ValueError: An expression has several boxes, or none.
+            ValueError: An expression has several boxes, or none, or the boxes are in
+                pixels of the original image.
         """
+        for sample in batch_data_samples:
+            check_box_frame(sample, 'canvas')
         target = torch.cat(
             [
                 Expressions.of(sample).one_box_each(sample.gt_instances)

@@ -90,27 +90,38 @@ class VisionTower(Tower):
         return tap.flatten(2).transpose(1, 2)
 
     def tap_channels(self, kind: str, layers: Sequence[int]) -> list[int]:
-        """Width of the tap of each layer, measured on a small black image."""
+        """Width of the tap of each layer, measured on a black image."""
         output, taps = self._outputs_of(self.find('taps', kind, layers))
         return _channels([self.align_tap(kind, tap, output) for tap in taps])
 
     def site_channels(self, kind: str) -> list[int]:
-        """Width of the output of each site, measured on a small black image."""
+        """Width of the output of each site, measured on a black image."""
         return _channels(self._outputs_of(self.find('sites', kind))[1])
 
     @torch.no_grad()
     def _outputs_of(
         self, modules: list[nn.Module]
     ) -> tuple[TowerFeatures, list[Tensor]]:
-        """Outputs of the tower and of modules in it for a small black image."""
+        """Outputs of the tower and of modules in it for a black image.
+
+        The image has 4 x 4 tokens, or the tower's size if the tower takes no other.
+        """
         training = self.training
         self.eval()
-        image = torch.zeros(1, 3, 4 * self.stride, 4 * self.stride)
-        image = image.to(next(self.parameters()).device)
+        try:
+            return self._black_outputs(modules, (4 * self.stride,) * 2)
+        except Exception:  # whatever a tower of one size makes of another
+            return self._black_outputs(modules, self.size)
+        finally:
+            self.train(training)
+
+    def _black_outputs(
+        self, modules: list[nn.Module], size: tuple[int, int]
+    ) -> tuple[TowerFeatures, list[Tensor]]:
+        image = torch.zeros(1, 3, *size, device=next(self.parameters()).device)
         # forward itself: a call might compile it for this image
         with record_taps(dict(one=modules)) as recorded:
             output = self.forward(image, image.new_zeros(image[:, 0].shape).bool())
-        self.train(training)
         return output, recorded['one']
 
 

@@ -20,7 +20,7 @@ def share_applied(text, prob, number=300):
 
 
 @pytest.mark.parametrize(
-    'text', [['dog on left'], ['red dog', 'top bunk'], ['middle one', 'dog']]
+    'text', ['left', ['dog on left'], ['red dog', 'top bunk'], ['middle one', 'dog']]
 )
 def test_sample_with_a_direction_word_passes_unchanged(text):
     assert share_applied(text, prob=1.0) == 0

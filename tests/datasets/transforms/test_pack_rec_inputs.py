@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 import torch
 from mmdet.structures.bbox import HorizontalBoxes
+from mmengine.dataset import Compose
+from mmengine.registry import init_default_scope
 
 from m2ist_mm.datasets import PackRECInputs
 from m2ist_mm.structures import Placement
@@ -54,6 +56,13 @@ def test_text_that_is_a_str_is_one_expression():
     assert PackRECInputs()(results)['data_samples'].text == ('the dog',)
 
 
+def test_what_is_no_text_is_refused():
+    with pytest.raises(ValueError, match='text must be .* got None'):
+        PackRECInputs()({**build(1), 'text': None})
+    with pytest.raises(ValueError, match="a.jpg: 2 values of 'sent_id' for 1 expr"):
+        PackRECInputs()({**build(1), 'sent_id': [1, 2]})
+
+
 @pytest.mark.parametrize('key', ['kind', 'sent_id'])
 def test_optional_keys_may_be_absent(key):
     results = build(1)
@@ -65,3 +74,44 @@ def test_sample_before_packing_is_not_changed():
     results = build(2)
     PackRECInputs()(results)
     assert results['text'] == ['dog', 'cat']
+
+
+@pytest.mark.parametrize(
+    ('place', 'frame', 'boxes'),
+    [
+        (0, 'canvas', [[25, 15, 45, 35]]),
+        (1, None, None),
+        (2, 'image', [[10, 10, 50, 50]]),
+    ],
+)
+def test_sample_says_whose_pixels_its_boxes_are_in(place, frame, boxes):
+    results = build(1)
+    for key in ('gt_bboxes', 'gt_bboxes_labels'):
+        del results[key]
+    img = np.full((60, 160, 3), 9, np.uint8)
+    instances = [dict(bbox=[10, 10, 50, 50], bbox_label=0, ignore_flag=0)]
+    results.update(img=img, ori_shape=(60, 160), img_shape=(60, 160))
+    steps = [
+        dict(type='Resize', scale=(80, 30)),
+        dict(type='PadToCanvas', size=(120, 50)),
+    ]
+    steps.insert(place, dict(type='LoadAnnotations', with_bbox=True))
+    init_default_scope('mmdet')
+    results['instances'] = instances
+    pipeline = Compose([*steps, dict(type='PackRECInputs')])
+    if frame is None:
+        with pytest.raises(ValueError, match='neither'):
+            pipeline(results)
+        return
+    sample = pipeline(results)['data_samples']
+    assert sample.box_frame == frame
+    assert sample.gt_instances.bboxes.tolist() == boxes
+
+
+def test_transform_may_say_whose_pixels_the_boxes_are_in():
+    results = build(1)
+    results.update(
+        ori_shape=(4, 4), homography_matrix=np.diag([1.0, 0.5, 1]), box_frame='canvas'
+    )
+    results['instances'] = [dict(bbox=[0, 0, 90, 90])]
+    assert PackRECInputs()(results)['data_samples'].box_frame == 'canvas'

@@ -39,6 +39,15 @@ def test_image_without_boxes_is_flipped_too(results):
     assert RECRandomFlip(prob=1)(results)['text'][0] == 'bright right dog'
 
 
+def test_one_text_and_an_array_are_flipped(results):
+    one = {**results, 'text': 'left dog'}
+    assert RECRandomFlip(prob=1.0)(one)['text'] == ['right dog']
+    array = {**results, 'text': np.array(['left dog', 'cat'])}
+    assert RECRandomFlip(prob=1.0)(array)['text'] == ['right dog', 'cat']
+    with pytest.raises(ValueError, match='text must be'):
+        RECRandomFlip(prob=1.0)({**results, 'text': None})
+
+
 def test_half_of_the_samples_are_flipped(results):
     np.random.seed(0)
     transform = RECRandomFlip(prob=0.5)

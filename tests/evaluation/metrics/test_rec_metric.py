@@ -267,3 +267,9 @@ def test_results_of_each_expression_are_written(tmp_path):
 
 def test_metric_is_registered():
     assert METRICS.get('RECMetric') is RECMetric
+
+
+def test_ground_truth_in_canvas_pixels_is_refused():
+    with pytest.raises(ValueError, match='a.jpg: .* canvas, .* load it last'):
+        evaluate([build_sample([1.0], box_frame='canvas')])
+    assert evaluate([build_sample([1.0], box_frame='image')])['rec/P@0.5'] == 100

@@ -260,8 +260,13 @@ def test_override_counts_and_is_told(spec, make_sample, collate, log):
 
 def test_what_agrees_with_the_towers_is_not_told(spec, log):
     RECDataPreprocessor(spec)
-    RECDataPreprocessor(spec, mean=list(MEAN), channel_order='rgb', max_tokens=8)
+    RECDataPreprocessor(spec, mean=list(MEAN), channel_order='rgb')
     assert log == []
+
+
+def test_number_of_tokens_is_the_towers_alone(spec):
+    with pytest.raises(TypeError, match='max_tokens'):
+        RECDataPreprocessor(spec, max_tokens=8)
 
 
 def test_image_of_another_size_than_the_towers_is_one_line(spec, make_sample, collate):

@@ -166,7 +166,7 @@ def test_tokens_without_padding_know_their_places(padded):
     for image, places in enumerate(cut.positions):
         tokens = padded.vision.tokens[image, places]
         assert torch.equal(cut.vision.tokens[image], tokens)
-    assert cut.vision.grid == (4, 4)
+    assert cut.vision.grid is None  # 7 tokens make no rows and columns
     assert cut.language is padded.language
     assert cut.image_index is padded.image_index
 
@@ -291,6 +291,13 @@ def test_loss_weights_and_kinds_are_configurable(make_head, make_sample):
     ).loss_by_feat(boxes, None, samples)
     assert losses['loss_bbox'].item() == pytest.approx(5 * 0.375)
     assert losses['loss_iou'].item() == pytest.approx(2 * 0.5)
+
+
+def test_loss_refuses_boxes_in_pixels_of_the_original_image(make_head, make_sample):
+    head, boxes = make_head(), torch.full((1, 4), 0.5)
+    sample = sample_of(make_sample, 'red', [0, 0, 9, 9], box_frame='image')
+    with pytest.raises(ValueError, match='0.jpg: .* original image, .* load it first'):
+        head.loss_by_feat(boxes, None, [sample])
 
 
 def test_attention_loss_by_hand(make_head, make_sample):

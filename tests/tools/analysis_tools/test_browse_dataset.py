@@ -9,13 +9,20 @@ from m2ist_mm.visualization import expression_colors
 
 TOOL = 'tools/analysis_tools/browse_dataset.py'
 CONFIG = Path(__file__).parents[3] / 'configs/_base_/datasets/refcoco-mini.py'
+REORDERED = f"""
+_base_ = {str(CONFIG)!r}
+load_image, *place, load_boxes, pack = _base_.test_pipeline
+train_dataloader = dict(dataset=dict(pipeline=_base_.test_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=[load_image, load_boxes, *place, pack]))
+test_dataloader = val_dataloader
+"""
 
 
 @pytest.fixture
 def browse(run_tool, mini_refcoco, tmp_path):
-    def run(*options):
+    def run(*options, config=CONFIG):
         arguments = ('--data-root', mini_refcoco, '--output-dir', tmp_path / 'out')
-        assert run_tool(TOOL, CONFIG, *arguments, *options) == 0
+        assert run_tool(TOOL, config, *arguments, *options) == 0
         images = sorted((tmp_path / 'out').glob('*.jpg'))
         return {path.name: cv2.imread(str(path)) for path in images}
 
@@ -45,9 +52,14 @@ def test_epoch_repeats_its_augmentation_and_no_other(browse):
 
 
 @pytest.mark.parametrize('mode', ['train', 'val', 'test'])
-def test_box_lies_on_its_object(browse, mode):
+@pytest.mark.parametrize('reordered', [False, True])
+def test_box_lies_on_its_object(browse, mode, reordered, tmp_path):
     """The frame's inside has the colour of the referent's rectangle."""
-    for image in browse('-n', 4, '--mode', mode).values():
+    config = CONFIG
+    if reordered:  # the ground truth is loaded last in training, and first in tests
+        config = tmp_path / 'reordered.py'
+        config.write_text(REORDERED)
+    for image in browse('-n', 4, '--mode', mode, config=config).values():
         orange = expression_colors(1)[0][::-1]
         frame = np.abs(image[:640].astype(int) - orange).max(axis=2) < 30
         rows, columns = np.nonzero(frame)
