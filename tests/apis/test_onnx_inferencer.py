@@ -128,6 +128,13 @@ def test_threads_that_share_a_predictor_get_what_one_gets(pair, images):
         assert list(pool.map(lambda query: predictor(*query), queries)) == expected
 
 
+def test_images_are_asked_where_they_were_encoded(pair, images):
+    encoded = [inferencer.encode_image(images[0]) for inferencer in pair]
+    for inferencer, image in zip(pair, reversed(encoded), strict=True):
+        with pytest.raises(ValueError, match='another kind of inferencer'):
+            inferencer.ground(image, 'left block')
+
+
 def test_folder_that_is_none_is_named(exported, tmp_path):
     with pytest.raises(FileNotFoundError, match='no exported model in .*model.json is'):
         ONNXInferencer(tmp_path)
