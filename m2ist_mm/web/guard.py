@@ -81,3 +81,7 @@ class Guard:
                 if started:
                     raise
                 await refuse(*refusal.args)
+            except TypeError:  # of gradio, where a part of an upload is no file
+                if started or not uploads:
+                    raise
+                await refuse(400, 'an upload must be a file: give the part a filename')
