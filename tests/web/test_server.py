@@ -106,3 +106,9 @@ def test_malformed_calls_get_one_line_and_print_none(client, call, capfd):
     assert 'give the part a filename' in answer.text
     printed = capfd.readouterr()
     assert printed.out == printed.err == ''
+
+
+def test_interface_is_not_described(client):
+    assert client.get('/').status_code == 200
+    for path in ('/openapi.json', '/docs', '/redoc'):
+        assert client.get(path).status_code == 404, path
