@@ -7,6 +7,7 @@ from mmdet.structures import DetDataSample, SampleList
 from mmengine.config import Config
 from mmengine.structures import InstanceData
 
+from ..standalone import predict
 from ..standalone.predict import Placed, Predictor
 from .encoded_image import EncodedImage
 from .rec_inferencer import RECInferencer
@@ -33,6 +34,8 @@ class ONNXInferencer(RECInferencer):
         >>> inferencer = ONNXInferencer('exported')  # doctest: +SKIP
         >>> inferencer('dogs.jpg', ['the left dog'])['predictions']  # doctest: +SKIP
     """
+
+    features_type = predict.EncodedImage
 
     def __init__(
         self,

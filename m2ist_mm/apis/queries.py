@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from ..datasets.checks import wrong_text
+from ..standalone.predict import is_list, read_texts
 
-MAX_CHARACTERS = 1000  # of an expression
 MAX_EXPRESSIONS = 500  # of an image
 MAX_DRAWN_CHARACTERS = 10_000  # of all expressions of an image
 
@@ -19,44 +18,33 @@ def queries_by_image(
         images: Number of images.
 
     Raises:
-        ValueError: An expression is empty, says nothing or is too long, an image has
-            too many, or there are not as many lists as images.
+        ValueError: An expression is no text, is empty, says nothing or is too long, an
+            image has too many, or there are not as many lists as images.
     """
-    if not isinstance(texts, Sequence):
-        raise ValueError(
-            f'texts are an expression or a list of them, not {type(texts).__name__}'
-        )
-    texts = [texts] if isinstance(texts, str) else list(texts)
-    if all(isinstance(text, str) for text in texts):
-        texts = [texts] * images
-    elif any(isinstance(text, str) for text in texts):
+    texts = [texts] if isinstance(texts, str) else texts
+    nested = [is_list(one) for one in texts] if is_list(texts) else []
+    if not any(nested):
+        return [_read_group(texts)] * images
+    if not all(nested):
         raise ValueError(
             'texts are expressions, or a list of expressions for each image, not both'
         )
-    elif len(texts) != images:
+    if len(texts) != images:
         raise ValueError(
             f'{len(texts)} lists of expressions for {images} images: give one for '
             'each, or one list for all'
         )
-    stripped = [[text.strip() for text in group] for group in texts]
-    for group in stripped:
-        if not group or not all(group):
-            raise ValueError('an expression is empty: say in words what to look for')
-        if len(group) > MAX_EXPRESSIONS:
-            raise ValueError(
-                f'{len(group)} expressions for one image; at most {MAX_EXPRESSIONS} go '
-                'together, ask for it again with the others'
-            )
-        wrong = next(filter(None, map(wrong_text, group)), None)
-        if wrong is not None:
-            raise ValueError(f'{wrong}: say in words what to look for')
-        longest = max(group, key=len)
-        if len(longest) > MAX_CHARACTERS:
-            raise ValueError(
-                f'an expression has {len(longest)} characters, and at most '
-                f'{MAX_CHARACTERS} are taken: {longest[:40]}...'
-            )
-    return stripped
+    return list(map(_read_group, texts))
+
+
+def _read_group(texts: Sequence[str]) -> list[str]:
+    """Read the expressions of an image."""
+    if is_list(texts) and len(texts) > MAX_EXPRESSIONS:
+        raise ValueError(
+            f'{len(texts)} expressions for one image; at most {MAX_EXPRESSIONS} go '
+            'together, ask for it again with the others'
+        )
+    return read_texts(texts)
 
 
 def check_drawable(queries: list[list[str]]) -> None:

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import mmcv
 import mmengine
@@ -27,7 +29,7 @@ from ..config import iter_dataset_configs, load_config_file
 from ..datasets import LoadRECImage
 from ..datasets.image_reader import IMAGE_SUFFIXES, image_to_array, read_image
 from ..models.heads import TokenFusion
-from ..structures import Expressions, Features, Placement
+from ..structures import Expressions, Features, Placement, TowerFeatures
 from ..visualization import draw_attention, draw_attention_sheet, require_display
 from .encoded_image import EncodedImage
 from .model_index import DEFAULT_MODEL, find_config, find_weights
@@ -62,6 +64,7 @@ class RECInferencer(BaseInferencer):
     forward_kwargs = {'return_attention'}
     visualize_kwargs = {'return_vis', 'show', 'wait_time', 'no_save_vis'}
     postprocess_kwargs = {'return_datasamples', 'no_save_pred'}
+    features_type = TowerFeatures  # of an encoded image
 
     def __init__(
         self,
@@ -98,7 +101,8 @@ class RECInferencer(BaseInferencer):
 
         Args:
             inputs: An image, a folder of images, or several of both. An image is a
-                file, a Pillow image or an array (H, W, 3), uint8, BGR.
+                file (its path or URL), a Pillow image or an array (H, W, 3), uint8,
+                BGR.
             texts: The expressions: one, or several, asked of every image; or a list
                 of lists, one for each image.
             batch_size: Images that go through the model together.
@@ -118,8 +122,8 @@ class RECInferencer(BaseInferencer):
 
         Raises:
             FileNotFoundError: An image is missing.
-            ValueError: An image is broken, an expression is empty or too long, there
-                are too many or not as many lists of expressions as images,
+            ValueError: An image is broken, an expression is no text, empty or too
+                long, there are too many or not as many lists of expressions as images,
                 ``batch_size`` is no positive integer, there is no display to show
                 images on, the model gives boxes that are not finite, or its attention
                 is asked for and it has none.
@@ -193,8 +197,17 @@ class RECInferencer(BaseInferencer):
             and these expressions gives.
 
         Raises:
-            ValueError: As in a call.
+            ValueError: As in a call; or the image is not encoded, or by an inferencer
+                of another kind.
         """
+        if not (
+            isinstance(image, EncodedImage)
+            and isinstance(image.features, self.features_type)
+        ):
+            raise ValueError(
+                'ground asks an image that encode_image of the same inferencer gave, '
+                f'not {_kind(image)}'
+            )
         (texts,) = queries_by_image(texts, 1)
         sample = image.sample.clone()
         sample.set_metainfo(dict(text=self._as_in_dataset(texts)))
@@ -532,7 +545,32 @@ def _checked(image: object) -> str | np.ndarray | PIL.Image.Image:
             'an image is a file, a folder, a Pillow image or an array (H, W, 3) uint8 '
             f'BGR, not {type(image).__name__}'
         )
-    return str(image) if isinstance(image, Path) else image
+    if isinstance(image, Path):
+        return str(image)
+    if isinstance(image, str):
+        if not image.strip():
+            raise ValueError('an image is empty text: give a path')
+        if image.startswith('file://'):
+            return _path_of_url(image)
+    return image
+
+
+def _path_of_url(url: str) -> str:
+    """The path in a URL that begins with ``file://``."""
+    parts = urlsplit(url)
+    if parts.netloc not in ('', 'localhost') or not parts.path:
+        raise ValueError(
+            f'{url} names no file of this machine: give its path, or a URL with three '
+            'slashes, file:///folder/image.jpg'
+        )
+    return url2pathname(parts.path)
+
+
+def _kind(image: object) -> str:
+    """What was given instead of an encoded image."""
+    if isinstance(image, EncodedImage):
+        return 'one of another kind of inferencer'
+    return type(image).__name__
 
 
 def _draws(

@@ -46,6 +46,9 @@ IMAGE_FORMATS = (
 )
 # sentences that go through the graph together; bounds the memory of its attention
 BATCH = 16
+MAX_CHARACTERS = 1000  # of an expression
+# letters and symbols without ink: Hangul fillers, the empty Braille pattern
+_INVISIBLE = frozenset('\u115f\u1160\u3164\uffa0\u2800')
 _WITH_ALPHA = ('LA', 'La', 'PA', 'RGBA', 'RGBa')
 _COEFFICIENT_BITS = 11  # of OpenCV's fixed-point numbers
 
@@ -160,7 +163,7 @@ class Predictor:
         Raises:
             FileNotFoundError, ValueError: See :meth:`encode` and :meth:`ground`.
         """
-        texts = self.read_texts([texts] if isinstance(texts, str) else texts)
+        texts = self.read_texts(texts)
         boxes, truncated = self.ground(self.encode(image), texts)
         return dict(text=texts, bboxes=boxes.tolist(), truncated=truncated)
 
@@ -174,16 +177,24 @@ class Predictor:
             FileNotFoundError: There is no such file.
             ValueError: It cannot be read, or does not fit the canvas.
         """
+        name = 'the image'
         if isinstance(image, Image.Image):
             image = image_to_rgb(image)
         elif not isinstance(image, np.ndarray):
-            image = read_rgb(image)
+            name, image = image, read_rgb(image)
         elif image.dtype != np.uint8 or image.shape[2:] != (3,) or not image.size:
             raise ValueError(
                 'an image as an array must be (H, W, 3) uint8 RGB, got '
                 f'{image.shape} {image.dtype}'
             )
-        return self.encode_placed(self.place(image))
+        try:
+            placed = self.place(image)
+        except ValueError as error:
+            height, width = image.shape[:2]
+            raise ValueError(
+                f'{name} ({width}x{height} pixels) cannot be prepared: {error}'
+            ) from error
+        return self.encode_placed(placed)
 
     def place(self, image: np.ndarray) -> Placed:
         """Place an image (H, W, 3), uint8, RGB, on the canvas; see :func:`place`."""
@@ -197,29 +208,23 @@ class Predictor:
         kept = np.flatnonzero(~padding[0])
         return EncodedImage(placed, tokens[:, kept], kept[None].astype(np.int64))
 
-    def read_texts(self, texts: Sequence[str]) -> list[str]:
+    def read_texts(self, texts: str | Sequence[str]) -> list[str]:
         """Bring sentences into the form that the model was trained with.
 
         Raises:
-            ValueError: There is none, one has nothing to read, or is not in UTF-8.
+            ValueError: See :func:`read_texts`.
         """
-        texts = [text.strip() for text in texts]
-        if not texts or not all(map(_is_readable, texts)):
-            raise ValueError('a sentence is empty: say in words what to look for')
-        for text in texts:
-            # of bytes on the command line that are not in UTF-8
-            if any('\ud800' <= letter <= '\udfff' for letter in text):
-                raise ValueError(f'the sentence {text!a} is not in UTF-8')
+        texts = read_texts([texts] if isinstance(texts, str) else texts)
         return [text.lower() for text in texts] if self.contract['lowercase'] else texts
 
     def ground(
-        self, image: EncodedImage, texts: Sequence[str]
+        self, image: EncodedImage, texts: str | Sequence[str]
     ) -> tuple[np.ndarray, list[bool]]:
         """Ask any number of sentences of an encoded image.
 
         Args:
             image: Output of :meth:`encode`.
-            texts: The sentences.
+            texts: One sentence, or several.
 
         Returns:
             Boxes (k, 4) ``xyxy`` in pixels of the image, float32, and for each sentence
@@ -259,9 +264,61 @@ class Predictor:
         return np.concatenate(boxes), truncated
 
 
-def _is_readable(text: str) -> bool:
-    """Whether it has a letter, number, punctuation mark or symbol."""
-    return any(unicodedata.category(letter)[0] in 'LNPS' for letter in text)
+# ------------------------------------------------------------------------- texts
+
+
+def read_texts(texts: Sequence[str]) -> list[str]:
+    """Read expressions that are asked of an image; gives them without blanks around.
+
+    Raises:
+        ValueError: There is none, or one is no text, says nothing or is too long.
+    """
+    if not is_list(texts):
+        raise ValueError(
+            f'texts are an expression or a list of them, not {type(texts).__name__}'
+        )
+    for text in texts:
+        if not isinstance(text, str):
+            raise ValueError(f'an expression must be text, not {type(text).__name__}')
+    texts = [text.strip() for text in texts]
+    if not texts or not all(texts):
+        raise ValueError('an expression is empty: say in words what to look for')
+    for text in texts:
+        wrong = wrong_text(text)
+        if wrong is not None:
+            raise ValueError(f'{wrong}: say in words what to look for')
+    longest = max(texts, key=len)
+    if len(longest) > MAX_CHARACTERS:
+        raise ValueError(
+            f'an expression has {len(longest)} characters, and at most '
+            f'{MAX_CHARACTERS} are taken: {longest[:40]}...'
+        )
+    return texts
+
+
+def is_list(value: object) -> bool:
+    """Whether a value is a list or tuple, or like one; text and bytes are not."""
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def wrong_text(text: str) -> str | None:
+    """Say it if an expression has nothing to read; ``None`` if it has."""
+    if not text:
+        return 'the expression is empty'
+    if has_lone_surrogate(text):
+        return f'the expression {text!a:.80} has half of a surrogate pair'
+    # letters, numbers, punctuation and symbols; not controls, formats, spaces, marks
+    if not any(
+        unicodedata.category(letter)[0] in 'LNPS' and letter not in _INVISIBLE
+        for letter in text
+    ):
+        return f'the expression {text!a:.80} has no visible character'
+    return None
+
+
+def has_lone_surrogate(text: str) -> bool:
+    """Whether a text has half of a surrogate pair, which no file or log can hold."""
+    return any('\ud800' <= letter <= '\udfff' for letter in text)
 
 
 # ------------------------------------------------------------------------ images
@@ -352,25 +409,40 @@ def place(image: np.ndarray, placement: dict) -> Placed:
             fitted in its aspect ratio, or ``None`` if it keeps its size.
 
     Raises:
-        ValueError: It does not fit.
+        ValueError: It does not fit, or is too narrow: see :func:`scale_to_fit`.
     """
     height, width = image.shape[:2]
     canvas_height, canvas_width = placement['canvas']
     shape = width, height
     if placement['resize'] is not None:
         most_wide, most_high = placement['resize']
-        scale = min(most_wide / width, most_high / height)
+        scale = scale_to_fit(width, height, most_wide, most_high)
         shape = int(width * scale + 0.5), int(height * scale + 0.5)
-    if 0 in shape or shape[0] > canvas_width or shape[1] > canvas_height:
+    if shape[0] > canvas_width or shape[1] > canvas_height:
         raise ValueError(
-            f'an image of {width}x{height} pixels does not fit the canvas of '
-            f'{canvas_width}x{canvas_height}'
+            f'it does not fit the canvas of {canvas_width}x{canvas_height} pixels; '
+            'make it smaller'
         )
     left, top = (canvas_width - shape[0]) // 2, (canvas_height - shape[1]) // 2
     right, bottom = left + shape[0], top + shape[1]
     pixels = np.zeros((canvas_height, canvas_width, 3), np.uint8)
     pixels[top:bottom, left:right] = resize(image, *shape)
     return Placed(pixels, (left, top, right, bottom), (width, height))
+
+
+def scale_to_fit(width: int, height: int, most_wide: int, most_high: int) -> float:
+    """Scale at which an image is as large as fits a rectangle.
+
+    Raises:
+        ValueError: It is so narrow that less than half a pixel is left of a side.
+    """
+    scale = min(most_wide / width, most_high / height)
+    if scale * min(width, height) < 0.5:
+        raise ValueError(
+            f'resized to fit {most_wide}x{most_high} pixels, nothing is left of '
+            f'its {"width" if width < height else "height"}; crop it'
+        )
+    return scale
 
 
 def resize(image: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -12,6 +12,8 @@ from ..datasets.refshapes.random_source import Random
 from ..datasets.refshapes.scene import BASE_SIZE
 from ..datasets.refshapes.scene_sampling import sample_referents, sample_scene
 from ..datasets.refshapes.split import SPLITS
+from ..standalone.predict import read_texts
+from .limits import Limits
 
 PHOTOGRAPHS = Path(__file__).parent / 'photographs'  # terms: NOTICE.md there
 THUMBNAIL_PIXELS = 96  # of the shorter side
@@ -60,25 +62,33 @@ def draw_examples(count: int = 4) -> list[Example]:
     return examples
 
 
-def read_examples(folder: str | Path) -> list[Example]:
+def read_examples(folder: str | Path, limits: Limits | None = None) -> list[Example]:
     """Read images and their sentences: of ``dog.jpg`` those of ``dog.txt``, one a line.
 
+    Args:
+        folder: The folder.
+        limits: Bounds of the page that shows them; the usual ones unless given.
+
     Raises:
-        ValueError: There is no image, one cannot be read, or it has no sentences.
+        ValueError: There is no image, one cannot be read, or its sentences are none, or
+            not within the limits.
         FileNotFoundError: There is no such folder, or no sentences beside an image.
     """
-    examples = []
+    limits, examples = limits or Limits(), []
     for path in sorted(Path(folder).iterdir()):
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.'):
             file = path.with_suffix('.txt')
             try:
-                lines = file.read_text(encoding='utf-8').splitlines()
+                text = file.read_text(encoding='utf-8-sig')
             except UnicodeDecodeError as error:
                 raise ValueError(f'{file} is no text in UTF-8: {error}') from error
-            sentences = tuple(line.strip() for line in lines if line.strip())
-            if not sentences:
+            if not text.strip():
                 raise ValueError(f'{file} has no sentence')
-            examples.append(Example(path.stem, read_image(path), sentences))
+            try:
+                sentences = read_texts(limits.split_sentences(text))
+            except ValueError as error:
+                raise ValueError(f'{file}: {error}') from error
+            examples.append(Example(path.stem, read_image(path), tuple(sentences)))
     if not examples:
         raise ValueError(f'no image in the folder {folder}')
     return examples

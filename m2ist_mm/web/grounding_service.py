@@ -97,12 +97,14 @@ class GroundingService:
         image, answer = self._require_image(session), session.answer
         if answer is None:
             raise ValueError('Ask a sentence first: its attention is shown afterwards.')
-        if not 1 <= number <= len(answer.sentences):
+        if not _is_within(number, 1, len(answer.sentences)):
             raise ValueError(f'There are sentences 1 to {len(answer.sentences)}.')
         sentence = answer.sentences[number - 1]
         found = self.inferencer.ground(image.encoded, [sentence], return_attention=True)
         layers = found['attention'][0]
-        if not (1 <= layer <= len(layers) and 0 <= head <= len(layers[0])):
+        if not (
+            _is_within(layer, 1, len(layers)) and _is_within(head, 0, len(layers[0]))
+        ):
             raise ValueError(
                 f'There are layers 1 to {len(layers)} and heads 1 to {len(layers[0])}.'
             )
@@ -160,6 +162,11 @@ class GroundingService:
                 'without a question, and earlier when many are asked).'
             )
         return image
+
+
+def _is_within(value: object, low: int, high: int) -> bool:
+    """Whether a value that anyone may have sent is an integer in a range."""
+    return type(value) is int and low <= value <= high
 
 
 def _resized(placement: Placement, shape: tuple[int, int]) -> Placement:

@@ -17,8 +17,8 @@ HEADERS = {
 }
 
 
-class _TooLarge(Exception):
-    pass
+class _Refusal(Exception):
+    """Status and text of the answer to a request that is not read further."""
 
 
 class Guard:
@@ -43,6 +43,9 @@ class Guard:
             await self.app(scope, receive, send)
             return
         started, read = False, 0
+        uploads = scope['path'].endswith('/upload')
+        too_large = 413, f'at most {self.max_bytes / 2**20:.0f} MB are taken'
+        full = 503, 'too many uploads at once: try again in a minute'
 
         async def send_with_headers(message: Message) -> None:
             nonlocal started
@@ -54,24 +57,31 @@ class Guard:
         async def receive_bounded() -> Message:
             nonlocal read
             message = await receive()
-            read += len(message.get('body', b''))
+            body = message.get('body')
+            read += len(body or b'')
             if read > self.max_bytes:
-                raise _TooLarge
+                raise _Refusal(*too_large)
+            # other uploads may have filled the folder since this one began
+            if uploads and body and self.is_full():
+                raise _Refusal(*full)
             return message
 
         async def refuse(status: int, text: str) -> None:
             await PlainTextResponse(text, status)(scope, receive, send_with_headers)
 
-        too_large = f'at most {self.max_bytes / 2**20:.0f} MB are taken'
         length = Headers(scope=scope).get('content-length', '0')
         if not length.isdecimal() or int(length) > self.max_bytes:
-            await refuse(413, too_large)
-        elif scope['path'].endswith('/upload') and self.is_full():
-            await refuse(503, 'too many uploads at once: try again in a minute')
+            await refuse(*too_large)
+        elif uploads and self.is_full():
+            await refuse(*full)
         else:
             try:
                 await self.app(scope, receive_bounded, send_with_headers)
-            except _TooLarge:
+            except _Refusal as refusal:
                 if started:
                     raise
-                await refuse(413, too_large)
+                await refuse(*refusal.args)
+            except TypeError:  # of gradio, where a part of an upload is no file
+                if started or not uploads:
+                    raise
+                await refuse(400, 'an upload must be a file: give the part a filename')

@@ -46,8 +46,12 @@ def build_page(
     async def keep_in_place(path):
         """Take an upload where it lies; gradio would fetch what is named by URL."""
         if not Path(path or '').resolve().is_relative_to(upload_folder.resolve()):
-            raise gr.Error('Upload a file.')
+            raise gr.Error('Upload a file.', print_exception=False)
         return path
+
+    def as_sent(value):
+        """Take any value; gradio would print what is wrong with it as a traceback."""
+        return value
 
     def open_upload(session, path, text):
         session = session or Session()
@@ -56,7 +60,14 @@ def build_page(
 
     def open_example(session, event: gr.EventData):
         session = session or Session()
-        example = examples[event.number]
+        try:
+            number = event.number
+        except (AttributeError, TypeError):  # the event says nothing
+            number = None
+        if type(number) is not int or not 0 <= number < len(examples):
+            line = f'There are examples 0 to {len(examples) - 1}.'
+            return session, gr.skip(), views.error_view(line), ''
+        example = examples[number]
         text = '\n'.join(example.sentences)
         view = _view(lambda: service.open_example(session, example), session, text)
         return session, text, view, ''
@@ -67,7 +78,7 @@ def build_page(
 
     def attend(session, number, layer, head):
         try:
-            drawn = service.attend(session or Session(), number or 0, layer, head)
+            drawn = service.attend(session or Session(), number, layer, head)
         except ValueError as error:
             return views.error_view(str(error))
         return views.attention_view(*drawn)
@@ -142,6 +153,8 @@ def build_page(
                         look = gr.Button(
                             'Show attention', elem_id='look', min_width=120
                         )
+                    for component in (number, layer, head):
+                        component.preprocess = as_sent  # the service checks them
                     attention = gr.HTML(elem_id='attention')
         gr.Markdown(
             f'Model: {html.escape(model_name)}. Uploads are deleted within a '

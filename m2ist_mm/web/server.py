@@ -79,6 +79,7 @@ def serve(
                     middleware=[guard],
                     docs_url=None,
                     redoc_url=None,
+                    openapi_url=None,
                 ),
                 theme=gr.themes.Default(
                     primary_hue='blue',

@@ -74,9 +74,14 @@ def test_arrays_and_odd_images_are_read_as_by_the_model(pair, images, tmp_path):
 
 
 def test_image_without_room_on_the_canvas_is_refused_by_both(pair):
-    for inferencer in pair:
-        with pytest.raises(ValueError, match=r'\(1x5000 pixels\) cannot be prepared'):
-            inferencer(np.zeros((5000, 1, 3), np.uint8), 'left block')
+    image = np.zeros((5000, 1, 3), np.uint8)
+    lines = set()
+    for ask in (*pair, pair[1].model):
+        with pytest.raises(ValueError, match='nothing is left of its width') as caught:
+            ask(image, 'left block')
+        lines.add(str(caught.value))
+    (line,) = lines
+    assert line.startswith('the image (1x5000 pixels) cannot be prepared: resized to')
 
 
 def test_calls_differ_in_nothing_else(pair, images, tmp_path):
@@ -121,6 +126,13 @@ def test_threads_that_share_a_predictor_get_what_one_gets(pair, images):
     expected = [predictor(*query) for query in queries]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda query: predictor(*query), queries)) == expected
+
+
+def test_images_are_asked_where_they_were_encoded(pair, images):
+    encoded = [inferencer.encode_image(images[0]) for inferencer in pair]
+    for inferencer, image in zip(pair, reversed(encoded), strict=True):
+        with pytest.raises(ValueError, match='another kind of inferencer'):
+            inferencer.ground(image, 'left block')
 
 
 def test_folder_that_is_none_is_named(exported, tmp_path):

@@ -21,6 +21,7 @@ def test_empty_expression_is_refused(texts):
     ('text', 'reason'),
     [
         ('\0', 'no visible character'),
+        ('\u3164', 'no visible character'),
         ('\u200b\ufeff', 'no visible character'),
         ('left \ud83d one', 'half of a surrogate pair'),
     ],
@@ -37,6 +38,21 @@ def test_texts_that_fit_no_image_are_refused():
         queries_by_image(None, 2)
     with pytest.raises(ValueError, match='not both'):
         queries_by_image(['left one', ['right one']], 2)
+
+
+@pytest.mark.parametrize(
+    ('texts', 'reason'),
+    [
+        ([None], 'an expression must be text, not NoneType'),
+        ([['a', None]], 'an expression must be text, not NoneType'),
+        ([1, 2], 'an expression must be text, not int'),
+        ([b'a man'], 'an expression must be text, not bytes'),
+        (b'a man', 'texts are an expression or a list of them, not bytes'),
+    ],
+)
+def test_what_is_no_text_is_named(texts, reason):
+    with pytest.raises(ValueError, match=reason):
+        queries_by_image(texts, 1)
 
 
 def test_expressions_have_bounds():

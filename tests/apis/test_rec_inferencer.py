@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from m2ist_mm.apis import RECInferencer
+from m2ist_mm.apis.encoded_image import EncodedImage
 from m2ist_mm.visualization import RECVisualizer, draw_attention
 
 EXPRESSIONS = ['left block', 'pink one', 'right block', 'yellow one']
@@ -266,6 +267,30 @@ def test_other_types_are_named(inferencer, image, kind):
         inferencer([image], 'left one')
     with pytest.raises(ValueError, match=f'an image is a file, .* not {kind}$'):
         inferencer.encode_image(image)
+
+
+def test_url_of_a_file_is_its_path(inferencer, images, tmp_path):
+    copied = tmp_path / 'a dog.jpg'
+    shutil.copy(images[0], copied)
+    (result,) = inferencer(copied.as_uri(), EXPRESSIONS)['predictions']
+    assert result['img_path'] == str(copied)
+    inferencer.ground(inferencer.encode_image(copied.as_uri()), 'left one')
+    with pytest.raises(ValueError, match='file://a.jpg names no file .* three slashes'):
+        inferencer('file://a.jpg', 'left one')
+
+
+@pytest.mark.parametrize('image', ['', ' '])
+def test_empty_path_is_not_the_current_folder(inferencer, image):
+    for ask in (inferencer.encode_image, lambda image: inferencer(image, 'left one')):
+        with pytest.raises(ValueError, match='an image is empty text: give a path'):
+            ask(image)
+
+
+def test_only_an_encoded_image_of_its_own_is_asked(inferencer, images):
+    other = EncodedImage(object(), None)
+    for image, kind in ((images[0], 'str'), (other, 'one of another kind of inf')):
+        with pytest.raises(ValueError, match=f'same inferencer gave, not {kind}'):
+            inferencer.ground(image, 'left one')
 
 
 def test_hidden_files_of_a_folder_are_passed_over(inferencer, images, tmp_path):

@@ -10,11 +10,19 @@ from PIL import Image
 
 from m2ist_mm.datasets.image_reader import read_image
 from m2ist_mm.standalone import predict
-from m2ist_mm.standalone.predict import Placed, place, read_rgb, resize
+from m2ist_mm.standalone.predict import (
+    MAX_CHARACTERS,
+    Placed,
+    place,
+    read_rgb,
+    read_texts,
+    resize,
+)
 from m2ist_mm.structures import Placement
 
 CANVAS = (128, 96)
 PLACEMENT = dict(canvas=CANVAS, resize=CANVAS[::-1])
+INVISIBLE = '\0', '\u200b\ufeff', '\u3164', '\u115f\u1160', '\uffa0', '\u2800'
 
 
 def noise(height, width):
@@ -97,11 +105,16 @@ def test_image_keeps_its_size_where_the_pipeline_does_not_resize():
 
 
 @pytest.mark.parametrize(
-    ('shape', 'resize'), [((129, 20), None), ((20, 97), None), ((5000, 1), CANVAS)]
+    ('shape', 'resize', 'reason'),
+    [
+        ((129, 20), None, 'does not fit the canvas of 96x128 pixels; make it smaller'),
+        ((20, 97), None, 'does not fit the canvas of 96x128 pixels; make it smaller'),
+        ((5000, 1), CANVAS, 'fit 128x96 pixels, nothing is left of its width; crop it'),
+        ((1, 5000), CANVAS, 'nothing is left of its height; crop it'),
+    ],
 )
-def test_image_that_does_not_fit_is_refused(shape, resize):
-    size = f'{shape[1]}x{shape[0]}'
-    with pytest.raises(ValueError, match=f'{size} pixels does not fit .* 96x128'):
+def test_image_that_does_not_fit_is_refused(shape, resize, reason):
+    with pytest.raises(ValueError, match=reason):
         place(noise(*shape), dict(canvas=CANVAS, resize=resize))
 
 
@@ -134,3 +147,31 @@ def test_files_are_read_as_by_the_package(kind, tmp_path):
     found = read_rgb(path)
     assert found.shape == ((30, 20, 3) if kind == 'exif' else (20, 30, 3))
     assert np.array_equal(found[..., ::-1], read_image(path))
+
+
+def test_texts_are_read_without_blanks_around():
+    assert read_texts([' left one ', '\u200b.', '日本の犬']) == [
+        'left one',
+        '\u200b.',
+        '日本の犬',
+    ]
+    assert read_texts(('a' * MAX_CHARACTERS,)) == ['a' * MAX_CHARACTERS]
+
+
+@pytest.mark.parametrize(
+    ('texts', 'reason'),
+    [
+        ([], 'an expression is empty: say in words'),
+        (['a', ' '], 'an expression is empty: say in words'),
+        *((['a', text], 'no visible character: say in words') for text in INVISIBLE),
+        (['left \udcff'], r"'left \\udcff' has half of a surrogate pair"),
+        (['a' * (MAX_CHARACTERS + 1)], '1001 characters, and at most 1000 .*: aaaa'),
+        (['a', None], 'an expression must be text, not NoneType'),
+        ([1], 'an expression must be text, not int'),
+        (b'a man', 'texts are an expression or a list of them, not bytes'),
+        (5, 'texts are an expression or a list of them, not int'),
+    ],
+)
+def test_text_that_cannot_be_asked_is_refused(texts, reason):
+    with pytest.raises(ValueError, match=reason):
+        read_texts(texts)

@@ -15,6 +15,7 @@ from m2ist_mm.apis import RECInferencer
 
 pytestmark = pytest.mark.slow  # the export
 NEEDED = ('onnxruntime', 'numpy', 'pillow', 'tokenizers')
+NARROW = r'line\.png \(1x5000 pixels\) cannot be prepared: .* of its width; crop it'
 # refuses the import of every other package, then runs predict.py
 PROGRAM = """
 import json, runpy, sys
@@ -84,13 +85,16 @@ def test_folder_runs_without_torch_and_gives_the_model_s_boxes(exported, nano, i
 
 
 def test_errors_are_one_line(exported, images, tmp_path):
+    Image.new('RGB', (1, 5000)).save(tmp_path / 'line.png')
     Image.new('F', (9, 9)).save(tmp_path / 'float.tif')
     for arguments, allowed, reason in (
         ([tmp_path / 'nope.jpg', 'dog'], NEEDED, r'there is no image .*nope\.jpg'),
         ([tmp_path / 'float.tif', 'dog'], NEEDED, r'float\.tif cannot be read .*range'),
-        ([images[0], ' '], NEEDED, 'a sentence is empty'),
-        ([images[0], '\u200b'], NEEDED, 'a sentence is empty'),
-        ([images[0], 'left \udcff'], NEEDED, r"'left \\udcff' is not in UTF-8"),
+        ([images[0], ' '], NEEDED, 'an expression is empty'),
+        ([images[0], '\u3164'], NEEDED, 'no visible character: say in words'),
+        ([images[0], 'left \udcff'], NEEDED, r"'left \\udcff' has half of a surr"),
+        ([images[0], 'a' * 1001], NEEDED, '1001 characters, and at most 1000'),
+        ([tmp_path / 'line.png', 'dog'], NEEDED, NARROW),
         ([images[0], 'dog'], ['numpy', 'pillow'], 'refused.*: pip install onnxruntime'),
     ):
         done = run_predict(exported, *arguments, allowed=allowed)

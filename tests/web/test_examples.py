@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from m2ist_mm.web import PHOTOGRAPHS, draw_examples, read_examples
+from m2ist_mm.web import PHOTOGRAPHS, Limits, draw_examples, read_examples
 
 
 def test_drawn_examples_are_always_the_same():
@@ -42,6 +42,30 @@ def test_folder_of_examples(tmp_path):
     (tmp_path / 'dog.png').unlink()
     with pytest.raises(ValueError, match='no image in the folder'):
         read_examples(tmp_path)
+
+
+def test_sentences_of_an_example_are_within_the_limits_of_the_page(tmp_path):
+    Image.new('RGB', (8, 6)).save(tmp_path / 'dog.png')
+    file = tmp_path / 'dog.txt'
+    for text, reason in (
+        ('a dog\n' * 21, '21 sentences, and at most 20 are taken'),
+        ('a' * 201, 'A sentence has 201 characters, and at most 200'),
+        ('a dog\n\u3164', 'has no visible character'),
+    ):
+        file.write_text(text, encoding='utf-8')
+        with pytest.raises(ValueError, match=rf'dog\.txt: .*{reason}') as caught:
+            read_examples(tmp_path)
+        assert '\n' not in str(caught.value)
+    file.write_text('a dog\n' * 21)
+    (example,) = read_examples(tmp_path, Limits(sentences=21))
+    assert len(example.sentences) == 21
+
+
+def test_mark_of_utf_8_is_no_part_of_a_sentence(tmp_path):
+    Image.new('RGB', (8, 6)).save(tmp_path / 'dog.png')
+    (tmp_path / 'dog.txt').write_text('the left dog', encoding='utf-8-sig')
+    (example,) = read_examples(tmp_path)
+    assert example.sentences == ('the left dog',)
 
 
 def test_photographs_have_sentences_and_terms():

@@ -175,6 +175,12 @@ def test_attention_is_drawn_over_the_place_that_is_looked_at(
         (5, 1, 0, 'sentences 1 to 4'),
         (1, layers + 1, 0, f'layers 1 to {layers}'),
         (1, 1, -1, f'heads 1 to {heads}'),
+        (None, 1, 0, 'sentences 1 to 4'),
+        ('x', 1, 0, 'sentences 1 to 4'),
+        (1.5, 1, 0, 'sentences 1 to 4'),
+        (1, None, 0, f'layers 1 to {layers}'),
+        (1, '1', 0, f'layers 1 to {layers}'),
+        (1, 1, None, f'heads 1 to {heads}'),
     ):
         with pytest.raises(ValueError, match=line):
             service.attend(session, number, layer, head)

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 pytest.importorskip('gradio')
@@ -61,3 +63,26 @@ def test_uploads_wait_while_the_folder_is_full(client, full):
     answer = client.post('/upload', content=b'x')
     assert (answer.status_code, 'in a minute' in answer.text) == (503, True)
     assert client.post('/', content=b'x').status_code == 200
+
+
+@pytest.mark.parametrize(('path', 'status'), [('/upload', 503), ('/', 200)])
+def test_upload_ends_when_others_fill_the_folder_meanwhile(full, path, status):
+    sent = []
+
+    async def receive():
+        if len(sent) == 3:
+            full.append(True)
+        sent.append(b'x' * 10)
+        return dict(type='http.request', body=sent[-1], more_body=len(sent) < 6)
+
+    async def send(message):
+        answers.append(message)
+
+    answers = []
+    route = Route(path, count, methods=['POST'])
+    guard = Middleware(Guard, max_bytes=100, is_full=lambda: bool(full))
+    app = Starlette(routes=[route], middleware=[guard])
+    scope = dict(type='http', method='POST', path=path, headers=[], query_string=b'')
+    asyncio.run(app(scope, receive, send))
+    assert answers[0]['status'] == status
+    assert len(sent) == (4 if status == 503 else 6)

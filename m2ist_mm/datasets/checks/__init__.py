@@ -2,7 +2,7 @@
 
 from .arguments import check_arguments
 from .box_units import BOX_UNITS, convert_boxes, looks_like_unit
-from .expressions import check_expressions, wrong_text
+from .expressions import check_expressions
 from .images import check_decoding, check_sizes, find_images, other_coco_names
 from .repetitions import find_repetitions
 
@@ -17,5 +17,4 @@ __all__ = [
     'find_repetitions',
     'looks_like_unit',
     'other_coco_names',
-    'wrong_text',
 ]

@@ -1,13 +1,9 @@
 """Checks of texts, ids and boxes."""
 
 import math
-import unicodedata
 from collections.abc import Sequence
 
-from ..formats import has_lone_surrogate
-
-# letters and symbols without ink: Hangul fillers, the empty Braille pattern
-_INVISIBLE = frozenset('\u115f\u1160\u3164\uffa0\u2800')
+from ...standalone.predict import wrong_text
 
 
 def check_expressions(
@@ -60,28 +56,6 @@ def check_expressions(
             clipped += bbox != inside
             sound.append({**expression, 'bbox': inside})
     return sound, faults, clipped
-
-
-def wrong_text(text: str) -> str | None:
-    """Say it if an expression has nothing to read.
-
-    Args:
-        text (str): The expression.
-
-    Returns:
-        str | None: What is wrong, if anything.
-    """
-    if not text:
-        return 'the expression is empty'
-    if has_lone_surrogate(text):
-        return f'the expression {text!a:.80} has half of a surrogate pair'
-    # letters, numbers, punctuation and symbols; not controls, formats, spaces, marks
-    if not any(
-        unicodedata.category(letter)[0] in 'LNPS' and letter not in _INVISIBLE
-        for letter in text
-    ):
-        return f'the expression {text!a:.80} has no visible character'
-    return None
 
 
 def wrong_box(

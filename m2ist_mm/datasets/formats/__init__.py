@@ -2,7 +2,7 @@
 
 from .coco_tables import read_coco_tables
 from .export import EXPORTS
-from .fields import duplicates, has_lone_surrogate, read_fields, to_xyxy
+from .fields import duplicates, read_fields, to_xyxy
 from .file_format import FORMATS, FileFormat, build_reader
 from .json_text import read_bytes, read_json
 from .one_box import SEVERAL, keep_one_box
@@ -17,7 +17,6 @@ __all__ = [
     'FileFormat',
     'build_reader',
     'duplicates',
-    'has_lone_surrogate',
     'keep_one_box',
     'read_bytes',
     'read_coco_tables',

@@ -3,8 +3,9 @@
 from collections import defaultdict
 from itertools import chain
 
+from ...standalone.predict import has_lone_surrogate
 from .coco_tables import coco_tables
-from .fields import choose_text_field, has_lone_surrogate, to_xyxy
+from .fields import choose_text_field, to_xyxy
 from .json_text import read_json
 from .regions import finish_regions, rotated
 

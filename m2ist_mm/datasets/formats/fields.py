@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...standalone.predict import has_lone_surrogate
 from ..dataset_error import DatasetError
 
 _shown = Repr()
@@ -142,11 +143,6 @@ def duplicates(path: str, name: str, ids: Iterable) -> list[str]:
         for value, count in Counter(ids).items()
         if count > 1
     ]
-
-
-def has_lone_surrogate(text: str) -> bool:
-    """Whether a text has half of a surrogate pair, which no file or log can hold."""
-    return any('\ud800' <= letter <= '\udfff' for letter in text)
 
 
 def _read(name: str, value: Any, kind: type | UnionType) -> Any:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from ...standalone.predict import has_lone_surrogate
 from ..dataset_error import DatasetError
-from .fields import choose_text_field, has_lone_surrogate, read_fields
+from .fields import choose_text_field, read_fields
 from .json_text import read_json
 from .regions import finish_regions, rotated
 

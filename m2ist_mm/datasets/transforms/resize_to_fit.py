@@ -3,6 +3,8 @@
 from mmdet.datasets.transforms import Resize
 from mmdet.registry import TRANSFORMS
 
+from ...standalone.predict import scale_to_fit
+
 
 @TRANSFORMS.register_module()
 class ResizeToFit(Resize):
@@ -27,12 +29,5 @@ class ResizeToFit(Resize):
 
     def _resize_img(self, results: dict) -> None:
         height, width = results['img'].shape[:2]
-        max_width, max_height = self.scale
-        scale = min(max_width / width, max_height / height)
-        if scale * min(width, height) < 0.5:
-            raise ValueError(
-                f'resized to fit {max_width}x{max_height} pixels, nothing is left of '
-                f'its {"width" if width < height else "height"}; crop it'
-            )
-        results['scale'] = scale
+        results['scale'] = scale_to_fit(width, height, *self.scale)
         super()._resize_img(results)
