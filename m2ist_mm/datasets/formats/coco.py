@@ -1,7 +1,6 @@
 """COCO files whose annotations have a text: CVAT's COCO export, and others'."""
 
 from collections import defaultdict
-from itertools import chain
 
 from .coco_tables import coco_tables
 from .fields import choose_text_field, has_lone_surrogate, to_xyxy
@@ -41,12 +40,14 @@ def read_coco(
     categories = _category_names(content)
     sound = {key: row for key, row in annotations.items() if isinstance(row, dict)}
     texts = {key: _texts(row) for key, row in sound.items()}
-    field = choose_text_field(
-        path,
-        chain.from_iterable(texts.values()),
-        text_field,
-        [CATEGORY] if categories else [],
+    by_field = defaultdict(list)
+    for own in texts.values():
+        for name, said in own.items():
+            by_field[name] += said
+    fields = choose_text_field(
+        path, by_field, text_field, [CATEGORY] if categories else []
     )
+    field = fields[0]
     faults += [row for row in annotations.values() if isinstance(row, str)]
     by_image = defaultdict(list)
     for key, row in sound.items():
@@ -64,6 +65,7 @@ def read_coco(
             width=image['width'],
             height=image['height'],
             entry=entry,
+            text_fields=fields,
         )
         number = row.get('category_id')
         category = categories.get(number) if isinstance(number, int) else None

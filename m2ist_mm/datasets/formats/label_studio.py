@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -64,16 +65,18 @@ def read_label_studio(
         annotations += [
             (entry, names, (number, position), regions) for position, regions in results
         ]
-    names = _field_names(annotations)
-    field = choose_text_field(
-        path, names['textarea'], text_field, names['rectanglelabels']
+    fields = choose_text_field(
+        path,
+        _texts_by_field(annotations, 'textarea'),
+        text_field,
+        _texts_by_field(annotations, 'rectanglelabels'),
     )
     by_annotation = []
     for entry, names, place, regions in annotations:
         found = []
         for region, results in regions.items():
             try:
-                read = _read_region(results, field)
+                read = _read_region(results, fields[0])
             except ValueError as error:
                 faults.append(f'{entry}, region {region}: {error}')
                 continue
@@ -83,6 +86,7 @@ def read_label_studio(
                     aliases=names[1:],
                     entry=f'{entry}, region {region}',
                     origins=[[*place, region]],
+                    text_fields=fields,
                 )
             found += read
         by_annotation.append(found)
@@ -149,15 +153,19 @@ def _results(annotations: list) -> Iterator[tuple[int, dict[str, list[dict]]]]:
         yield position, regions
 
 
-def _field_names(annotations: list[tuple]) -> dict[str, list[str]]:
-    """Names of the text areas and of the rectangles' labels."""
-    names = {'textarea': [], 'rectanglelabels': []}
+def _texts_by_field(annotations: list[tuple], kind: str) -> dict[str, list[str]]:
+    """Texts of the text areas, or of the rectangles' labels, by their names."""
+    found = defaultdict(list)
     for *_, regions in annotations:
-        for results in regions.values():
-            for result in results:
-                if result['type'] in names:
-                    names[result['type']].append(str(result.get('from_name')))
-    return names
+        for result in chain.from_iterable(regions.values()):
+            if result['type'] == kind:
+                value = result['value'].get('text' if kind == 'textarea' else kind)
+                texts = value if isinstance(value, list) else [value]
+                field = found[str(result.get('from_name'))]
+                field += [
+                    text for text in texts if isinstance(text, str) and text.strip()
+                ]
+    return found
 
 
 def _read_region(results: list[dict], field: str) -> list[dict]:

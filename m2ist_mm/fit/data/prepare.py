@@ -95,6 +95,7 @@ def prepare_data(
     found = find_source(Path(source), data_format, work_dir)
     root = Path(image_root or found.folder).resolve()
     read, faults = _read(found, text_field, bbox_form)
+    fields, others = _text_fields(read)
     unreadable = len(faults)
     kept, wrong, counts = keep_one_box(read, several)
     candidates = len(kept) + len(wrong)
@@ -167,6 +168,8 @@ def prepare_data(
         },
         constant_box=box.round(4).tolist(),
         splits_from=splits_from,
+        text_fields=[] if text_field else fields,
+        other_fields=[] if text_field else others,
         notes=_passed_over(found) + notes + _repetitions(by_split),
         near_duplicates=[
             dict(images=pair, splits=[splits[name] for name in pair], bits=bits)
@@ -223,6 +226,17 @@ def _read(
         for number, expression in enumerate(expressions):
             expression['sent_id'] = number
     return expressions, faults
+
+
+def _text_fields(expressions: list[dict]) -> tuple[list[str], list[str]]:
+    """Fields of the sentences (one a file), and others; none if they are fixed."""
+    chosen, others = {}, {}
+    for expression in expressions:
+        first, *more = expression.get('text_fields') or [None]
+        chosen[first] = None
+        others.update(dict.fromkeys(more))
+    chosen.pop(None, None)
+    return list(chosen), [name for name in others if name not in chosen]
 
 
 def _read_refer(path: str) -> tuple[list[dict], list[str]]:

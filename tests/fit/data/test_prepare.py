@@ -455,3 +455,28 @@ def test_so_many_faults_that_the_boxes_are_misread_are_not_skipped(make_folder):
     with pytest.raises(DatasetError, match=r'leave out 12 of 24 expressions; so many'):
         folder.prepare(skip_faulty=True)
     assert not (folder.work_dir / 'data' / 'train.jsonl').exists()
+
+
+def test_the_field_that_was_chosen_is_told(make_folder):
+    folder = make_folder('cvat')
+    summary = folder.prepare()
+    assert summary.lines()[1] == "text: field 'caption'; there are also 'label'"
+    assert DataSummary.load(folder.work_dir).text_fields == ['caption']
+    lines = folder.prepare(text_field='caption').lines()
+    assert not any(line.startswith('text: ') for line in lines)
+
+
+def test_a_checkbox_is_no_sentence(make_folder):
+    folder = make_folder('cvat')
+    path = folder.root / 'annotations.xml'
+    text = re.sub(
+        '<attribute name="caption">.*?</attribute>',
+        '<attribute name="truncated">false</attribute>',
+        path.read_text(encoding='utf-8'),
+        flags=re.DOTALL,
+    )
+    path.write_text(text, encoding='utf-8')
+    with pytest.raises(
+        DatasetError, match="text_field; the fields are 'truncated', 'l"
+    ):
+        folder.prepare()
