@@ -40,6 +40,9 @@ def read_coco(
     categories = _category_names(content)
     sound = {key: row for key, row in annotations.items() if isinstance(row, dict)}
     texts = {key: _texts(row) for key, row in sound.items()}
+    faulty = [row for row in annotations.values() if isinstance(row, str)]
+    if faulty and not any(texts.values()) and text_field != CATEGORY:
+        return [], faults + faulty  # the texts may be theirs
     by_field = defaultdict(list)
     for own in texts.values():
         for name, said in own.items():
@@ -48,7 +51,7 @@ def read_coco(
         path, by_field, text_field, [CATEGORY] if categories else []
     )
     field = fields[0]
-    faults += [row for row in annotations.values() if isinstance(row, str)]
+    faults += faulty
     by_image = defaultdict(list)
     for key, row in sound.items():
         entry = f'{path}: annotations id {key}'
