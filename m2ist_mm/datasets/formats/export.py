@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .json_text import parse_json, parse_json_rows, read_text
+from .label_studio import region_of
 from .rows import CSV_SUFFIXES
 
 Marks = Mapping[Any, Mapping[str, Any]]
@@ -58,7 +59,7 @@ def mark_label_studio(path: str, marks: Marks) -> str:
                 data[key] = highest[task, key]
         note = ', '.join(f'{key}: {value}' for key, value in mark.items())
         for result in tasks[task]['annotations'][annotation]['result']:
-            if isinstance(result, dict) and str(result.get('id')) == region:
+            if isinstance(result, dict) and region_of(result) == region:
                 meta = result.get('meta') or {}
                 written = meta.get('text') or []
                 notes = written if isinstance(written, list) else [written]

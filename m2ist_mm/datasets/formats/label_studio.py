@@ -13,6 +13,7 @@ from .json_text import read_json
 from .regions import finish_regions, rotated
 
 _RECTANGLES = ('rectanglelabels', 'rectangle')
+_RECTANGLE_KEYS = ('x', 'y', 'width', 'height')
 _UPLOAD_PREFIX = re.compile('[0-9a-f]{8}-(?=.)')
 
 
@@ -28,6 +29,7 @@ def read_label_studio(
     ``result``. The results of one region share an ``id``: the rectangle, whose ``x``,
     ``y``, ``width`` and ``height`` are percent of the image, and what a
     ``<TextArea perRegion="true">`` holds, several texts being several expressions.
+    Results without an ``id`` are of one region if they have the same rectangle.
     Skipped annotations are passed over. ``kind`` is the rectangle's label.
 
     Args:
@@ -93,6 +95,14 @@ def read_label_studio(
     return finish_regions(by_annotation, with_boxes), faults
 
 
+def region_of(result: dict) -> str:
+    """Say which region a result belongs to: its ``id``, or else its rectangle."""
+    if result.get('id') is None and _has_rectangle(result):
+        corner = ', '.join(str(result['value'][key]) for key in _RECTANGLE_KEYS)
+        return f'at {corner}'
+    return str(result.get('id'))
+
+
 def image_file_names(address: str) -> list[str]:
     """Name the files that an image of an export may be, the likeliest first.
 
@@ -149,8 +159,13 @@ def _results(annotations: list) -> Iterator[tuple[int, dict[str, list[dict]]]]:
         for result in values['result']:
             if isinstance(result, dict) and 'value' in result:
                 read_fields(result, dict(type=str, value=dict), dict(id=int | str))
-                regions[str(result.get('id'))].append(result)
+                regions[region_of(result)].append(result)
         yield position, regions
+
+
+def _has_rectangle(result: dict) -> bool:
+    value = result.get('value')
+    return isinstance(value, dict) and all(key in value for key in _RECTANGLE_KEYS)
 
 
 def _texts_by_field(annotations: list[tuple], kind: str) -> dict[str, list[str]]:
@@ -172,18 +187,26 @@ def _read_region(results: list[dict], field: str) -> list[dict]:
     """Read the expressions of a region; a box without any has the text ``None``.
 
     Raises:
-        ValueError: It is rotated or no rectangle of four numbers.
+        ValueError: It is rotated or no rectangle of four numbers, or its text has
+            neither an ``id`` nor a rectangle.
     """
     texts, common, boxes = [], {}, []
     for result in results:
         kind, value = result['type'], result['value']
+        without_id = result.get('id') is None
         if result.get('from_name') == field:
             texts += _texts(value.get('text' if kind == 'textarea' else kind))
+            if texts and without_id and not _has_rectangle(result):
+                raise ValueError(
+                    f'its text {texts[0]!r:.80} has no id, which says the rectangle '
+                    "that it belongs to, nor x, y, width and height; choose 'JSON' in "
+                    "Label Studio's export, which writes ids"
+                )
         if kind in ('rectanglelabels', 'labels') and (
             labels := _texts(value.get(kind))
         ):
             common['kind'] = labels[0]
-        if kind in _RECTANGLES:
+        if kind in _RECTANGLES or (kind == 'textarea' and without_id and texts):
             size = read_fields(
                 result, {}, dict(original_width=int, original_height=int)
             )
