@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterable
 from itertools import count
 
 from ..dataset_error import DatasetError
@@ -18,7 +19,7 @@ BOX_COLUMNS = {('x1', 'y1', 'x2', 'y2'): 'xyxy', ('x', 'y', 'w', 'h'): 'xywh'}
 
 def read_rows(
     path: str,
-    bbox_form: str = 'xyxy',
+    bbox_form: str | None = None,
     text_field: str | None = None,
     with_boxes: bool = True,
     backend_args: dict | None = None,
@@ -36,7 +37,8 @@ def read_rows(
 
     Args:
         path, with_boxes, backend_args: See :class:`FileFormat`.
-        bbox_form (str): 'xyxy' (two corners) or 'xywh' (a corner and the size).
+        bbox_form (str, optional): What ``bbox`` holds, 'xyxy' (two corners, the
+            default) or 'xywh' (a corner and the size). Columns say it by their names.
         text_field (str, optional): The key of the text, instead of 'expression'.
 
     Returns:
@@ -44,7 +46,8 @@ def read_rows(
         :meth:`RECFileDataset.load_expressions`. A row's ``origins`` are its number.
 
     Raises:
-        DatasetError: The file is missing or incomplete, or no row has a text.
+        DatasetError: The file is missing or incomplete, no row has a text, or the
+            columns of the box contradict ``bbox_form``.
     """
     text = read_text(path, backend_args)
     if path.lower().endswith(CSV_SUFFIXES):
@@ -59,11 +62,13 @@ def read_rows(
             f'{path}: no row has {name!r}; name the field that holds the text by '
             f'text_field; the fields are {fields:.300}'
         )
+    if with_boxes and keys:
+        _check_columns(path, keys, bbox_form)
     expressions, faults = [], []
     for number, (entry, row) in enumerate(rows):
         try:
             values = read_fields(row, {'image': str, name: str}, _OPTIONAL)
-            boxes = dict(boxes=_boxes(row, bbox_form)) if with_boxes else {}
+            boxes = dict(boxes=_boxes(row, bbox_form or 'xyxy')) if with_boxes else {}
         except ValueError as error:
             faults.append(f'{entry}: {error}')
             continue
@@ -135,6 +140,23 @@ def _parse_box(cell: str) -> object:
         return [float(number) for number in re.split(r'[\s,;]+', cell.strip('[]() '))]
     except ValueError:
         return cell
+
+
+def _check_columns(path: str, keys: Iterable[str], bbox_form: str | None) -> None:
+    """Look whether columns of boxes agree with what the user said.
+
+    Raises:
+        DatasetError: They do not.
+    """
+    forms = {n: form for n, form in BOX_COLUMNS.items() if set(n) <= set(keys)}
+    if 'bbox' not in keys and forms and bbox_form not in (None, *forms.values()):
+        (names, form), *_ = forms.items()
+        right = next(n for n, other in BOX_COLUMNS.items() if other == bbox_form)
+        raise DatasetError(
+            f'{path}: its columns {", ".join(names)} are {form}, which '
+            f'bbox_form={bbox_form!r} contradicts: leave it out, or call the columns '
+            f'{", ".join(right)} if they hold that'
+        )
 
 
 def _boxes(row: dict, bbox_form: str) -> list[list[float]]:

@@ -62,6 +62,28 @@ def test_other_separators_and_forms(read):
 
 
 @pytest.mark.parametrize(
+    ('columns', 'form', 'other', 'right', 'box'),
+    [
+        ('x1,y1,x2,y2', 'xyxy', 'xywh', 'x, y, w, h', [1, 2, 30, 40]),
+        ('x,y,w,h', 'xywh', 'xyxy', 'x1, y1, x2, y2', [1, 2, 31, 42]),
+    ],
+)
+def test_columns_say_the_form_of_their_box(read, columns, form, other, right, box):
+    text = f'image,expression,{columns}\na.jpg,dog,1,2,30,40\n'
+    for given in (None, form):
+        assert read(text, bbox_form=given)[0][0]['boxes'] == [box]
+    with pytest.raises(DatasetError) as caught:
+        read(text, bbox_form=other)
+    (fault,) = caught.value.faults
+    assert fault.endswith(
+        f'mine.csv: its columns {columns.replace(",", ", ")} are {form}, which '
+        f'bbox_form={other!r} contradicts: leave it out, or call the columns {right} '
+        'if they hold that'
+    )
+    assert read(text, bbox_form=other, with_boxes=False)[0][0]['text'] == 'dog'
+
+
+@pytest.mark.parametrize(
     ('row', 'message'),
     [
         ('a.jpg,dog,1,2,3,4,5', 'line 2 has more cells than there are columns; a text'),
