@@ -8,7 +8,7 @@ from typing import Any
 
 from .json_text import parse_json, parse_json_rows, read_text
 from .label_studio import region_of
-from .rows import CSV_SUFFIXES
+from .rows import CSV_SUFFIXES, split_separator
 
 Marks = Mapping[Any, Mapping[str, Any]]
 
@@ -90,9 +90,8 @@ def mark_coco(path: str, marks: Marks) -> str:
 
 def _mark_table(path: str, text: str, marks: Marks) -> str:
     """Add columns behind those of a table; all others stay as they are written."""
-    text = text.removeprefix('\ufeff')
+    first, separator, text = split_separator(text)
     names = list(dict.fromkeys(key for mark in marks.values() for key in mark))
-    separator = max(',;\t', key=text.partition('\n')[0].count)
     written = io.StringIO(newline='')
     writer = csv.writer(written, delimiter=separator, lineterminator='\n')
     lines = csv.reader(io.StringIO(text, newline=''), delimiter=separator)
@@ -101,7 +100,7 @@ def _mark_table(path: str, text: str, marks: Marks) -> str:
     for number, cells in enumerate(filter(None, lines)):
         mark = marks.get(number, {})
         writer.writerow([*cells, *(mark.get(name, '') for name in names)])
-    return written.getvalue()
+    return first + written.getvalue()
 
 
 EXPORTS: dict[str, Callable[[str, Marks], str]] = {

@@ -90,6 +90,8 @@ def read_rows(
 def parse_table(path: str, text: str) -> list[tuple[str, dict]]:
     """Parse a table with a line of names; columns are parted by comma, ; or tab.
 
+    Excel's line ``sep=;`` above it may name another separator.
+
     Returns:
         list[tuple[str, dict]]: Each row after its place ('FILE: line 3'). Empty cells
         are ``None``, a ``sent_id`` is a number, a cell ``bbox`` a list.
@@ -98,19 +100,20 @@ def parse_table(path: str, text: str) -> list[tuple[str, dict]]:
         DatasetError: A row has more or fewer cells than there are columns, or a quote
             is never closed.
     """
-    text = text.removeprefix('\ufeff')
+    first, separator, text = split_separator(text)
     header = text.partition('\n')[0]
     reader = csv.DictReader(
         io.StringIO(text, newline=''),
-        delimiter=max(',;\t', key=header.count),
+        delimiter=separator,
         strict=True,  # else a quote that is never closed swallows rows
     )
+    above = bool(first)
     rows = []
     try:
         if len(set(reader.fieldnames or ())) < len(reader.fieldnames or ()):
             raise csv.Error(f'a name occurs twice: {header.strip():.200}')
         for cells in reader:
-            entry = f'{path}: line {reader.line_num}'
+            entry = f'{path}: line {reader.line_num + above}'
             if None in cells or None in cells.values():
                 how = 'more' if None in cells else 'fewer'
                 raise DatasetError(
@@ -125,9 +128,23 @@ def parse_table(path: str, text: str) -> list[tuple[str, dict]]:
             rows.append((entry, row))
     except csv.Error as error:
         raise DatasetError(
-            f'{path}: line {reader.line_num} is no row of a table: {error}'
+            f'{path}: line {reader.line_num + above} is no row of a table: {error}'
         ) from error
     return rows
+
+
+def split_separator(text: str) -> tuple[str, str, str]:
+    """Say what parts the columns of a table.
+
+    Returns:
+        tuple[str, str, str]: Excel's line ``sep=;`` if there is one, the separator, and
+        the text from the line of names on.
+    """
+    text = text.removeprefix('\ufeff')
+    named = re.match(r'"?sep=([^\w\r\n"])"?\r?\n', text, re.IGNORECASE)
+    if named:
+        return named[0], named[1], text[named.end() :]
+    return '', max(',;\t', key=text.partition('\n')[0].count), text
 
 
 def _parse_box(cell: str) -> object:

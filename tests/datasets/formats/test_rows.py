@@ -5,6 +5,7 @@ import json
 import pytest
 
 from m2ist_mm.datasets import DatasetError
+from m2ist_mm.datasets.formats.export import mark_rows
 from m2ist_mm.datasets.formats.rows import read_rows
 
 
@@ -59,6 +60,21 @@ def test_other_separators_and_forms(read):
     assert found['text'] == 'a, b' and found['boxes'] == [[1, 2, 4, 6]]
     (found,), _ = read('\ufeffimage,expression,x1,y1,x2,y2\na.jpg,dog,,,,\n')
     assert found['boxes'] == []
+
+
+@pytest.mark.parametrize('first', ['sep=;', '"sep=;"', '\ufeffSEP=;'])
+def test_the_first_line_of_excel_names_the_separator(read, tmp_path, first):
+    text = f'{first}\r\nimage;expression;bbox\r\na.jpg;a, b, c, d;1 2 3 4\r\n'
+    (found,), faults = read(text)
+    assert (found['text'], found['boxes'], faults) == ('a, b, c, d', [[1, 2, 3, 4]], [])
+    assert found['entry'].endswith('mine.csv: line 3')
+    with pytest.raises(DatasetError, match='line 4 has fewer cells'):
+        read(f'{text}b.jpg;e\r\n')
+    read(text)
+    written = mark_rows(str(tmp_path / 'mine.csv'), {0: dict(score=2)})
+    again, _ = read(written)
+    assert written.splitlines()[2] == 'a.jpg;a, b, c, d;1 2 3 4;2'
+    assert [e['boxes'] for e in again] == [[[1, 2, 3, 4]]]
 
 
 @pytest.mark.parametrize(
