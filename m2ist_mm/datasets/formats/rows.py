@@ -5,7 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterable
-from itertools import count
+from itertools import chain, count
 
 from ..dataset_error import DatasetError
 from .fields import read_boxes, read_fields, to_xyxy
@@ -15,6 +15,7 @@ _OPTIONAL = dict(split=str, sent_id=int, kind=str)
 CSV_SUFFIXES = ('.csv', '.tsv')
 # columns of a table that hold one number of a box each, and the form of the box
 BOX_COLUMNS = {('x1', 'y1', 'x2', 'y2'): 'xyxy', ('x', 'y', 'w', 'h'): 'xywh'}
+_COLUMNS = {'image', 'expression', 'bbox', *_OPTIONAL, *chain(*BOX_COLUMNS)}
 
 
 def read_rows(
@@ -33,7 +34,8 @@ def read_rows(
 
     A table (``.csv``, ``.tsv``) names these columns in its first line. Its ``bbox`` is
     a cell of four numbers, or the columns ``x1``, ``y1``, ``x2``, ``y2``, or ``x``,
-    ``y``, ``w``, ``h`` (left, top, width, height).
+    ``y``, ``w``, ``h`` (left, top, width, height). Capitals in these names do not
+    matter.
 
     Args:
         path, with_boxes, backend_args: See :class:`FileFormat`.
@@ -46,8 +48,8 @@ def read_rows(
         :meth:`RECFileDataset.load_expressions`. A row's ``origins`` are its number.
 
     Raises:
-        DatasetError: The file is missing or incomplete, no row has a text, or the
-            columns of the box contradict ``bbox_form``.
+        DatasetError: The file is missing or incomplete, no row has a text or a box, or
+            the columns of the box contradict ``bbox_form``.
     """
     text = read_text(path, backend_args)
     if path.lower().endswith(CSV_SUFFIXES):
@@ -56,6 +58,8 @@ def read_rows(
         rows = parse_json_rows(path, text)
     name = text_field or 'expression'
     keys = dict.fromkeys(key for _, row in rows if isinstance(row, dict) for key in row)
+    if name not in keys and name.lower() in _COLUMNS:
+        name = name.lower()  # as the table's columns are called here
     if keys and name not in keys:
         fields = ', '.join(map(repr, keys))
         raise DatasetError(
@@ -110,7 +114,8 @@ def parse_table(path: str, text: str) -> list[tuple[str, dict]]:
     above = bool(first)
     rows = []
     try:
-        if len(set(reader.fieldnames or ())) < len(reader.fieldnames or ()):
+        columns = [_column(name) for name in reader.fieldnames or ()]
+        if len(set(columns)) < len(columns):
             raise csv.Error(f'a name occurs twice: {header.strip():.200}')
         for cells in reader:
             entry = f'{path}: line {reader.line_num + above}'
@@ -120,7 +125,10 @@ def parse_table(path: str, text: str) -> list[tuple[str, dict]]:
                     f'{entry} has {how} cells than there are columns; a text with '
                     'the separator in it must stand in quotes'
                 )
-            row = {key.strip(): value.strip() or None for key, value in cells.items()}
+            row = {
+                name: value.strip() or None
+                for name, value in zip(columns, cells.values(), strict=True)
+            }
             if re.fullmatch(r'\d{1,18}', row.get('sent_id') or ''):
                 row['sent_id'] = int(row['sent_id'])
             if row.get('bbox') is not None:
@@ -131,6 +139,12 @@ def parse_table(path: str, text: str) -> list[tuple[str, dict]]:
             f'{path}: line {reader.line_num + above} is no row of a table: {error}'
         ) from error
     return rows
+
+
+def _column(name: str) -> str:
+    """Give the name of a column, in small letters if it is one of those known here."""
+    name = name.strip()
+    return name.lower() if name.lower() in _COLUMNS else name
 
 
 def split_separator(text: str) -> tuple[str, str, str]:
@@ -160,14 +174,22 @@ def _parse_box(cell: str) -> object:
 
 
 def _check_columns(path: str, keys: Iterable[str], bbox_form: str | None) -> None:
-    """Look whether columns of boxes agree with what the user said.
+    """Look whether there are boxes, of the form that the user said.
 
     Raises:
-        DatasetError: They do not.
+        DatasetError: There are none, or they are of another form.
     """
     forms = {n: form for n, form in BOX_COLUMNS.items() if set(n) <= set(keys)}
-    if 'bbox' not in keys and forms and bbox_form not in (None, *forms.values()):
-        (names, form), *_ = forms.items()
+    if 'bbox' not in keys and not forms:
+        columns = ', or '.join(' '.join(names) for names in BOX_COLUMNS)
+        raise DatasetError(
+            f"{path}: no row has a 'bbox' (or the four columns {columns}); the fields "
+            f'are {", ".join(map(repr, keys)):.300}'
+        )
+    if 'bbox' in keys:
+        return
+    (names, form), *_ = forms.items()
+    if bbox_form not in (None, form):
         right = next(n for n, other in BOX_COLUMNS.items() if other == bbox_form)
         raise DatasetError(
             f'{path}: its columns {", ".join(names)} are {form}, which '

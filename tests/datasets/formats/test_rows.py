@@ -130,9 +130,30 @@ def test_a_number_that_no_float_holds_is_refused(read):
     assert 'its x1, y1, x2, y2 are [1000' in fault and len(fault) < 300
 
 
-def test_columns_without_box_are_named(read):
-    _, (fault,) = read('image,expression,left\na.jpg,dog,1\n')
-    assert "has no 'bbox'; its keys are image, expression, left" in fault
+@pytest.mark.parametrize('name', ['mine.csv', 'mine.json'])
+def test_columns_without_box_are_named(read, name):
+    text = 'image,expression,x,y,width,height\n' + 'a.jpg,dog,1,2,3,4\n' * 3
+    if name.endswith('json'):
+        text = json.dumps([dict(image='a.jpg', expression='dog', x=1, y=2, width=3)])
+    with pytest.raises(DatasetError) as caught:
+        read(text, name)
+    (fault,) = caught.value.faults
+    assert (
+        f"{name}: no row has a 'bbox' (or the four columns x1 y1 x2 y2, or x y w h); "
+        "the fields are 'image', 'expression', 'x', 'y', 'width'" in fault
+    )
+    assert read(text, name, with_boxes=False)[0][0]['text'] == 'dog'
+
+
+def test_capitals_in_names_of_columns_do_not_matter(read):
+    text = 'Image,Expression,X1,Y1,X2,Y2,SPLIT,Note\na.jpg,dog,1,2,30,40,val,Far\n'
+    for field in (None, 'Expression', 'expression'):
+        (found,), faults = read(text, text_field=field)
+        assert (found['image'], found['text'], faults) == ('a.jpg', 'dog', [])
+        assert found['boxes'] == [[1, 2, 30, 40]] and found['split'] == 'val'
+    assert read(text, text_field='Note')[0][0]['text'] == 'Far'
+    with pytest.raises(DatasetError, match='a name occurs twice: image,Image,bbox'):
+        read('image,Image,bbox\na.jpg,b.jpg,1 2 3 4\n')
 
 
 def test_the_field_of_the_text_can_be_named(read):
