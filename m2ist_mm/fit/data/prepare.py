@@ -98,6 +98,8 @@ def prepare_data(
     fields, others = _text_fields(read)
     unreadable = len(faults)
     kept, wrong, counts = keep_one_box(read, several)
+    if not kept and not wrong and not faults:
+        raise DatasetError(_no_sentence(found, fields, others, counts))
     candidates = len(kept) + len(wrong)
     faults += wrong + _find_images(kept, ImageFinder(root, work_dir))
     checks = dict(box_unit=box_unit, box_tolerance=box_tolerance)
@@ -239,6 +241,30 @@ def _text_fields(expressions: list[dict]) -> tuple[list[str], list[str]]:
     return list(chosen), [name for name in others if name not in chosen]
 
 
+def _no_sentence(
+    source: Source, fields: list[str], others: list[str], counts: Counter
+) -> str:
+    """Say what there is instead of sentences with one box, and what may help."""
+    of = f' of the field {", ".join(map(repr, fields))}' if fields else ''
+    message = f'{next(iter(source.files))}: no sentence{of} has one box'
+    found = {
+        'have several boxes': counts['several'],
+        'have no box': counts['none'],
+    }
+    told = [f'{count} {what}' for what, count in found.items() if count]
+    if counts['without_text']:
+        told.append(f'{counts["without_text"]} boxes have no sentence')
+    if told:
+        message += f': {", ".join(told)}'
+    if others:
+        message += (
+            f'; name another field by text_field: {", ".join(map(repr, others)):.300}'
+        )
+    if counts['several']:
+        message += "; several='join' takes the box around all of a sentence"
+    return message
+
+
 def _read_refer(path: str) -> tuple[list[dict], list[str]]:
     """Read all splits of a ``refs(*).p`` and of the ``instances.json`` beside it."""
     dataset = ReferDataset(
@@ -320,8 +346,6 @@ def _check(
     Raises:
         DatasetError: There are faults, and they are not to be skipped.
     """
-    if not expressions and not faults:
-        raise DatasetError(f'{next(iter(source.files))}: no sentence has one box')
     dataset = ReadDataset(expressions, faults, str(next(iter(source.files))), **checks)
     try:
         samples = dataset.load_data_list()
