@@ -75,7 +75,8 @@ class RECFileDataset(RECDataset):
         folder), ``boxes`` (a list of xyxy; or ``bbox``, one), ``entry``, ``origins``
         (places in the file, for an export) and, where the file has them, ``split``,
         ``img_id``, ``width`` and ``height``, ``kind``, ``dataset``, ``aliases`` (other
-        names of the image's file) and ``box_unit``.
+        names of the image's file), ``box_unit`` and ``text_fields`` (the field of the
+        text, and the others that could have been named).
 
         Returns:
             tuple[list[dict], list[str]]: Expressions and faults, see

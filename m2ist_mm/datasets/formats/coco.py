@@ -1,7 +1,6 @@
 """COCO files whose annotations have a text: CVAT's COCO export, and others'."""
 
 from collections import defaultdict
-from itertools import chain
 
 from ...standalone.predict import has_lone_surrogate
 from .coco_tables import coco_tables
@@ -42,13 +41,18 @@ def read_coco(
     categories = _category_names(content)
     sound = {key: row for key, row in annotations.items() if isinstance(row, dict)}
     texts = {key: _texts(row) for key, row in sound.items()}
-    field = choose_text_field(
-        path,
-        chain.from_iterable(texts.values()),
-        text_field,
-        [CATEGORY] if categories else [],
+    faulty = [row for row in annotations.values() if isinstance(row, str)]
+    if faulty and not any(texts.values()) and text_field != CATEGORY:
+        return [], faults + faulty  # the texts may be theirs
+    by_field = defaultdict(list)
+    for own in texts.values():
+        for name, said in own.items():
+            by_field[name] += said
+    fields = choose_text_field(
+        path, by_field, text_field, [CATEGORY] if categories else []
     )
-    faults += [row for row in annotations.values() if isinstance(row, str)]
+    field = fields[0]
+    faults += faulty
     by_image = defaultdict(list)
     for key, row in sound.items():
         entry = f'{path}: annotations id {key}'
@@ -65,6 +69,7 @@ def read_coco(
             width=image['width'],
             height=image['height'],
             entry=entry,
+            text_fields=fields,
         )
         number = row.get('category_id')
         category = categories.get(number) if isinstance(number, int) else None

@@ -1,6 +1,7 @@
 """CVAT's XML, version 1.1, of image tasks."""
 
 import math
+from collections import defaultdict
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
@@ -42,17 +43,17 @@ def read_cvat(
     """
     root = _parse(path, read_bytes(path, backend_args))
     images = root.findall('image')
-    shapes = [(image, shape) for image in images for shape in image if shape.get(LABEL)]
+    shapes = [shape for image in images for shape in image if shape.get(LABEL)]
     if root.find('track') is not None:
         raise DatasetError(
             f"{path}: is an export of a video; choose 'CVAT for images 1.1'"
         )
-    field = choose_text_field(
-        path,
-        (name for _, shape in shapes for name in _texts(shape)),
-        text_field,
-        [LABEL] * len(shapes),
-    )
+    by_field = defaultdict(list)
+    for shape in shapes:
+        for name, text in _texts(shape).items():
+            by_field[name].append(text)
+    fields = choose_text_field(path, by_field, text_field, [LABEL] * len(shapes))
+    field = fields[0]
     by_image, faults = [], []
     for image_number, image in enumerate(images):
         by_image.append([])
@@ -68,8 +69,13 @@ def read_cvat(
             except ValueError as error:
                 faults.append(f'{entry}: {error}')
                 continue
-            origins = [[image_number, shape_number]]
-            by_image[-1].append(dict(region, text=text, entry=entry, origins=origins))
+            region.update(
+                text=text,
+                entry=entry,
+                origins=[[image_number, shape_number]],
+                text_fields=fields,
+            )
+            by_image[-1].append(region)
     return finish_regions(by_image, with_boxes), faults
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .json_text import parse_json, parse_json_rows, read_text
-from .rows import CSV_SUFFIXES
+from .label_studio import region_of
+from .rows import CSV_SUFFIXES, split_separator
 
 Marks = Mapping[Any, Mapping[str, Any]]
 
@@ -58,7 +59,7 @@ def mark_label_studio(path: str, marks: Marks) -> str:
                 data[key] = highest[task, key]
         note = ', '.join(f'{key}: {value}' for key, value in mark.items())
         for result in tasks[task]['annotations'][annotation]['result']:
-            if isinstance(result, dict) and str(result.get('id')) == region:
+            if isinstance(result, dict) and region_of(result) == region:
                 meta = result.get('meta') or {}
                 written = meta.get('text') or []
                 notes = written if isinstance(written, list) else [written]
@@ -89,9 +90,8 @@ def mark_coco(path: str, marks: Marks) -> str:
 
 def _mark_table(path: str, text: str, marks: Marks) -> str:
     """Add columns behind those of a table; all others stay as they are written."""
-    text = text.removeprefix('\ufeff')
+    first, separator, text = split_separator(text)
     names = list(dict.fromkeys(key for mark in marks.values() for key in mark))
-    separator = max(',;\t', key=text.partition('\n')[0].count)
     written = io.StringIO(newline='')
     writer = csv.writer(written, delimiter=separator, lineterminator='\n')
     lines = csv.reader(io.StringIO(text, newline=''), delimiter=separator)
@@ -100,7 +100,7 @@ def _mark_table(path: str, text: str, marks: Marks) -> str:
     for number, cells in enumerate(filter(None, lines)):
         mark = marks.get(number, {})
         writer.writerow([*cells, *(mark.get(name, '') for name in names)])
-    return written.getvalue()
+    return first + written.getvalue()
 
 
 EXPORTS: dict[str, Callable[[str, Marks], str]] = {

@@ -1,7 +1,8 @@
 """Values of single entries."""
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from reprlib import Repr
 from types import UnionType
 from typing import Any
@@ -14,6 +15,12 @@ from ..dataset_error import DatasetError
 _shown = Repr()
 _shown.maxstring = _shown.maxother = 80
 _shown.maxlong = 30
+# what a checkbox, an id, a number or the name of a file or page is, and no sentence
+_NO_SENTENCE = re.compile(
+    r'true|false|yes|no|[{]?[0-9a-f-]{16,}[}]?|[\d\s.,:;/+-]+|\S*\w\.[a-z]\w{1,3}'
+    r'|.+\.(jpe?g|png|webp|tiff?|bmp|gif)|\w+://.+',
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def read_fields(
@@ -94,29 +101,39 @@ def read_boxes(row: dict) -> list[list[float]]:
 
 def choose_text_field(
     path: str,
-    fields: Iterable[str],
+    fields: Mapping[str, Sequence[str]],
     text_field: str | None,
     only_named: Iterable[str] = (),
-) -> str:
+) -> list[str]:
     """Choose the field that holds the text of an expression.
 
     Args:
         path (str): The file.
-        fields (Iterable[str]): The fields with text that it has.
+        fields (Mapping[str, Sequence[str]]): The texts of each field that has some. A
+            field of booleans, ids, numbers or names of files is never taken unless
+            named.
         text_field (str, optional): The one that the user names. Otherwise it is
             'expression' or 'caption', whichever is there, or the only one.
         only_named (Iterable[str]): More fields, which are never taken unless named.
 
+    Returns:
+        list[str]: The field, and after it the others that could be named.
+
     Raises:
         DatasetError: There is no such field, or several might be meant; lists them.
     """
-    there = list(dict.fromkeys(fields))
-    all_fields = list(dict.fromkeys([*there, *only_named]))
-    if text_field in all_fields:
-        return text_field
+    there = [
+        name
+        for name, texts in fields.items()
+        if not texts or not all(_NO_SENTENCE.fullmatch(text.strip()) for text in texts)
+    ]
+    all_fields = list(dict.fromkeys([*there, *fields, *only_named]))
     usual = [name for name in ('expression', 'caption') if name in there] or there
+    chosen = text_field
     if text_field is None and len(usual) == 1:
-        return usual[0]
+        chosen = usual[0]
+    if chosen in all_fields:
+        return [chosen, *(name for name in all_fields if name != chosen)]
     listed = ', '.join(map(repr, all_fields)) or 'none'
     if text_field is not None:
         raise DatasetError(

@@ -24,14 +24,16 @@ class FileFormat:
             ``with_boxes`` says whether boxes are read, ``backend_args`` where mmengine
             reads the file.
         title: What it is.
-        bbox_forms: The values that its option ``bbox_form`` may have, the default
-            first; ``None`` where it must be given, or where there is no such option.
+        bbox_forms: The values that its option ``bbox_form`` may have; none where there
+            is no such option.
+        needs_bbox_form: Whether it must be given.
         has_text_field: Whether the user may choose the field of the text.
     """
 
     read: Callable[..., tuple[list[dict], list[str]]]
     title: str
-    bbox_forms: tuple[str | None, ...] = (None,)
+    bbox_forms: tuple[str, ...] = ()
+    needs_bbox_form: bool = False
     has_text_field: bool = False
 
 
@@ -49,7 +51,9 @@ FORMATS = {
     'odvg': FileFormat(read_odvg, "mmdet's ODVG rows", has_text_field=True),
     'mdetr': FileFormat(read_mdetr, "MDETR's COCO file"),
     'swift': FileFormat(read_swift, "ms-swift's grounding rows"),
-    'transvg': FileFormat(read_transvg, "TransVG's list", (None, 'xyxy', 'xywh')),
+    'transvg': FileFormat(
+        read_transvg, "TransVG's list", ('xyxy', 'xywh'), needs_bbox_form=True
+    ),
 }
 
 
@@ -72,10 +76,8 @@ def build_reader(
             f'file_format={name!r} is not known; there are {", ".join(FORMATS)}'
         )
     file_format = FORMATS[name]
-    bbox_form = bbox_form or file_format.bbox_forms[0]
-    forms = file_format.bbox_forms
-    allowed = tuple(filter(None, forms)) or (None,)
-    if bbox_form not in allowed:
+    allowed = file_format.bbox_forms or (None,)
+    if bbox_form not in allowed and (bbox_form or file_format.needs_bbox_form):
         raise ValueError(
             f'bbox_form={bbox_form!r} does not go with files of the format {name!r}: '
             f'it must be {" or ".join(map(repr, allowed))}'

@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -13,6 +14,7 @@ from .json_text import read_json
 from .regions import finish_regions, rotated
 
 _RECTANGLES = ('rectanglelabels', 'rectangle')
+_RECTANGLE_KEYS = ('x', 'y', 'width', 'height')
 _UPLOAD_PREFIX = re.compile('[0-9a-f]{8}-(?=.)')
 
 
@@ -28,6 +30,7 @@ def read_label_studio(
     ``result``. The results of one region share an ``id``: the rectangle, whose ``x``,
     ``y``, ``width`` and ``height`` are percent of the image, and what a
     ``<TextArea perRegion="true">`` holds, several texts being several expressions.
+    Results without an ``id`` are of one region if they have the same rectangle.
     Skipped annotations are passed over. ``kind`` is the rectangle's label.
 
     Args:
@@ -65,16 +68,18 @@ def read_label_studio(
         annotations += [
             (entry, names, (number, position), regions) for position, regions in results
         ]
-    names = _field_names(annotations)
-    field = choose_text_field(
-        path, names['textarea'], text_field, names['rectanglelabels']
+    fields = choose_text_field(
+        path,
+        _texts_by_field(annotations, 'textarea'),
+        text_field,
+        _texts_by_field(annotations, 'rectanglelabels'),
     )
     by_annotation = []
     for entry, names, place, regions in annotations:
         found = []
         for region, results in regions.items():
             try:
-                read = _read_region(results, field)
+                read = _read_region(results, fields[0])
             except ValueError as error:
                 faults.append(f'{entry}, region {region}: {error}')
                 continue
@@ -84,10 +89,19 @@ def read_label_studio(
                     aliases=names[1:],
                     entry=f'{entry}, region {region}',
                     origins=[[*place, region]],
+                    text_fields=fields,
                 )
             found += read
         by_annotation.append(found)
     return finish_regions(by_annotation, with_boxes), faults
+
+
+def region_of(result: dict) -> str:
+    """Say which region a result belongs to: its ``id``, or else its rectangle."""
+    if result.get('id') is None and _has_rectangle(result):
+        corner = ', '.join(str(result['value'][key]) for key in _RECTANGLE_KEYS)
+        return f'at {corner}'
+    return str(result.get('id'))
 
 
 def image_file_names(address: str) -> list[str]:
@@ -146,37 +160,54 @@ def _results(annotations: list) -> Iterator[tuple[int, dict[str, list[dict]]]]:
         for result in values['result']:
             if isinstance(result, dict) and 'value' in result:
                 read_fields(result, dict(type=str, value=dict), dict(id=int | str))
-                regions[str(result.get('id'))].append(result)
+                regions[region_of(result)].append(result)
         yield position, regions
 
 
-def _field_names(annotations: list[tuple]) -> dict[str, list[str]]:
-    """Names of the text areas and of the rectangles' labels."""
-    names = {'textarea': [], 'rectanglelabels': []}
+def _has_rectangle(result: dict) -> bool:
+    value = result.get('value')
+    return isinstance(value, dict) and all(key in value for key in _RECTANGLE_KEYS)
+
+
+def _texts_by_field(annotations: list[tuple], kind: str) -> dict[str, list[str]]:
+    """Texts of the text areas, or of the rectangles' labels, by their names."""
+    found = defaultdict(list)
     for *_, regions in annotations:
-        for results in regions.values():
-            for result in results:
-                if result['type'] in names:
-                    names[result['type']].append(str(result.get('from_name')))
-    return names
+        for result in chain.from_iterable(regions.values()):
+            if result['type'] == kind:
+                value = result['value'].get('text' if kind == 'textarea' else kind)
+                texts = value if isinstance(value, list) else [value]
+                field = found[str(result.get('from_name'))]
+                field += [
+                    text for text in texts if isinstance(text, str) and text.strip()
+                ]
+    return found
 
 
 def _read_region(results: list[dict], field: str) -> list[dict]:
     """Read the expressions of a region; a box without any has the text ``None``.
 
     Raises:
-        ValueError: It is rotated or no rectangle of four numbers.
+        ValueError: It is rotated or no rectangle of four numbers, or its text has
+            neither an ``id`` nor a rectangle.
     """
     texts, common, boxes = [], {}, []
     for result in results:
         kind, value = result['type'], result['value']
+        without_id = result.get('id') is None
         if result.get('from_name') == field:
             texts += _texts(value.get('text' if kind == 'textarea' else kind))
+            if texts and without_id and not _has_rectangle(result):
+                raise ValueError(
+                    f'its text {texts[0]!r:.80} has no id, which says the rectangle '
+                    "that it belongs to, nor x, y, width and height; choose 'JSON' in "
+                    "Label Studio's export, which writes ids"
+                )
         if kind in ('rectanglelabels', 'labels') and (
             labels := _texts(value.get(kind))
         ):
             common['kind'] = labels[0]
-        if kind in _RECTANGLES:
+        if kind in _RECTANGLES or (kind == 'textarea' and without_id and texts):
             size = read_fields(
                 result, {}, dict(original_width=int, original_height=int)
             )

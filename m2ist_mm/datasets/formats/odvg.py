@@ -38,6 +38,7 @@ def read_odvg(
             f'{path}: has no text_field={text_field!r}; the fields are '
             f'{CAPTION!r}, {PHRASE!r}'
         )
+    fields = [PHRASE, CAPTION] if text_field == PHRASE else [CAPTION, PHRASE]
     by_row, faults = [], []
     rows = parse_json_rows(path, read_text(path, backend_args))
     for number, (entry, row) in enumerate(rows):
@@ -60,6 +61,7 @@ def read_odvg(
                 height=values['height'],
                 entry=entry,
                 origins=[number],
+                text_fields=fields,
             )
         by_row.append(found)
     if text_field == PHRASE:

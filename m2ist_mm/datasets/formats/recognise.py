@@ -55,15 +55,31 @@ def recognise_format(path: str, backend_args: dict | None = None) -> str:
     if not isinstance(first, dict):
         raise DatasetError(f'{path}: holds no rows')
     if isinstance(first.get('images'), list) and 'annotations' in first:
-        captions = any(isinstance(i, dict) and 'caption' in i for i in first['images'])
+        # COCO's images may have one that nobody filled in
+        captions = any(
+            isinstance(i, dict) and i.get('caption') for i in first['images']
+        )
         return 'mdetr' if captions else 'coco'
-    for known, sets in _KEYS.items():
-        if any(keys <= first.keys() for keys in sets):
-            return known
+    known = next(
+        (
+            name
+            for name, sets in _KEYS.items()
+            if any(keys <= first.keys() for keys in sets)
+        ),
+        None,
+    )
+    if known not in (None, 'rows'):
+        return known
     if 'data' in first and 'predictions' in first:
         what = "has Label Studio's tasks without annotations"
-    elif 'rectanglelabels' in json.dumps(first):
-        what = "is Label Studio's short export; choose 'JSON' instead of 'JSON-MIN'"
+    elif _has_regions(first):
+        table = name.lower().endswith(CSV_SUFFIXES)
+        what = (
+            f"is Label Studio's {'table' if table else 'short export'}; choose 'JSON' "
+            f'instead of {"CSV or TSV" if table else repr("JSON-MIN")}'
+        )
+    elif known:
+        return known
     else:
         keys = ', '.join(map(repr, first)) or 'none'
         columns = ' or '.join(', '.join(names) for names in BOX_COLUMNS)
@@ -72,6 +88,12 @@ def recognise_format(path: str, backend_args: dict | None = None) -> str:
             f'rows have image, expression and bbox (or {columns})'
         )
     raise DatasetError(f'{path}: {what}')
+
+
+def _has_regions(row: dict) -> bool:
+    """Whether a value, or a cell, is a list of Label Studio's rectangles."""
+    values = [value for value in row.values() if isinstance(value, list | str)]
+    return bool(re.search('rectanglelabels|original_width', json.dumps(values)))
 
 
 def _first_values(path: str, text: str) -> Any:

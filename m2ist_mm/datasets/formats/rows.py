@@ -4,7 +4,8 @@ import csv
 import io
 import json
 import re
-from itertools import count
+from collections.abc import Iterable
+from itertools import chain, count
 
 from ..dataset_error import DatasetError
 from .fields import read_boxes, read_fields, to_xyxy
@@ -14,11 +15,12 @@ _OPTIONAL = dict(split=str, sent_id=int, kind=str)
 CSV_SUFFIXES = ('.csv', '.tsv')
 # columns of a table that hold one number of a box each, and the form of the box
 BOX_COLUMNS = {('x1', 'y1', 'x2', 'y2'): 'xyxy', ('x', 'y', 'w', 'h'): 'xywh'}
+_COLUMNS = {'image', 'expression', 'bbox', *_OPTIONAL, *chain(*BOX_COLUMNS)}
 
 
 def read_rows(
     path: str,
-    bbox_form: str = 'xyxy',
+    bbox_form: str | None = None,
     text_field: str | None = None,
     with_boxes: bool = True,
     backend_args: dict | None = None,
@@ -32,11 +34,13 @@ def read_rows(
 
     A table (``.csv``, ``.tsv``) names these columns in its first line. Its ``bbox`` is
     a cell of four numbers, or the columns ``x1``, ``y1``, ``x2``, ``y2``, or ``x``,
-    ``y``, ``w``, ``h`` (left, top, width, height).
+    ``y``, ``w``, ``h`` (left, top, width, height). Capitals in these names do not
+    matter.
 
     Args:
         path, with_boxes, backend_args: See :class:`FileFormat`.
-        bbox_form (str): 'xyxy' (two corners) or 'xywh' (a corner and the size).
+        bbox_form (str, optional): What ``bbox`` holds, 'xyxy' (two corners, the
+            default) or 'xywh' (a corner and the size). Columns say it by their names.
         text_field (str, optional): The key of the text, instead of 'expression'.
 
     Returns:
@@ -44,7 +48,8 @@ def read_rows(
         :meth:`RECFileDataset.load_expressions`. A row's ``origins`` are its number.
 
     Raises:
-        DatasetError: The file is missing or incomplete, or no row has a text.
+        DatasetError: The file is missing or incomplete, no row has a text or a box, or
+            the columns of the box contradict ``bbox_form``.
     """
     text = read_text(path, backend_args)
     if path.lower().endswith(CSV_SUFFIXES):
@@ -53,17 +58,21 @@ def read_rows(
         rows = parse_json_rows(path, text)
     name = text_field or 'expression'
     keys = dict.fromkeys(key for _, row in rows if isinstance(row, dict) for key in row)
+    if name not in keys and name.lower() in _COLUMNS:
+        name = name.lower()  # as the table's columns are called here
     if keys and name not in keys:
         fields = ', '.join(map(repr, keys))
         raise DatasetError(
             f'{path}: no row has {name!r}; name the field that holds the text by '
             f'text_field; the fields are {fields:.300}'
         )
+    if with_boxes and keys:
+        _check_columns(path, keys, bbox_form)
     expressions, faults = [], []
     for number, (entry, row) in enumerate(rows):
         try:
             values = read_fields(row, {'image': str, name: str}, _OPTIONAL)
-            boxes = dict(boxes=_boxes(row, bbox_form)) if with_boxes else {}
+            boxes = dict(boxes=_boxes(row, bbox_form or 'xyxy')) if with_boxes else {}
         except ValueError as error:
             faults.append(f'{entry}: {error}')
             continue
@@ -85,6 +94,8 @@ def read_rows(
 def parse_table(path: str, text: str) -> list[tuple[str, dict]]:
     """Parse a table with a line of names; columns are parted by comma, ; or tab.
 
+    Excel's line ``sep=;`` above it may name another separator.
+
     Returns:
         list[tuple[str, dict]]: Each row after its place ('FILE: line 3'). Empty cells
         are ``None``, a ``sent_id`` is a number, a cell ``bbox`` a list.
@@ -93,26 +104,31 @@ def parse_table(path: str, text: str) -> list[tuple[str, dict]]:
         DatasetError: A row has more or fewer cells than there are columns, or a quote
             is never closed.
     """
-    text = text.removeprefix('\ufeff')
+    first, separator, text = split_separator(text)
     header = text.partition('\n')[0]
     reader = csv.DictReader(
         io.StringIO(text, newline=''),
-        delimiter=max(',;\t', key=header.count),
+        delimiter=separator,
         strict=True,  # else a quote that is never closed swallows rows
     )
+    above = bool(first)
     rows = []
     try:
-        if len(set(reader.fieldnames or ())) < len(reader.fieldnames or ()):
+        columns = [_column(name) for name in reader.fieldnames or ()]
+        if len(set(columns)) < len(columns):
             raise csv.Error(f'a name occurs twice: {header.strip():.200}')
         for cells in reader:
-            entry = f'{path}: line {reader.line_num}'
+            entry = f'{path}: line {reader.line_num + above}'
             if None in cells or None in cells.values():
                 how = 'more' if None in cells else 'fewer'
                 raise DatasetError(
                     f'{entry} has {how} cells than there are columns; a text with '
                     'the separator in it must stand in quotes'
                 )
-            row = {key.strip(): value.strip() or None for key, value in cells.items()}
+            row = {
+                name: value.strip() or None
+                for name, value in zip(columns, cells.values(), strict=True)
+            }
             if re.fullmatch(r'\d{1,18}', row.get('sent_id') or ''):
                 row['sent_id'] = int(row['sent_id'])
             if row.get('bbox') is not None:
@@ -120,9 +136,29 @@ def parse_table(path: str, text: str) -> list[tuple[str, dict]]:
             rows.append((entry, row))
     except csv.Error as error:
         raise DatasetError(
-            f'{path}: line {reader.line_num} is no row of a table: {error}'
+            f'{path}: line {reader.line_num + above} is no row of a table: {error}'
         ) from error
     return rows
+
+
+def _column(name: str) -> str:
+    """Give the name of a column, in small letters if it is one of those known here."""
+    name = name.strip()
+    return name.lower() if name.lower() in _COLUMNS else name
+
+
+def split_separator(text: str) -> tuple[str, str, str]:
+    """Say what parts the columns of a table.
+
+    Returns:
+        tuple[str, str, str]: Excel's line ``sep=;`` if there is one, the separator, and
+        the text from the line of names on.
+    """
+    text = text.removeprefix('\ufeff')
+    named = re.match(r'"?sep=([^\w\r\n"])"?\r?\n', text, re.IGNORECASE)
+    if named:
+        return named[0], named[1], text[named.end() :]
+    return '', max(',;\t', key=text.partition('\n')[0].count), text
 
 
 def _parse_box(cell: str) -> object:
@@ -135,6 +171,31 @@ def _parse_box(cell: str) -> object:
         return [float(number) for number in re.split(r'[\s,;]+', cell.strip('[]() '))]
     except ValueError:
         return cell
+
+
+def _check_columns(path: str, keys: Iterable[str], bbox_form: str | None) -> None:
+    """Look whether there are boxes, of the form that the user said.
+
+    Raises:
+        DatasetError: There are none, or they are of another form.
+    """
+    forms = {n: form for n, form in BOX_COLUMNS.items() if set(n) <= set(keys)}
+    if 'bbox' not in keys and not forms:
+        columns = ', or '.join(' '.join(names) for names in BOX_COLUMNS)
+        raise DatasetError(
+            f"{path}: no row has a 'bbox' (or the four columns {columns}); the fields "
+            f'are {", ".join(map(repr, keys)):.300}'
+        )
+    if 'bbox' in keys:
+        return
+    (names, form), *_ = forms.items()
+    if bbox_form not in (None, form):
+        right = next(n for n, other in BOX_COLUMNS.items() if other == bbox_form)
+        raise DatasetError(
+            f'{path}: its columns {", ".join(names)} are {form}, which '
+            f'bbox_form={bbox_form!r} contradicts: leave it out, or call the columns '
+            f'{", ".join(right)} if they hold that'
+        )
 
 
 def _boxes(row: dict, bbox_form: str) -> list[list[float]]:

@@ -1,6 +1,7 @@
 """ms-swift's rows of grounding."""
 
 import re
+from typing import Any
 
 from .fields import read_boxes, read_fields
 from .json_text import parse_json_rows, read_text
@@ -13,11 +14,13 @@ def read_swift(
 ) -> tuple[list[dict], list[str]]:
     """Read rows with ``images`` and ``objects``, a JSON list or one value per line.
 
+    ``images`` are paths, or dicts with a ``path``.
     ``objects`` has the expressions ``ref`` and the boxes ``bbox``, xyxy, in pixels
-    (``bbox_type`` 'real', the default) or relative to the image ('norm1'). A box
+    (``bbox_type`` 'real', the default) or relative to the image ('norm1'). Of as many
+    boxes as expressions, each belongs to the expression of its number. Otherwise a box
     belongs to the last ``<ref-object>`` before its ``<bbox>`` in the ``messages``, so
-    an expression may have several boxes or none; without these marks to the
-    expression of its number. ``image_id`` says which image each box is on.
+    an expression may have several boxes or none. ``image_id`` says which image each
+    box is on.
 
     Args:
         path, with_boxes, backend_args: See :class:`FileFormat`.
@@ -57,9 +60,9 @@ def _read_row(row: dict) -> list[dict]:
         ValueError: A key is missing or of another type, or it is not known which box
             belongs to which expression.
     """
-    values = read_fields(row, dict(images=list | str, objects=dict))
+    values = read_fields(row, dict(images=list | str | dict, objects=dict))
     images = values['images']
-    images = [images] if isinstance(images, str) else images
+    images = images if isinstance(images, list) else [images]
     objects = read_fields(
         values['objects'],
         dict(ref=list, bbox=object),  # a list of boxes
@@ -82,7 +85,7 @@ def _read_row(row: dict) -> list[dict]:
         if not isinstance(position, int) or not 0 <= position < len(images):
             raise ValueError(f'it has no image {position!r}; has {len(images)}')
         read = read_fields(
-            dict(text=text, image=images[position]), dict(text=str, image=str)
+            dict(text=text, image=_path(images[position])), dict(text=str, image=str)
         )
         read['boxes'] = [boxes[n] for n in own]
         if unit != 'real':
@@ -91,12 +94,29 @@ def _read_row(row: dict) -> list[dict]:
     return expressions
 
 
+def _path(image: Any) -> Any:
+    """Give the path of an image, which may be a dict with it.
+
+    Raises:
+        ValueError: It holds the content of the image instead.
+    """
+    if not isinstance(image, dict):
+        return image
+    if image.get('path') is None and image.get('bytes') is not None:
+        raise ValueError(
+            'its image is bytes without a path: write it into a file, and name that'
+        )
+    return read_fields(image, dict(path=str))['path']
+
+
 def _owners(row: dict, refs: int, boxes: int) -> list[int]:
     """Say which expression each box belongs to.
 
     Raises:
-        ValueError: The messages do not say it, nor do the numbers.
+        ValueError: The numbers do not say it, nor do the messages.
     """
+    if refs == boxes:
+        return list(range(refs))
     messages = row.get('messages')
     said = ' '.join(
         message['content']
@@ -111,8 +131,6 @@ def _owners(row: dict, refs: int, boxes: int) -> list[int]:
             current += 1
     if len(owners) == boxes and current + 1 == refs and -1 not in owners:
         return owners
-    if refs == boxes:
-        return list(range(refs))
     if refs == 1:
         return [0] * boxes
     raise ValueError(

@@ -30,6 +30,9 @@ class DataSummary:
         constant_box: The best constant box of train, xyxy relative to the image.
         splits_from: 'drawn', 'data' (the annotations name them) or 'file' (that was
             edited).
+        text_fields: The field of the sentences where it was chosen, not named; several
+            if files differ.
+        other_fields: Those that could have been named instead.
         notes: What is worth knowing, one line each.
         near_duplicates: Images of different splits that look the same, some 10,000
             pairs at most: the two, their splits, and how many of 128 bits differ.
@@ -46,6 +49,8 @@ class DataSummary:
     statistics: dict[str, dict] = field(default_factory=dict)
     constant_box: list[float] = field(default_factory=list)
     splits_from: str = 'drawn'
+    text_fields: list[str] = field(default_factory=list)
+    other_fields: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     near_duplicates: list[dict] = field(default_factory=list)
     fingerprint: dict = field(default_factory=dict)
@@ -113,6 +118,13 @@ class DataSummary:
     def lines(self) -> list[str]:
         """Describe the data, one line each."""
         lines = [self._counted()]
+        if self.text_fields:
+            line = f'text: field {", ".join(map(repr, self.text_fields))}'
+            if self.other_fields:
+                line += (
+                    f'; there are also {", ".join(map(repr, self.other_fields)):.300}'
+                )
+            lines.append(line)
         for split in SPLITS:
             found = self.statistics[split]
             least, usual, most = found['words']

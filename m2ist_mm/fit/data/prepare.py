@@ -95,8 +95,11 @@ def prepare_data(
     found = find_source(Path(source), data_format, work_dir)
     root = Path(image_root or found.folder).resolve()
     read, faults = _read(found, text_field, bbox_form)
+    fields, others = _text_fields(read)
     unreadable = len(faults)
     kept, wrong, counts = keep_one_box(read, several)
+    if not kept and not wrong and not faults:
+        raise DatasetError(_no_sentence(found, fields, others, counts))
     candidates = len(kept) + len(wrong)
     faults += wrong + _find_images(kept, ImageFinder(root, work_dir))
     checks = dict(box_unit=box_unit, box_tolerance=box_tolerance)
@@ -167,6 +170,8 @@ def prepare_data(
         },
         constant_box=box.round(4).tolist(),
         splits_from=splits_from,
+        text_fields=[] if text_field else fields,
+        other_fields=[] if text_field else others,
         notes=_passed_over(found) + notes + _repetitions(by_split),
         near_duplicates=[
             dict(images=pair, splits=[splits[name] for name in pair], bits=bits)
@@ -223,6 +228,41 @@ def _read(
         for number, expression in enumerate(expressions):
             expression['sent_id'] = number
     return expressions, faults
+
+
+def _text_fields(expressions: list[dict]) -> tuple[list[str], list[str]]:
+    """Fields of the sentences (one a file), and others; none if they are fixed."""
+    chosen, others = {}, {}
+    for expression in expressions:
+        first, *more = expression.get('text_fields') or [None]
+        chosen[first] = None
+        others.update(dict.fromkeys(more))
+    chosen.pop(None, None)
+    return list(chosen), [name for name in others if name not in chosen]
+
+
+def _no_sentence(
+    source: Source, fields: list[str], others: list[str], counts: Counter
+) -> str:
+    """Say what there is instead of sentences with one box, and what may help."""
+    of = f' of the field {", ".join(map(repr, fields))}' if fields else ''
+    message = f'{next(iter(source.files))}: no sentence{of} has one box'
+    found = {
+        'have several boxes': counts['several'],
+        'have no box': counts['none'],
+    }
+    told = [f'{count} {what}' for what, count in found.items() if count]
+    if counts['without_text']:
+        told.append(f'{counts["without_text"]} boxes have no sentence')
+    if told:
+        message += f': {", ".join(told)}'
+    if others:
+        message += (
+            f'; name another field by text_field: {", ".join(map(repr, others)):.300}'
+        )
+    if counts['several']:
+        message += "; several='join' takes the box around all of a sentence"
+    return message
 
 
 def _read_refer(path: str) -> tuple[list[dict], list[str]]:
@@ -306,8 +346,6 @@ def _check(
     Raises:
         DatasetError: There are faults, and they are not to be skipped.
     """
-    if not expressions and not faults:
-        raise DatasetError(f'{next(iter(source.files))}: no sentence has one box')
     dataset = ReadDataset(expressions, faults, str(next(iter(source.files))), **checks)
     try:
         samples = dataset.load_data_list()

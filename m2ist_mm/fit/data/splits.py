@@ -86,7 +86,8 @@ def complete_splits(
     if len(there) == 1:
         raise DatasetError(
             f'{source}: all images are of the split {there.pop()!r}; give others '
-            'to val and test, or leave the splits out, and the images are divided'
+            'to val and test, or leave the splits out (split of rows, subset="..." of '
+            "CVAT's images, the names of files), and the images are divided"
         )
     if 'train' not in there:
         raise DatasetError(f"{source}: there are no images of the split 'train'")

@@ -73,6 +73,28 @@ def test_a_category_that_is_none_is_passed_over(read):
     assert 'kind' not in found and faults == []
 
 
+@pytest.mark.parametrize(
+    ('values', 'fault'),
+    [
+        (dict(image_id='1'), "its 'image_id' is '1', not a int"),
+        (dict(bbox=dict(x=1)), "its 'bbox' is {'x': 1}, not four numbers"),
+        (dict(bbox=None), "its 'bbox' is None, not four numbers"),
+    ],
+)
+@pytest.mark.parametrize('text_field', [None, 'caption'])
+def test_if_all_annotations_are_wrong_their_faults_are_told(
+    read, values, fault, text_field
+):
+    wrong = [annotation(number, caption='dog', **values) for number in (1, 2)]
+    found, faults = read(*wrong, text_field=text_field)
+    assert found == []
+    assert [one.partition('.json: ')[2] for one in faults] == [
+        f'annotations entry {number}: {fault}' for number in (0, 1)
+    ]
+    # those that are right have no text
+    assert len(read(*wrong, annotation(3), text_field=text_field)[1]) == 2
+
+
 def test_wrong_annotations_are_one_line(read):
     found, faults = read(
         annotation(caption='dog'),

@@ -100,6 +100,31 @@ def test_the_same_text_at_two_regions_has_two_boxes(read):
     assert len(read(both)[0]) == 2
 
 
+def test_results_without_id_belong_together_by_their_rectangle(read):
+    def without_id(result, **values):
+        return {k: v for k, v in change(result, **values).items() if k != 'id'}
+
+    other = change(TEXT, x=50, text=['right dog'])
+    found, faults = read(
+        task(without_id(RECTANGLE), without_id(TEXT), without_id(other))
+    )
+    assert faults == []
+    assert [(e['text'], e['boxes']) for e in found] == [
+        ('left dog', [[10, 20, 40, 60]]),
+        ('right dog', [[50, 20, 80, 60]]),
+    ]
+    assert found[0]['kind'] == 'animal' and found[0]['width'] == 200
+    assert [e['origins'] for e in found] == [
+        [[0, 0, 'at 10, 20, 30, 40']],
+        [[0, 0, 'at 50, 20, 30, 40']],
+    ]
+    bare = without_id(TEXT)
+    bare['value'] = dict(text=['left dog'])
+    found, (fault,) = read(task(without_id(RECTANGLE), bare))
+    assert [e['text'] for e in found] == [None]
+    assert "export.json: task 7, region None: its text 'left dog' has no id" in fault
+
+
 def test_skipped_annotations_are_passed_over(read):
     skipped = task(RECTANGLE, change(TEXT, text='wrong'))
     skipped['annotations'][0]['was_cancelled'] = True

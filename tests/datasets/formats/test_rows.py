@@ -5,6 +5,7 @@ import json
 import pytest
 
 from m2ist_mm.datasets import DatasetError
+from m2ist_mm.datasets.formats.export import mark_rows
 from m2ist_mm.datasets.formats.rows import read_rows
 
 
@@ -61,6 +62,43 @@ def test_other_separators_and_forms(read):
     assert found['boxes'] == []
 
 
+@pytest.mark.parametrize('first', ['sep=;', '"sep=;"', '\ufeffSEP=;'])
+def test_the_first_line_of_excel_names_the_separator(read, tmp_path, first):
+    text = f'{first}\r\nimage;expression;bbox\r\na.jpg;a, b, c, d;1 2 3 4\r\n'
+    (found,), faults = read(text)
+    assert (found['text'], found['boxes'], faults) == ('a, b, c, d', [[1, 2, 3, 4]], [])
+    assert found['entry'].endswith('mine.csv: line 3')
+    with pytest.raises(DatasetError, match='line 4 has fewer cells'):
+        read(f'{text}b.jpg;e\r\n')
+    read(text)
+    written = mark_rows(str(tmp_path / 'mine.csv'), {0: dict(score=2)})
+    again, _ = read(written)
+    assert written.splitlines()[2] == 'a.jpg;a, b, c, d;1 2 3 4;2'
+    assert [e['boxes'] for e in again] == [[[1, 2, 3, 4]]]
+
+
+@pytest.mark.parametrize(
+    ('columns', 'form', 'other', 'right', 'box'),
+    [
+        ('x1,y1,x2,y2', 'xyxy', 'xywh', 'x, y, w, h', [1, 2, 30, 40]),
+        ('x,y,w,h', 'xywh', 'xyxy', 'x1, y1, x2, y2', [1, 2, 31, 42]),
+    ],
+)
+def test_columns_say_the_form_of_their_box(read, columns, form, other, right, box):
+    text = f'image,expression,{columns}\na.jpg,dog,1,2,30,40\n'
+    for given in (None, form):
+        assert read(text, bbox_form=given)[0][0]['boxes'] == [box]
+    with pytest.raises(DatasetError) as caught:
+        read(text, bbox_form=other)
+    (fault,) = caught.value.faults
+    assert fault.endswith(
+        f'mine.csv: its columns {columns.replace(",", ", ")} are {form}, which '
+        f'bbox_form={other!r} contradicts: leave it out, or call the columns {right} '
+        'if they hold that'
+    )
+    assert read(text, bbox_form=other, with_boxes=False)[0][0]['text'] == 'dog'
+
+
 @pytest.mark.parametrize(
     ('row', 'message'),
     [
@@ -92,9 +130,30 @@ def test_a_number_that_no_float_holds_is_refused(read):
     assert 'its x1, y1, x2, y2 are [1000' in fault and len(fault) < 300
 
 
-def test_columns_without_box_are_named(read):
-    _, (fault,) = read('image,expression,left\na.jpg,dog,1\n')
-    assert "has no 'bbox'; its keys are image, expression, left" in fault
+@pytest.mark.parametrize('name', ['mine.csv', 'mine.json'])
+def test_columns_without_box_are_named(read, name):
+    text = 'image,expression,x,y,width,height\n' + 'a.jpg,dog,1,2,3,4\n' * 3
+    if name.endswith('json'):
+        text = json.dumps([dict(image='a.jpg', expression='dog', x=1, y=2, width=3)])
+    with pytest.raises(DatasetError) as caught:
+        read(text, name)
+    (fault,) = caught.value.faults
+    assert (
+        f"{name}: no row has a 'bbox' (or the four columns x1 y1 x2 y2, or x y w h); "
+        "the fields are 'image', 'expression', 'x', 'y', 'width'" in fault
+    )
+    assert read(text, name, with_boxes=False)[0][0]['text'] == 'dog'
+
+
+def test_capitals_in_names_of_columns_do_not_matter(read):
+    text = 'Image,Expression,X1,Y1,X2,Y2,SPLIT,Note\na.jpg,dog,1,2,30,40,val,Far\n'
+    for field in (None, 'Expression', 'expression'):
+        (found,), faults = read(text, text_field=field)
+        assert (found['image'], found['text'], faults) == ('a.jpg', 'dog', [])
+        assert found['boxes'] == [[1, 2, 30, 40]] and found['split'] == 'val'
+    assert read(text, text_field='Note')[0][0]['text'] == 'Far'
+    with pytest.raises(DatasetError, match='a name occurs twice: image,Image,bbox'):
+        read('image,Image,bbox\na.jpg,b.jpg,1 2 3 4\n')
 
 
 def test_the_field_of_the_text_can_be_named(read):

@@ -57,6 +57,28 @@ def test_marks_say_which_box_belongs_to_which(read):
     assert found[2]['boxes'] == [BOXES[1]]
 
 
+@pytest.mark.parametrize(
+    'said',
+    [
+        'and the <ref-object>: <bbox> and <bbox>',
+        '<bbox> and <bbox> are a <ref-object> each',
+        '<bbox>, and the <ref-object> at <bbox>',
+    ],
+)
+def test_as_many_boxes_as_expressions_are_paired_by_number(read, said):
+    found, faults = read(row(['a dog', 'a woman'], BOXES, said))
+    assert faults == []
+    assert [e['boxes'] for e in found] == [[BOXES[0]], [BOXES[1]]]
+
+
+def test_an_image_may_be_a_dict_with_its_path(read):
+    image = dict(path='x.jpg', bytes=None)
+    (found,), faults = read(row(['a dog'], BOXES[:1], images=[image]))
+    assert (found['image'], faults) == ('x.jpg', [])
+    (found,), _ = read({**row(['a dog'], BOXES[:1]), 'images': image})
+    assert found['image'] == 'x.jpg'
+
+
 def test_relative_boxes_say_so(read):
     (found,), _ = read(row(['a'], [[0.1, 0.2, 0.3, 0.4]], bbox_type='norm1'))
     assert found['box_unit'] == 'relative'
@@ -84,6 +106,11 @@ def test_several_images(read):
         ),
         (row(['a'], BOXES[:1], image_id=[[0]]), 'it has no image [0]; has 1'),
         (row([5], BOXES[:1]), "its 'text' is 5, not a str"),
+        (
+            row(['a'], BOXES[:1], images=[dict(bytes='/9j/', path=None)]),
+            'its image is bytes without a path: write it into a file',
+        ),
+        (row(['a'], BOXES[:1], images=[dict(name='x')]), "has no 'path'; its keys"),
         (dict(images=['a']), "has no 'objects'; its keys are images"),
     ],
 )

@@ -455,3 +455,60 @@ def test_so_many_faults_that_the_boxes_are_misread_are_not_skipped(make_folder):
     with pytest.raises(DatasetError, match=r'leave out 12 of 24 expressions; so many'):
         folder.prepare(skip_faulty=True)
     assert not (folder.work_dir / 'data' / 'train.jsonl').exists()
+
+
+def test_the_field_that_was_chosen_is_told(make_folder):
+    folder = make_folder('cvat')
+    summary = folder.prepare()
+    assert summary.lines()[1] == "text: field 'caption'; there are also 'label'"
+    assert DataSummary.load(folder.work_dir).text_fields == ['caption']
+    lines = folder.prepare(text_field='caption').lines()
+    assert not any(line.startswith('text: ') for line in lines)
+
+
+def test_a_checkbox_is_no_sentence(make_folder):
+    folder = make_folder('cvat')
+    path = folder.root / 'annotations.xml'
+    text = re.sub(
+        '<attribute name="caption">.*?</attribute>',
+        '<attribute name="truncated">false</attribute>',
+        path.read_text(encoding='utf-8'),
+        flags=re.DOTALL,
+    )
+    path.write_text(text, encoding='utf-8')
+    with pytest.raises(
+        DatasetError, match="text_field; the fields are 'truncated', 'l"
+    ):
+        folder.prepare()
+
+
+def test_no_sentence_with_one_box_is_told_with_what_may_help(make_folder):
+    folder = make_folder('cvat')
+    path = folder.root / 'annotations.xml'
+    with pytest.raises(DatasetError) as caught:
+        folder.prepare(text_field='label')
+    assert str(caught.value) == (
+        f"{path}: no sentence of the field 'label' has one box: 12 have several boxes; "
+        "name another field by text_field: 'caption'; several='join' takes the box "
+        'around all of a sentence'
+    )
+    tag = '<tag label="scene"><attribute name="caption">a park</attribute></tag>'
+    text = re.sub('<attribute .*?</attribute>', '', path.read_text(), flags=re.DOTALL)
+    path.write_text(text.replace('</image>', f'{tag}</image>'))
+    with pytest.raises(DatasetError) as caught:
+        folder.prepare()
+    assert str(caught.value) == (
+        f"{path}: no sentence of the field 'caption' has one box: 12 have no box, 24 "
+        "boxes have no sentence; name another field by text_field: 'label'"
+    )
+
+
+def test_a_subset_that_all_images_have_is_told_where_it_is(make_folder):
+    folder = make_folder('cvat')
+    path = folder.root / 'annotations.xml'
+    text = path.read_text()
+    path.write_text(text.replace('<image ', '<image subset="Train" '))
+    with pytest.raises(DatasetError, match="subset=.* of CVAT's images"):
+        folder.prepare()
+    path.write_text(text.replace('<image ', '<image subset="default" '))
+    assert folder.prepare().splits_from == 'drawn'
