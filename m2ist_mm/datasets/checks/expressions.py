@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from ..formats import has_lone_surrogate
+from .box_units import in_first_pixel
 
 # letters and symbols without ink: Hangul fillers, the empty Braille pattern
 _INVISIBLE = frozenset('\u115f\u1160\u3164\uffa0\u2800')
@@ -15,6 +16,7 @@ def check_expressions(
     unusable: set[str],
     with_boxes: bool = True,
     tolerance: float = 1.0,
+    box_unit: str | None = None,
 ) -> tuple[list[dict], list[str], int]:
     """Tell sound expressions from faulty ones.
 
@@ -24,6 +26,9 @@ def check_expressions(
         with_boxes (bool): Whether each must have a box.
         tolerance (float): Boxes that leave their image by at most so many pixels, as
             rounding makes them, are clipped.
+        box_unit (str, optional): The unit that the boxes were said to have. Unless one
+            was, here or by the expression's own ``box_unit``, a box within the first
+            pixel is a fault.
 
     Returns:
         tuple[list[dict], list[str], int]: The sound expressions, their boxes inside the
@@ -49,7 +54,15 @@ def check_expressions(
                 min(max(value, 0), side)
                 for value, side in zip(bbox, size * 2, strict=True)
             ]
-            problems.append(wrong_box(bbox, inside, size, tolerance))
+            problem = wrong_box(bbox, inside, size, tolerance)
+            said = box_unit or expression.get('box_unit')
+            if problem is None and said is None and in_first_pixel(bbox, size):
+                problem = (
+                    f'its box {bbox} (xyxy) lies within the first pixel; is it in '
+                    "relative units (0 to 1)? Mend it, or say box_unit='pixel' if it "
+                    'is right'
+                )
+            problems.append(problem)
         problems = [problem for problem in problems if problem is not None]
         faults += [f'{entry}: {problem}' for problem in problems]
         if problems or expression['img_path'] in unusable:
