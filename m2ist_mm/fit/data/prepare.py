@@ -18,7 +18,7 @@ from .image_digests import (
     group_look_alikes,
     same_files,
 )
-from .image_finder import ImageFinder, names_of_others
+from .image_finder import ImageFinder, lies_elsewhere, names_of_others
 from .read_dataset import ReadDataset
 from .source import SPLITS, Source, find_source, standard_split
 from .splits import (
@@ -98,7 +98,8 @@ def prepare_data(
     unreadable = len(faults)
     kept, wrong, counts = keep_one_box(read, several)
     candidates = len(kept) + len(wrong)
-    faults += wrong + _find_images(kept, ImageFinder(root, work_dir))
+    missed, elsewhere = _find_images(kept, ImageFinder(root, work_dir))
+    faults += wrong + missed
     checks = dict(box_unit=box_unit, box_tolerance=box_tolerance)
     if skip_faulty:
         checks['filter_cfg'] = dict(skip_faulty=True)
@@ -167,7 +168,7 @@ def prepare_data(
         },
         constant_box=box.round(4).tolist(),
         splits_from=splits_from,
-        notes=_passed_over(found) + notes + _repetitions(by_split),
+        notes=_passed_over(found) + elsewhere + notes + _repetitions(by_split),
         near_duplicates=[
             dict(images=pair, splits=[splits[name] for name in pair], bits=bits)
             for *pair, bits in find_near_duplicates(
@@ -244,14 +245,17 @@ def _read_refer(path: str) -> tuple[list[dict], list[str]]:
     return list(expressions.values()), faults
 
 
-def _find_images(expressions: list[dict], finder: ImageFinder) -> list[str]:
+def _find_images(
+    expressions: list[dict], finder: ImageFinder
+) -> tuple[list[str], list[str]]:
     """Set the ``img_path`` of each expression whose image is there.
 
     The others are taken out of the list.
 
     Returns:
         The faults: one for all images that are missing, one for each that may be any
-        of several, or is there for another name alone.
+        of several, or is there for another name alone; and a note if images are found
+        elsewhere than named.
     """
     found, entries, led = {}, {}, defaultdict(list)
     for expression in expressions:
@@ -263,9 +267,11 @@ def _find_images(expressions: list[dict], finder: ImageFinder) -> list[str]:
             if len(paths) == 1:
                 led[paths[0]].append(name)
     others = {
-        (name, path) for path, own in led.items() for name in names_of_others(own, path)
+        (name, path): other
+        for path, own in led.items()
+        for name, other in names_of_others(own, path).items()
     }
-    faults, missing = [], []
+    faults, missing, elsewhere = [], [], {}
     for (name, beside), paths in found.items():
         entry = entries[name, beside]
         if not paths:
@@ -277,10 +283,13 @@ def _find_images(expressions: list[dict], finder: ImageFinder) -> list[str]:
             )
         elif (name, paths[0]) in others:
             faults.append(
-                f'{entry}: its image {name} is not there; {paths[0]} has another '
-                'folder, and a name with that folder led to it, too'
+                f'{entry}: its image {name} is not there; {paths[0]} has another name '
+                f'or folder, and {others[name, paths[0]]} led to it, too; save it '
+                'under the name that is said'
             )
             found[name, beside] = []
+        elif lies_elsewhere(name, paths[0], finder.folder):
+            elsewhere.setdefault(paths[0], name)
     for expression in expressions:
         paths = found[expression['image'], expression['file'].parent]
         expression['img_path'] = str(paths[0]) if len(paths) == 1 else None
@@ -290,7 +299,16 @@ def _find_images(expressions: list[dict], finder: ImageFinder) -> list[str]:
             f'{finder.folder}: {len(missing)} of {len(found)} images are missing in '
             f'it, the first: {missing[0]}; name the folder of the images by image_root'
         )
-    return faults
+    notes = []
+    if elsewhere:
+        path, name = next(iter(elsewhere.items()))
+        if path.is_relative_to(finder.folder):
+            path = path.relative_to(finder.folder)
+        notes.append(
+            f'{len(elsewhere)} images are found elsewhere than named, the first: '
+            f'{path} for {name}'
+        )
+    return faults, notes
 
 
 def _check(
