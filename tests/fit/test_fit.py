@@ -392,6 +392,14 @@ def test_a_quote_in_the_work_dir_is_refused(options):
         Fit(replace(options, work_dir="Ann's"), ROOT / 'tools')
 
 
+def test_a_work_dir_with_the_data_in_it_is_refused(options, squares):
+    for work_dir in (squares, squares.parent):
+        before = sorted(work_dir.iterdir())
+        with pytest.raises(ValueError, match='is the data folder .*; name another'):
+            Fit(replace(options, work_dir=str(work_dir)), ROOT / 'tools')
+        assert sorted(work_dir.iterdir()) == before
+
+
 def test_compare_needs_side_networks(run, options, tmp_path):
     without = tmp_path / 'without.py'
     without.write_text(f'_base_ = {options.preset!r}\nmodel = dict(neck=None)\n')

@@ -20,7 +20,13 @@ from .image_digests import (
 )
 from .image_finder import ImageFinder, lies_elsewhere, names_of_others
 from .read_dataset import ReadDataset
-from .source import SPLITS, Source, find_source, standard_split
+from .source import (
+    SPLITS,
+    Source,
+    find_source,
+    refuse_work_dir_around,
+    standard_split,
+)
 from .splits import (
     FEWEST_IMAGES,
     complete_splits,
@@ -83,13 +89,15 @@ def prepare_data(
     Raises:
         DatasetError: The data have faults; one line each, the first ones.
         DataChangedError: ``started``, and the data differ; names the difference.
-        ValueError: An argument means nothing.
+        ValueError: An argument means nothing, or the work dir is, or is above, the
+            folder of the data.
     """
     if several not in SEVERAL:
         raise ValueError(
             f'several={several!r}: must be one of {", ".join(map(repr, SEVERAL))}'
         )
     work_dir = Path(work_dir).resolve()
+    refuse_work_dir_around(work_dir, Path(source), image_root and Path(image_root))
     folder = work_dir / FOLDER
     previous = DataSummary.load(work_dir) if DataSummary.exists(work_dir) else None
     found = find_source(Path(source), data_format, work_dir)
