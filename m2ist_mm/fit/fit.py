@@ -45,6 +45,8 @@ _TRAINED = (
 ).split()
 # what a plan replaces and a begun training must find as it was
 _PLANNED = 'config.py data/summary.json data/splits.csv'.split()
+# the folder of the images in the config
+_IMAGE_ROOT = re.compile(r"""\bimg=(?:'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")""")
 
 
 class Fit:
@@ -109,6 +111,8 @@ class Fit:
             self._refuse_other_options()
         with self._kept_on_error():
             summary = self._read(started)
+            if started:
+                self._follow_images(Path(summary.image_root))
             planner = Planner(self.options, summary, self.config)
             if started:
                 self.say(f'\nplan, by which {self._name(self.folder)} was begun')
@@ -474,8 +478,16 @@ Export it:
             ) from error
 
     def _config_hash(self) -> str:
-        content = self.config.read_bytes() if self.config.exists() else b''
-        return hashlib.sha256(content).hexdigest()
+        """Hash of the config, wherever the images lie."""
+        text = self.config.read_text('utf-8') if self.config.exists() else ''
+        return hashlib.sha256(_IMAGE_ROOT.sub('', text).encode()).hexdigest()
+
+    def _follow_images(self, root: Path) -> None:
+        """Say in the config where images lie that were moved."""
+        text = self.config.read_text('utf-8')
+        moved = _IMAGE_ROOT.sub(lambda _: f'img={str(root)!r}', text)
+        if moved != text:
+            write_atomically(self.config, moved.encode())
 
     def _note_peak(self, folder: Path, peak: int | None) -> None:
         """Write down the most memory of a training's process."""

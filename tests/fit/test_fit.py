@@ -141,6 +141,23 @@ def test_then_other_options_are_named_and_refused(run, begun):
     assert '--plan-only stops' in run(audit=True, learning_curve=True)[-1]
 
 
+def test_a_preset_is_the_same_from_another_folder(run, begun, options, monkeypatch):
+    preset = Path(options.preset)
+    monkeypatch.chdir(preset.parent)
+    assert '--plan-only stops' in run(preset=preset.name)[-1]
+
+
+def test_images_that_were_moved_are_found(run, begun, options, squares):
+    config = Path(options.work_dir, 'config.py')
+    moved = squares.rename(squares.with_name("Ann's"))
+    for _ in range(2):
+        run(source=str(moved))
+        for split in ('train', 'val', 'test'):
+            dataset = load_config_file(config)[f'{split}_dataloader'].dataset
+            assert dataset.data_prefix.img == str(moved)
+    assert '--plan-only stops' in run(source=str(moved))[-1]
+
+
 def test_a_training_without_its_plan_is_refused(run, begun, options):
     (Path(options.work_dir) / 'plan.json').write_text('{}')
     with pytest.raises(ValueError, match='plan.json there is no plan .*--restart'):

@@ -75,7 +75,10 @@ class DataSummary:
         write_atomically(Path(self.folder, 'summary.json'), text.encode())
 
     def differences(self, previous: 'DataSummary') -> list[str]:
-        """Name what differs from the data of an earlier call, one line a kind."""
+        """Name what differs from the data of an earlier call, one line a kind.
+
+        Where the data lie does not count.
+        """
         found = []
         old, new = previous.fingerprint, self.fingerprint
         for kind, what in (
@@ -94,10 +97,7 @@ class DataSummary:
                 else:
                     how = 'differs'
                 found.append(f'{len(changed)} {what}: {first} {how}')
-        was, now = (
-            {**summary.options, 'image_root': summary.image_root}
-            for summary in (previous, self)
-        )
+        was, now = previous.options, self.options
         found += [
             f'{name}={now[name]!r} instead of {was.get(name)!r}'
             for name in now

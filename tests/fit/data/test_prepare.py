@@ -362,6 +362,18 @@ def test_changes_are_named_once_something_started(make_folder):
     assert folder.prepare(started=True)
 
 
+def test_data_that_were_moved_are_the_same(make_folder, tmp_path):
+    folder = make_folder('json')
+    folder.prepare()
+    moved = folder.root.rename(tmp_path / 'moved')
+    summary = prepare_data(moved, folder.work_dir, started=True)
+    assert summary.image_root == str(moved)
+    write_noise(moved / 'images' / 'dog 2.png')
+    only = r'\(1 images: images/dog 2.png differs\)'
+    with pytest.raises(DataChangedError, match=only):
+        prepare_data(moved, folder.work_dir, started=True)
+
+
 def write_noise(path):
     noise = np.random.default_rng(99).integers(0, 255, (160, 200, 3), np.uint8)
     cv2.imwrite(str(path), noise)
