@@ -73,3 +73,29 @@ def in_first_pixel(bbox: Sequence[float], size: tuple[float, float]) -> bool:
             small itself, a box may be so small.
     """
     return max(bbox) <= _ROUNDING and min(size) > _SMALL_IMAGE
+
+
+def unit_of_leaving(expressions: Sequence[dict], tolerance: float) -> str | None:
+    """Say in which other unit boxes may be, most of which leave their images as pixels.
+
+    Args:
+        expressions (Sequence[dict]): With ``bbox`` (xyxy) and, if known, ``width`` and
+            ``height``.
+        tolerance (float): Pixels by which a box may leave its image.
+
+    Returns:
+        str | None: 'percent' or 'permille', if all boxes lie within 100, or 1000, and
+        there are at least 20.
+    """
+    leaving = sum(
+        expression['bbox'][2] > expression['width'] + tolerance
+        or expression['bbox'][3] > expression['height'] + tolerance
+        for expression in expressions
+        if 'width' in expression
+    )
+    reach = max((max(map(abs, e['bbox'])) for e in expressions), default=0)
+    if leaving * 2 > len(expressions) and len(expressions) >= _ENOUGH_BOXES:
+        for unit, whole in BOX_UNITS.items():
+            if reach <= whole * _ROUNDING:
+                return unit
+    return None

@@ -39,6 +39,7 @@ from .statistics import best_constant_box, constant_controls, describe, relative
 _MOST_FAULTY = 1 / 3  # of the expressions, for skip_faulty to leave them out
 _MOST_FAULTS = 2
 _MOST_PASSED_OVER = 5
+_XYWH = ('coco', 'mdetr', REFER)  # formats with left, top, width and height
 _NO_SPLIT = ('', 'default')  # CVAT's name for no subset
 
 
@@ -218,6 +219,8 @@ def _read(
         faults += wrong
         for expression in found:
             expression['file'] = path
+            if source.data_format in _XYWH or bbox_form == 'xywh':
+                expression['bbox_form'] = 'xywh'
             named = split or expression.get('split')
             expression['split'] = None
             if named is not None and named.lower() not in _NO_SPLIT:

@@ -63,3 +63,34 @@ def test_a_relative_box_among_pixels_is_a_fault():
     ):
         assert check([pixels, changed])[1] == []
     assert check([pixels, relative], box_unit='pixel')[1] == []
+
+
+def test_boxes_that_leave_small_images_may_be_in_permille():
+    permille = boxes([100, 200, 500, 800], (320, 240))
+    hint = "; are the boxes in permille units (box_unit='permille')?"
+    _, faults, _ = check(permille)
+    assert len(faults) == 20 and all(fault.endswith(hint) for fault in faults)
+    _, faults, _ = check([*permille, *boxes([10, 20, 50, 80], (320, 240), 19)])
+    assert len([fault for fault in faults if fault.endswith(hint)]) == 20
+    for others in (
+        check([*permille, *boxes([10, 20, 50, 80], (320, 240))]),  # half of them fit
+        check([*permille, *boxes([10, 20, 50, 1100], (320, 240), 1)]),
+        check(permille[:19]),
+        check(permille, box_unit='pixel'),
+    ):
+        assert others[1] and not any('permille' in fault for fault in others[1])
+
+
+def test_a_box_that_leaves_its_image_may_have_been_corners():
+    # in the file: 150, 100, 300, 200
+    (box,) = boxes([150, 100, 450, 300], (320, 240), 1)
+    _, (fault,), _ = check([dict(box, bbox_form='xywh')])
+    assert fault.endswith(
+        '; are the last two numbers in the file, 300 and 200, its right and bottom? '
+        'They must be its width and height'
+    )
+    for other in (box, dict(box, bbox_form='xywh', bbox=[150, 100, 500, 300])):
+        _, (fault,), _ = check([other])
+        assert fault.endswith(
+            'leaves the image of 320x240 pixels, by more than box_tolerance=1'
+        )

@@ -134,6 +134,16 @@ def test_percent_taken_for_pixels_is_one_line(make_folder):
     assert folder.labels(box_unit='pixel')[0][2] == [10, 20, 60, 80]
 
 
+def test_corners_in_a_coco_file_are_told_as_that(make_folder):
+    folder = make_folder('coco')
+    (path,) = folder.files()
+    content = json.loads(path.read_text())
+    content['annotations'][0]['bbox'] = [120, 90, 180, 140]
+    path.write_text(json.dumps(content))
+    with pytest.raises(DatasetError, match='180 and 140, its right and bottom'):
+        folder.prepare()
+
+
 def test_two_formats_in_a_folder_are_one_line(make_folder):
     folder = make_folder('json')
     make_folder('cvat')
