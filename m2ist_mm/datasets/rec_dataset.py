@@ -72,7 +72,8 @@ class RECDataset(BaseDetDataset):
         box_unit (str, optional): Unit of the boxes: 'pixel', or 'relative' (0 to 1),
             'percent' (0 to 100) or 'permille' (0 to 1000) of the image's width and
             height, which are converted. Defaults to None: pixels, unless they look
-            like another unit, which is an error.
+            like another unit, which is an error; a box within the first pixel is a
+            fault.
         box_tolerance (float): Pixels by which a box may leave its image; it is
             clipped, and the log says how many are. Defaults to 1, for rounding.
         expected_count (str | dict | int, optional): Number of expressions that
@@ -254,17 +255,18 @@ class RECDataset(BaseDetDataset):
         boxed = [expression for expression in boxed if 'box_unit' not in expression]
         if self.box_unit in BOX_UNITS:
             faults += convert_boxes(boxed, self.box_unit)
-        elif self.box_unit is None and (unit := looks_like_unit(boxed)):
+        elif self.box_unit is None and (found := looks_like_unit(boxed)):
+            unit, count = found
             whole = BOX_UNITS[unit]
             faults.append(
-                f'{self.source(self.splits[0])}: all boxes ({len(boxed)}) lie within '
-                f'{whole}, and every image is larger, so they seem to be in {unit} '
-                f'units (0 to {whole}), not in pixels: convert them by '
+                f'{self.source(self.splits[0])}: all boxes ({count}) lie within '
+                f'{whole} where images are larger, so they seem to be in {unit} units '
+                f'(0 to {whole}), not in pixels: convert them by '
                 f"box_unit={unit!r}, or say box_unit='pixel' if they are right"
             )
             raise DatasetError(faults[::-1])
         sound, wrong, clipped = check_expressions(
-            expressions, unusable, self.with_boxes, self.box_tolerance
+            expressions, unusable, self.with_boxes, self.box_tolerance, self.box_unit
         )
         faults += wrong
         if clipped:

@@ -43,7 +43,6 @@ class TextSide(nn.Module):
         vision = TowerFeatures(
             image_tokens,
             mask=torch.zeros_like(image_positions, dtype=torch.bool),
-            grid=self.model.backbone.vision.grid,
         )
         language = self.model.encode_text(input_ids, attention_mask)
         index = torch.zeros_like(input_ids[:, 0])

@@ -20,7 +20,7 @@ from ..checkpoints.work_dir_lock import lock_work_dir
 from ..config import load_config_file
 from ..engine.interruption import Stopped
 from ..quiet_logger import quiet_logger
-from .data import DataSummary, export_rows, prepare_data
+from .data import DataSummary, export_rows, prepare_data, refuse_work_dir_around
 from .fit_config import RunSettings, render_run
 from .fit_options import FitOptions
 from .judge import Fact, Run, judge, plan_runs
@@ -55,7 +55,7 @@ class Fit:
         say: Called with each line for the user.
 
     Raises:
-        ValueError: The work dir has a quote in its name.
+        ValueError: The work dir has a quote in its name, or the data in it.
     """
 
     def __init__(
@@ -70,6 +70,8 @@ class Fit:
                 f'--work-dir {self.folder}: MMEngine reads no config in a folder with '
                 'a quote in its name; take another'
             )
+        root = options.image_root
+        refuse_work_dir_around(self.folder, Path(options.source), root and Path(root))
         self.config = self.folder / 'config.py'
 
     def run(self, plan_only: bool = False, restart: bool = False) -> None:

@@ -1,11 +1,12 @@
 """What ``tools/fit.py`` is asked for."""
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
-# what may be asked for when the training is over, and where things lie: whether the
-# data are the same is seen from themselves
+# what may be asked for when the training is over, and what the data themselves tell
 _LATER = ('compare', 'learning_curve', 'audit', 'work_dir', 'source', 'image_root')
+_FILES = ('preset', 'init')  # what may be the path of one
 # settings of the config that the plan is made of, and what changes them
 _PLANNED = {
     **dict.fromkeys(('max_epochs', 'train_cfg.max_epochs'), 'say it by --epochs'),
@@ -76,9 +77,16 @@ class FitOptions:
                 raise ValueError(f'--cfg-options {key}: {_PLANNED[key]}')
 
     def fixed(self) -> dict[str, Any]:
-        """What must not change once a training has begun, by the name of the option."""
+        """What must not change once a training has begun, by the name of the option.
+
+        A file is the same however its path is written.
+        """
+        values = asdict(self)
+        for name in _FILES:
+            if values[name] is not None and Path(values[name]).is_file():
+                values[name] = str(Path(values[name]).resolve())
         return {
             f'--{name.replace("_", "-")}': value
-            for name, value in asdict(self).items()
+            for name, value in values.items()
             if name not in _LATER
         }

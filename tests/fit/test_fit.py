@@ -143,6 +143,12 @@ def test_then_other_options_are_named_and_refused(run, begun):
     assert '--plan-only stops' in run(audit=True, learning_curve=True)[-1]
 
 
+def test_a_preset_is_the_same_from_another_folder(run, begun, options, monkeypatch):
+    preset = Path(options.preset)
+    monkeypatch.chdir(preset.parent)
+    assert '--plan-only stops' in run(preset=preset.name)[-1]
+
+
 def test_a_training_without_its_plan_is_refused(run, begun, options):
     (Path(options.work_dir) / 'plan.json').write_text('{}')
     with pytest.raises(ValueError, match='plan.json there is no plan .*--restart'):
@@ -397,6 +403,14 @@ def test_an_option_of_the_config_that_goes_nowhere_is_refused(run):
 def test_a_quote_in_the_work_dir_is_refused(options):
     with pytest.raises(ValueError, match='--work-dir .* quote'):
         Fit(replace(options, work_dir="Ann's"), ROOT / 'tools')
+
+
+def test_a_work_dir_with_the_data_in_it_is_refused(options, squares):
+    for work_dir in (squares, squares.parent):
+        before = sorted(work_dir.iterdir())
+        with pytest.raises(ValueError, match='is the data folder .*; name another'):
+            Fit(replace(options, work_dir=str(work_dir)), ROOT / 'tools')
+        assert sorted(work_dir.iterdir()) == before
 
 
 def test_compare_needs_side_networks(run, options, tmp_path):

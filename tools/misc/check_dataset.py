@@ -31,7 +31,7 @@ def parse_args() -> argparse.Namespace:
 def build_tokenizer(cfg: Config):
     """Return the tokenizer and the token limit of the config's model, if available.
 
-    The language tower says both, unless the preprocessor's config does.
+    The language tower says both, unless the preprocessor's config has a tokenizer.
     """
     model = cfg.get('model') or {}
     language = (model.get('backbone') or {}).get('language') or {}
@@ -40,7 +40,7 @@ def build_tokenizer(cfg: Config):
     parameters = signature(tower).parameters if tower else {}
     default = getattr(parameters.get('max_tokens'), 'default', None)
     name = own.get('tokenizer', language.get('tokenizer') or language.get('weights'))
-    max_tokens = own.get('max_tokens', language.get('max_tokens', default))
+    max_tokens = language.get('max_tokens', default)
     if name is None or max_tokens is None:
         return None, None
     try:

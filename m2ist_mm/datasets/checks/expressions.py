@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from ...standalone.predict import wrong_text
+from .box_units import in_first_pixel, unit_of_leaving
 
 
 def check_expressions(
@@ -11,6 +12,7 @@ def check_expressions(
     unusable: set[str],
     with_boxes: bool = True,
     tolerance: float = 1.0,
+    box_unit: str | None = None,
 ) -> tuple[list[dict], list[str], int]:
     """Tell sound expressions from faulty ones.
 
@@ -20,6 +22,9 @@ def check_expressions(
         with_boxes (bool): Whether each must have a box.
         tolerance (float): Boxes that leave their image by at most so many pixels, as
             rounding makes them, are clipped.
+        box_unit (str, optional): The unit that the boxes were said to have. Unless one
+            was, here or by the expression's own ``box_unit``, a box within the first
+            pixel is a fault.
 
     Returns:
         tuple[list[dict], list[str], int]: The sound expressions, their boxes inside the
@@ -27,6 +32,12 @@ def check_expressions(
         boxes that were clipped.
     """
     first_entry, sound, faults, clipped = {}, [], [], 0
+    pixels = [
+        expression
+        for expression in expressions
+        if 'bbox' in expression and not (box_unit or expression.get('box_unit'))
+    ]
+    unit = unit_of_leaving(pixels, tolerance)
     for expression in expressions:
         entry, bbox = expression['entry'], expression.get('bbox')
         problems = [wrong_text(expression['text'])]
@@ -45,7 +56,16 @@ def check_expressions(
                 min(max(value, 0), side)
                 for value, side in zip(bbox, size * 2, strict=True)
             ]
-            problems.append(wrong_box(bbox, inside, size, tolerance))
+            said = box_unit or expression.get('box_unit')
+            hint = _why_it_leaves(expression, size, tolerance, None if said else unit)
+            problem = wrong_box(bbox, inside, size, tolerance, hint)
+            if problem is None and said is None and in_first_pixel(bbox, size):
+                problem = (
+                    f'its box {bbox} (xyxy) lies within the first pixel; is it in '
+                    "relative units (0 to 1)? Mend it, or say box_unit='pixel' if it "
+                    'is right'
+                )
+            problems.append(problem)
         problems = [problem for problem in problems if problem is not None]
         faults += [f'{entry}: {problem}' for problem in problems]
         if problems or expression['img_path'] in unusable:
@@ -63,6 +83,7 @@ def wrong_box(
     inside: Sequence[float],
     size: tuple[float, float],
     tolerance: float,
+    hint: str = '',
 ) -> str | None:
     """Say what is wrong with a box.
 
@@ -71,6 +92,7 @@ def wrong_box(
         inside (Sequence[float]): The same, clipped to the image.
         size (tuple[float, float]): Width and height of the image.
         tolerance (float): Pixels by which it may leave the image.
+        hint (str): What to add where it leaves the image.
 
     Returns:
         str | None: What is wrong, if anything.
@@ -93,5 +115,31 @@ def wrong_box(
     if outside > tolerance or empty:
         width, height = size
         option = '' if empty else f', by more than box_tolerance={tolerance:g}'
-        return f'{box} leaves the image of {width}x{height} pixels{option}'
+        return f'{box} leaves the image of {width}x{height} pixels{option}{hint}'
     return None
+
+
+def _why_it_leaves(
+    expression: dict, size: tuple[float, float], tolerance: float, unit: str | None
+) -> str:
+    """Say what a box that leaves its image may be instead.
+
+    Args:
+        expression (dict): With ``bbox`` (xyxy) and, where its file has boxes as left,
+            top, width and height, ``bbox_form`` 'xywh'.
+        size (tuple[float, float]): Width and height of the image.
+        tolerance (float): Pixels by which a box may leave it.
+        unit (str, optional): The unit in which the boxes seem to be.
+    """
+    left, top, right, bottom = expression['bbox']
+    third, fourth = right - left, bottom - top
+    if (
+        expression.get('bbox_form') == 'xywh'
+        and left < third <= size[0] + tolerance
+        and top < fourth <= size[1] + tolerance
+    ):
+        return (
+            f'; are the last two numbers in the file, {third:g} and {fourth:g}, its '
+            'right and bottom? They must be its width and height'
+        )
+    return f'; are the boxes in {unit} units (box_unit={unit!r})?' if unit else ''

@@ -4,7 +4,7 @@ from .data_changed_error import DataChangedError
 from .data_summary import DataSummary
 from .export import export_rows
 from .prepare import prepare_data
-from .source import DATA_FORMATS, SPLITS
+from .source import DATA_FORMATS, SPLITS, refuse_work_dir_around
 from .statistics import best_constant_box, relative_boxes
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     'best_constant_box',
     'export_rows',
     'prepare_data',
+    'refuse_work_dir_around',
     'relative_boxes',
 ]

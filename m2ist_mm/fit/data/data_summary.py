@@ -99,10 +99,11 @@ class DataSummary:
                 else:
                     how = 'differs'
                 found.append(f'{len(changed)} {what}: {first} {how}')
-        was, now = (
-            {**summary.options, 'image_root': summary.image_root}
-            for summary in (previous, self)
-        )
+        if self.image_root != previous.image_root:
+            found.append(
+                f'the images lie in {self.image_root}, not in {previous.image_root}'
+            )
+        was, now = previous.options, self.options
         found += [
             f'{name}={now[name]!r} instead of {was.get(name)!r}'
             for name in now

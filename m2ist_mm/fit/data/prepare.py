@@ -18,9 +18,15 @@ from .image_digests import (
     group_look_alikes,
     same_files,
 )
-from .image_finder import ImageFinder, names_of_others
+from .image_finder import ImageFinder, lies_elsewhere, names_of_others
 from .read_dataset import ReadDataset
-from .source import SPLITS, Source, find_source, standard_split
+from .source import (
+    SPLITS,
+    Source,
+    find_source,
+    refuse_work_dir_around,
+    standard_split,
+)
 from .splits import (
     FEWEST_IMAGES,
     complete_splits,
@@ -33,6 +39,7 @@ from .statistics import best_constant_box, constant_controls, describe, relative
 _MOST_FAULTY = 1 / 3  # of the expressions, for skip_faulty to leave them out
 _MOST_FAULTS = 2
 _MOST_PASSED_OVER = 5
+_XYWH = ('coco', 'mdetr', REFER)  # formats with left, top, width and height
 _NO_SPLIT = ('', 'default')  # CVAT's name for no subset
 
 
@@ -83,13 +90,15 @@ def prepare_data(
     Raises:
         DatasetError: The data have faults; one line each, the first ones.
         DataChangedError: ``started``, and the data differ; names the difference.
-        ValueError: An argument means nothing.
+        ValueError: An argument means nothing, or the work dir is, or is above, the
+            folder of the data.
     """
     if several not in SEVERAL:
         raise ValueError(
             f'several={several!r}: must be one of {", ".join(map(repr, SEVERAL))}'
         )
     work_dir = Path(work_dir).resolve()
+    refuse_work_dir_around(work_dir, Path(source), image_root and Path(image_root))
     folder = work_dir / FOLDER
     previous = DataSummary.load(work_dir) if DataSummary.exists(work_dir) else None
     found = find_source(Path(source), data_format, work_dir)
@@ -101,7 +110,8 @@ def prepare_data(
     if not kept and not wrong and not faults:
         raise DatasetError(_no_sentence(found, fields, others, counts))
     candidates = len(kept) + len(wrong)
-    faults += wrong + _find_images(kept, ImageFinder(root, work_dir))
+    missed, elsewhere = _find_images(kept, ImageFinder(root, work_dir))
+    faults += wrong + missed
     checks = dict(box_unit=box_unit, box_tolerance=box_tolerance)
     if skip_faulty:
         checks['filter_cfg'] = dict(skip_faulty=True)
@@ -172,7 +182,7 @@ def prepare_data(
         splits_from=splits_from,
         text_fields=[] if text_field else fields,
         other_fields=[] if text_field else others,
-        notes=_passed_over(found) + notes + _repetitions(by_split),
+        notes=_passed_over(found) + elsewhere + notes + _repetitions(by_split),
         near_duplicates=[
             dict(images=pair, splits=[splits[name] for name in pair], bits=bits)
             for *pair, bits in find_near_duplicates(
@@ -214,6 +224,8 @@ def _read(
         faults += wrong
         for expression in found:
             expression['file'] = path
+            if source.data_format in _XYWH or bbox_form == 'xywh':
+                expression['bbox_form'] = 'xywh'
             named = split or expression.get('split')
             expression['split'] = None
             if named is not None and named.lower() not in _NO_SPLIT:
@@ -284,14 +296,17 @@ def _read_refer(path: str) -> tuple[list[dict], list[str]]:
     return list(expressions.values()), faults
 
 
-def _find_images(expressions: list[dict], finder: ImageFinder) -> list[str]:
+def _find_images(
+    expressions: list[dict], finder: ImageFinder
+) -> tuple[list[str], list[str]]:
     """Set the ``img_path`` of each expression whose image is there.
 
     The others are taken out of the list.
 
     Returns:
         The faults: one for all images that are missing, one for each that may be any
-        of several, or is there for another name alone.
+        of several, or is there for another name alone; and a note if images are found
+        elsewhere than named.
     """
     found, entries, led = {}, {}, defaultdict(list)
     for expression in expressions:
@@ -303,9 +318,11 @@ def _find_images(expressions: list[dict], finder: ImageFinder) -> list[str]:
             if len(paths) == 1:
                 led[paths[0]].append(name)
     others = {
-        (name, path) for path, own in led.items() for name in names_of_others(own, path)
+        (name, path): other
+        for path, own in led.items()
+        for name, other in names_of_others(own, path).items()
     }
-    faults, missing = [], []
+    faults, missing, elsewhere = [], [], {}
     for (name, beside), paths in found.items():
         entry = entries[name, beside]
         if not paths:
@@ -317,10 +334,13 @@ def _find_images(expressions: list[dict], finder: ImageFinder) -> list[str]:
             )
         elif (name, paths[0]) in others:
             faults.append(
-                f'{entry}: its image {name} is not there; {paths[0]} has another '
-                'folder, and a name with that folder led to it, too'
+                f'{entry}: its image {name} is not there; {paths[0]} has another name '
+                f'or folder, and {others[name, paths[0]]} led to it, too; save it '
+                'under the name that is said'
             )
             found[name, beside] = []
+        elif lies_elsewhere(name, paths[0], finder.folder):
+            elsewhere.setdefault(paths[0], name)
     for expression in expressions:
         paths = found[expression['image'], expression['file'].parent]
         expression['img_path'] = str(paths[0]) if len(paths) == 1 else None
@@ -330,7 +350,16 @@ def _find_images(expressions: list[dict], finder: ImageFinder) -> list[str]:
             f'{finder.folder}: {len(missing)} of {len(found)} images are missing in '
             f'it, the first: {missing[0]}; name the folder of the images by image_root'
         )
-    return faults
+    notes = []
+    if elsewhere:
+        path, name = next(iter(elsewhere.items()))
+        if path.is_relative_to(finder.folder):
+            path = path.relative_to(finder.folder)
+        notes.append(
+            f'{len(elsewhere)} images are found elsewhere than named, the first: '
+            f'{path} for {name}'
+        )
+    return faults, notes
 
 
 def _check(

@@ -16,6 +16,7 @@ from ...datasets.formats import (
 
 DATA_FORMATS = (*(name for name in FORMATS if name != 'transvg'), REFER)
 SPLITS = ('train', 'val', 'test')
+_WRITTEN = ('images.json', 'summary.json', 'train.jsonl')
 _SPLIT_WORDS = {
     **dict.fromkeys(('train', 'training', 'trn'), 'train'),
     **dict.fromkeys(('val', 'valid', 'validation', 'dev'), 'val'),
@@ -96,6 +97,32 @@ def find_source(
     return Source(name, _split_files(source, name, paths), source, tuple(reasons))
 
 
+def refuse_work_dir_around(
+    work_dir: Path, source: Path, image_root: Path | None = None
+) -> None:
+    """Refuse a work dir that has the data in it: what is written there would be data.
+
+    Args:
+        work_dir: The work dir.
+        source: An annotation file, or a folder with such files.
+        image_root: The folder below which the images are; that of the source unless
+            given.
+
+    Raises:
+        ValueError: The folder of the data is the work dir, or in it.
+    """
+    work_dir, source = work_dir.resolve(), source.resolve()
+    folders = [source.parent if source.is_file() else source]
+    folders += [image_root.resolve()] if image_root else []
+    for folder in folders:
+        if folder.is_relative_to(work_dir):
+            raise ValueError(
+                f'{work_dir}: the work dir is the data folder {folder}, or above it, '
+                'and what is written there would be taken for data, or replace them; '
+                'name another work dir'
+            )
+
+
 def walk(folder: Path, ignored: Path | None = None) -> Iterator[tuple[Path, list[str]]]:
     """Walk through the folders of a dataset, and give the names of their files.
 
@@ -114,10 +141,15 @@ def walk(folder: Path, ignored: Path | None = None) -> Iterator[tuple[Path, list
             for name in folders
             if not name.startswith('.')
             and here / name != ignored
-            and not (here / name / 'splits.csv').is_file()
-            and not (here / name / 'data' / 'splits.csv').is_file()
+            and not _was_written(here / name)
+            and not _was_written(here / name / 'data')
         )
         yield here, sorted(names)
+
+
+def _was_written(folder: Path) -> bool:
+    """Whether a folder has all that :func:`prepare_data` alone writes together."""
+    return all((folder / name).is_file() for name in _WRITTEN)
 
 
 def standard_split(name: str) -> str | None:

@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 
 from m2ist_mm.datasets import DatasetError
-from m2ist_mm.fit.data.image_finder import ImageFinder, names_of_others
+from m2ist_mm.fit.data.image_finder import (
+    ImageFinder,
+    lies_elsewhere,
+    names_of_others,
+)
 
 
 @pytest.fixture
@@ -15,6 +19,9 @@ def finder(tmp_path):
         'images/My Dog (2).JPG',
         'train/b.jpg',
         'val/b.jpg',
+        'images/IMG_3.jpg',
+        'images/IMG (4).jpg',
+        'train/img_4.jpg',
         'images/gr\u00fc\u00df.png',
         'images/100%25.png',
         '.hidden/c.jpg',
@@ -35,6 +42,10 @@ def finder(tmp_path):
         ('../images/a.jpg', ['images/a.jpg']),
         ('A.JPG', ['images/a.jpg']),
         ('my_dog_2.jpg', ['images/My Dog (2).JPG']),
+        ('My_Dog_(2).jpg', ['images/My Dog (2).JPG']),
+        ('images/IMG (3).jpg', []),
+        ('IMG 3.jpg', []),
+        ('IMG_4.jpg', ['train/img_4.jpg']),
         ('gru\u0308\u00df.png', ['images/gr\u00fc\u00df.png']),
         ('100%25.png', ['images/100%25.png']),
         ('val/b.jpg', ['val/b.jpg']),
@@ -84,9 +95,44 @@ def test_a_folder_behind_a_link_is_searched_once(finder, tmp_path):
         (['a/1.jpg', 'b/1.jpg'], ['b/1.jpg']),
         (['c/1.jpg', 'b/1.jpg'], ['c/1.jpg', 'b/1.jpg']),
         (['a/1.jpg', '1.jpg', '/data/a/1.jpg', 'A\\1.JPG'], []),
-        (['1a2b3c4d-1.jpg', '5a6b7c8d-1.jpg'], []),
+        (['1a2b3c4d-1.jpg', '5a6b7c8d-1.jpg'], ['1a2b3c4d-1.jpg', '5a6b7c8d-1.jpg']),
+        (['1a2b3c4d-1.jpg', '1.jpg'], []),
+        (['./a/1.jpg', 'a\\1.jpg'], []),
+        (['(1).jpg', 'a/1.jpg'], ['(1).jpg']),
         (['b/1.jpg'], []),
     ],
 )
 def test_two_folders_are_two_images(names, others):
-    assert names_of_others(names, Path('/data/a/1.jpg')) == others
+    found = names_of_others(names, Path('/data/a/1.jpg'))
+    assert list(found) == others
+    assert all(other in names and other != name for name, other in found.items())
+
+
+@pytest.mark.parametrize(
+    ('names', 'file'),
+    [
+        (['my%20dog.jpg', 'my dog.jpg'], 'my dog.jpg'),
+        (['my dog.jpg', '1a2b3c4d-my_dog.jpg'], 'my dog.jpg'),
+        (['COCO_train2014_000000000009.jpg', '000000000009.jpg'], '000000000009.jpg'),
+    ],
+)
+def test_one_image_may_be_named_in_several_ways(names, file):
+    assert names_of_others(names, Path('/data', file)) == {}
+
+
+@pytest.mark.parametrize(
+    ('name', 'path', 'elsewhere'),
+    [
+        ('images/0.jpg', 'thumbs/0.jpg', True),
+        ('my_dog.jpg', 'my dog.jpg', True),
+        ('0.jpg', 'images/0.jpg', False),
+        ('/home/me/images/0.jpg', 'images/0.JPG', False),
+        ('images\\0.jpg', '0.jpg', False),
+        ('../0.jpg', 'images/0.jpg', False),
+        ('1a2b3c4d-my_dog.jpg', 'images/my dog.jpg', False),
+        ('000000000009.jpg', 'COCO_val2014_000000000009.jpg', False),
+    ],
+)
+def test_other_folders_and_names_are_elsewhere(name, path, elsewhere):
+    root = Path('/data/mine')
+    assert lies_elsewhere(name, root / path, root) is elsewhere

@@ -134,6 +134,16 @@ def test_percent_taken_for_pixels_is_one_line(make_folder):
     assert folder.labels(box_unit='pixel')[0][2] == [10, 20, 60, 80]
 
 
+def test_corners_in_a_coco_file_are_told_as_that(make_folder):
+    folder = make_folder('coco')
+    (path,) = folder.files()
+    content = json.loads(path.read_text())
+    content['annotations'][0]['bbox'] = [120, 90, 180, 140]
+    path.write_text(json.dumps(content))
+    with pytest.raises(DatasetError, match='180 and 140, its right and bottom'):
+        folder.prepare()
+
+
 def test_two_formats_in_a_folder_are_one_line(make_folder):
     folder = make_folder('json')
     make_folder('cvat')
@@ -283,10 +293,36 @@ def test_an_image_of_another_folder_does_not_stand_for_one_that_is_missing(make_
     rows = json.loads((folder.root / 'mine.json').read_text())
     rows.append({**rows[0], 'image': rows[0]['image'].replace('images', 'more')})
     (folder.root / 'mine.json').write_text(json.dumps(rows))
-    with pytest.raises(DatasetError, match='entry 24: its image more/.* is not there'):
+    with pytest.raises(
+        DatasetError, match='entry 24: its image more/.* is not there; .* images/.* led'
+    ):
         folder.prepare()
     summary = folder.prepare(skip_faulty=True)
     assert (summary.counts['kept'], summary.counts['faulty']) == (24, 1)
+
+
+def test_images_that_are_elsewhere_than_named_are_counted(make_folder):
+    folder = make_folder('json')
+    assert not any('elsewhere' in note for note in folder.prepare().notes)
+    (folder.root / 'images').rename(folder.root / 'thumbs')
+    assert (
+        '12 images are found elsewhere than named, the first: thumbs/dog 0.png for '
+        'images/dog 0.png' in folder.prepare().lines()
+    )
+
+
+def test_two_uploads_of_one_name_are_two_images(make_folder):
+    folder = make_folder('label_studio')
+    (path,) = folder.files()
+    tasks = json.loads(path.read_text())
+    other = json.loads(json.dumps(tasks[3]))
+    other['data']['image'] = '/data/upload/4/deadbeef-dog_3.png'
+    path.write_text(json.dumps([*tasks, other]))
+    with pytest.raises(DatasetError) as caught:
+        folder.prepare()
+    assert 'its image 00000003-dog_3.png is not there; ' in caught.value.faults[0]
+    assert 'deadbeef-dog_3.png led to it, too' in caught.value.faults[0]
+    assert 'its image deadbeef-dog_3.png is not there; ' in caught.value.faults[1]
 
 
 def test_boxes_may_leave_their_images_as_far_as_is_said(make_folder):
@@ -336,6 +372,17 @@ def test_changes_are_named_once_something_started(make_folder):
     assert folder.prepare(started=True)
 
 
+def test_data_that_were_moved_are_told_and_are_else_the_same(make_folder, tmp_path):
+    folder = make_folder('json')
+    folder.prepare()
+    moved = folder.root.rename(tmp_path / 'moved')
+    only = rf'\(the images lie in {moved}, not in {folder.root}\)'
+    with pytest.raises(DataChangedError, match=only):
+        prepare_data(moved, folder.work_dir, started=True)
+    moved.rename(folder.root)
+    assert folder.prepare(started=True)
+
+
 def write_noise(path):
     noise = np.random.default_rng(99).integers(0, 255, (160, 200, 3), np.uint8)
     cv2.imwrite(str(path), noise)
@@ -352,7 +399,8 @@ def test_same_image_twice_is_in_one_split_and_look_alikes_are_listed(make_folder
         else:
             name = f'{number}.png'
         cv2.imwrite(str(folder.root / 'images' / name), image)
-        labels.append((name, f'dog {number}', [1, 2, 30, 40 + number]))
+        right = 30 if number >= 20 else 130
+        labels.append((name, f'dog {number}', [1, 2, right, 40 + number]))
     folder.label(labels)
     rows = folder.rows()
     split = {row['image'][7:]: row['split'] for own in rows.values() for row in own}

@@ -5,7 +5,12 @@ import json
 import pytest
 
 from m2ist_mm.datasets import DatasetError
-from m2ist_mm.fit.data.source import find_source, standard_split
+from m2ist_mm.fit.data.source import (
+    find_source,
+    refuse_work_dir_around,
+    standard_split,
+    walk,
+)
 
 ROW = [dict(image='a.jpg', expression='dog', bbox=[1, 2, 3, 4])]
 
@@ -36,6 +41,30 @@ def test_other_files_are_passed_over(tmp_path):
     assert found.folder == tmp_path
     assert len(found.passed_over) == 5
     assert 'broken.json: line 1 is not a complete JSON' in found.passed_over[0]
+
+
+def test_folders_that_were_written_are_told_by_all_that_is_in_them(tmp_path):
+    write(tmp_path, **{'images__splits.csv': 'a,b', 'images__summary.json': '{}'})
+    for work in ('work__data', 'data'):
+        for name in ('images.json', 'summary.json', 'train.jsonl'):
+            write(tmp_path, **{f'{work}__{name}': '[]'})
+    folders = [here.relative_to(tmp_path).as_posix() for here, _ in walk(tmp_path)]
+    assert folders == ['.', 'images']
+
+
+def test_a_work_dir_with_the_data_in_it_is_refused(tmp_path):
+    write(tmp_path, mine__rows_json=ROW)
+    data = tmp_path / 'mine'
+    for work_dir, *rest in (
+        (data, data),
+        (tmp_path, data),
+        (data, data / 'rows.json'),
+        (tmp_path / 'x', data, tmp_path / 'x' / 'images'),
+    ):
+        with pytest.raises(ValueError, match='work dir is the data folder .* above it'):
+            refuse_work_dir_around(work_dir, *rest)
+    for work_dir in (data / 'work', tmp_path / 'work', tmp_path / 'min'):
+        refuse_work_dir_around(work_dir, data, data)
 
 
 def test_nothing_known_is_one_line(tmp_path):
