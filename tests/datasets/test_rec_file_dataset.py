@@ -297,7 +297,7 @@ def test_wrong_count_is_refused(folder):
 
 
 WRONG_KEYS = {
-    'rows': ('"expression"', '"caption"', "entry 0: has no 'expression'; its keys are"),
+    'rows': ('"expression"', '"said"', "entry 0: has no 'expression'; its keys are"),
     'row_lines': ('"image"', '"file"', "line 1: has no 'image'; its keys are file"),
     'odvg': ('"caption"', '"text"', "line 1: has no 'caption'"),
     'mdetr': ('"caption"', '"text"', "images entry 0: has no 'caption'"),

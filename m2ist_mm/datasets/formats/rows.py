@@ -16,6 +16,17 @@ CSV_SUFFIXES = ('.csv', '.tsv')
 # columns of a table that hold one number of a box each, and the form of the box
 BOX_COLUMNS = {('x1', 'y1', 'x2', 'y2'): 'xyxy', ('x', 'y', 'w', 'h'): 'xywh'}
 _COLUMNS = {'image', 'expression', 'bbox', *_OPTIONAL, *chain(*BOX_COLUMNS)}
+# what tables of other tools call their columns
+_OTHER_NAMES = dict(
+    image=('filename', 'file_name', 'image_path', 'image_name', 'img', 'file', 'path'),
+    x1=('xmin', 'x_min', 'left'),
+    y1=('ymin', 'y_min', 'top'),
+    x2=('xmax', 'x_max', 'right'),
+    y2=('ymax', 'y_max', 'bottom'),
+    w=('width',),
+    h=('height',),
+)
+_TEXTS = ('caption', 'sentence', 'phrase', 'description', 'text', 'query')
 
 
 def read_rows(
@@ -35,13 +46,15 @@ def read_rows(
     A table (``.csv``, ``.tsv``) names these columns in its first line. Its ``bbox`` is
     a cell of four numbers, or the columns ``x1``, ``y1``, ``x2``, ``y2``, or ``x``,
     ``y``, ``w``, ``h`` (left, top, width, height). Capitals in these names do not
-    matter.
+    matter, and the usual other names, such as ``filename`` and ``xmin``, will do.
 
     Args:
         path, with_boxes, backend_args: See :class:`FileFormat`.
         bbox_form (str, optional): What ``bbox`` holds, 'xyxy' (two corners, the
             default) or 'xywh' (a corner and the size). Columns say it by their names.
-        text_field (str, optional): The key of the text, instead of 'expression'.
+        text_field (str, optional): The key of the text. Unless given it is
+            'expression', or else the one of the usual other names that is there, such
+            as 'caption'.
 
     Returns:
         tuple[list[dict], list[str]]: Expressions and faults, see
@@ -56,8 +69,8 @@ def read_rows(
         rows = parse_table(path, text)
     else:
         rows = parse_json_rows(path, text)
-    name = text_field or 'expression'
     keys = dict.fromkeys(key for _, row in rows if isinstance(row, dict) for key in row)
+    name = text_field or _text_key(keys)
     if name not in keys and name.lower() in _COLUMNS:
         name = name.lower()  # as the table's columns are called here
     if keys and name not in keys:
@@ -83,6 +96,7 @@ def read_rows(
                 image=values['image'],
                 entry=entry,
                 origins=[number],
+                text_fields=[name] if name != 'expression' else [],
                 **{key: values[key] for key in _OPTIONAL if key in values},
                 **boxes,
             )
@@ -114,7 +128,7 @@ def parse_table(path: str, text: str) -> list[tuple[str, dict]]:
     above = bool(first)
     rows = []
     try:
-        columns = [_column(name) for name in reader.fieldnames or ()]
+        columns = _columns(reader.fieldnames or ())
         if len(set(columns)) < len(columns):
             raise csv.Error(f'a name occurs twice: {header.strip():.200}')
         for cells in reader:
@@ -141,10 +155,21 @@ def parse_table(path: str, text: str) -> list[tuple[str, dict]]:
     return rows
 
 
-def _column(name: str) -> str:
-    """Give the name of a column, in small letters if it is one of those known here."""
-    name = name.strip()
-    return name.lower() if name.lower() in _COLUMNS else name
+def _columns(header: Iterable[str]) -> list[str]:
+    """Give the names of columns as they are called here, as far as they are known."""
+    names = [name.strip() for name in header]
+    names = [name.lower() if name.lower() in _COLUMNS else name for name in names]
+    for known, others in _OTHER_NAMES.items():
+        found = [name for name in names if name.lower() in others]
+        if known not in names and len(found) == 1:
+            names[names.index(found[0])] = known
+    return names
+
+
+def _text_key(keys: Iterable[str]) -> str:
+    """The key of the text where the user names none."""
+    usual = [key for key in keys if str(key).lower() in _TEXTS]
+    return usual[0] if 'expression' not in keys and len(usual) == 1 else 'expression'
 
 
 def split_separator(text: str) -> tuple[str, str, str]:

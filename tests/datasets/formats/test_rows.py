@@ -132,15 +132,15 @@ def test_a_number_that_no_float_holds_is_refused(read):
 
 @pytest.mark.parametrize('name', ['mine.csv', 'mine.json'])
 def test_columns_without_box_are_named(read, name):
-    text = 'image,expression,x,y,width,height\n' + 'a.jpg,dog,1,2,3,4\n' * 3
+    text = 'image,expression,x,y,wide,high\n' + 'a.jpg,dog,1,2,3,4\n' * 3
     if name.endswith('json'):
-        text = json.dumps([dict(image='a.jpg', expression='dog', x=1, y=2, width=3)])
+        text = json.dumps([dict(image='a.jpg', expression='dog', x=1, y=2, wide=3)])
     with pytest.raises(DatasetError) as caught:
         read(text, name)
     (fault,) = caught.value.faults
     assert (
         f"{name}: no row has a 'bbox' (or the four columns x1 y1 x2 y2, or x y w h); "
-        "the fields are 'image', 'expression', 'x', 'y', 'width'" in fault
+        "the fields are 'image', 'expression', 'x', 'y', 'wide'" in fault
     )
     assert read(text, name, with_boxes=False)[0][0]['text'] == 'dog'
 
@@ -156,13 +156,37 @@ def test_capitals_in_names_of_columns_do_not_matter(read):
         read('image,Image,bbox\na.jpg,b.jpg,1 2 3 4\n')
 
 
+@pytest.mark.parametrize(
+    ('header', 'box'),
+    [
+        ('filename,description,xmin,ymin,xmax,ymax', [1, 2, 30, 40]),
+        ('File_Name,Caption,Left,Top,Right,Bottom', [1, 2, 30, 40]),
+        ('img,text,x,y,width,height', [1, 2, 31, 42]),
+    ],
+)
+def test_usual_names_of_other_tables_are_known(read, header, box):
+    (found,), faults = read(f'{header}\na.jpg,dog,1,2,30,40\n')
+    assert (found['image'], found['text'], faults) == ('a.jpg', 'dog', [])
+    assert found['boxes'] == [box]
+    assert found['text_fields'] == [header.split(',')[1]]
+    assert read(f'{header}\na.jpg,dog,1,2,30,40\n', text_field=header.split(',')[1])
+
+
+def test_a_name_that_several_columns_might_have_is_not_guessed(read):
+    text = 'image,path,caption,text,x1,y1,x2,y2\na.jpg,b.jpg,dog,cat,1,2,30,40\n'
+    with pytest.raises(DatasetError, match="'image', 'path', 'caption', 'text', 'x1'"):
+        read(text)
+    (found,), _ = read(text, text_field='text')
+    assert (found['image'], found['text']) == ('a.jpg', 'cat')
+
+
 def test_the_field_of_the_text_can_be_named(read):
-    text = json.dumps([dict(image='a.jpg', caption='dog', bbox=[1, 2, 3, 4])])
+    text = json.dumps([dict(image='a.jpg', what='dog', bbox=[1, 2, 3, 4])])
     with pytest.raises(
         DatasetError, match="no row has 'expression'; name .* text_field"
     ):
         read(text, 'mine.json')
-    with pytest.raises(DatasetError, match="the fields are 'image', 'caption', 'bbox'"):
+    with pytest.raises(DatasetError, match="the fields are 'image', 'what', 'bbox'"):
         read(text, 'mine.json', text_field='said')
-    (found,), _ = read(text, 'mine.json', text_field='caption')
+    (found,), _ = read(text, 'mine.json', text_field='what')
     assert found['text'] == 'dog'
