@@ -16,11 +16,12 @@ def read_swift(
 
     ``images`` are paths, or dicts with a ``path``.
     ``objects`` has the expressions ``ref`` and the boxes ``bbox``, xyxy, in pixels
-    (``bbox_type`` 'real', the default) or relative to the image ('norm1'). Of as many
-    boxes as expressions, each belongs to the expression of its number. Otherwise a box
+    (``bbox_type`` 'real', the default) or relative to the image ('norm1'). A box
     belongs to the last ``<ref-object>`` before its ``<bbox>`` in the ``messages``, so
-    an expression may have several boxes or none. ``image_id`` says which image each
-    box is on.
+    an expression may have several boxes or none. Of as many boxes as expressions, each
+    belongs to the expression of its number if these marks do not say it: if they are
+    missing, or all boxes follow all expressions. ``image_id`` says which image each box
+    is on.
 
     Args:
         path, with_boxes, backend_args: See :class:`FileFormat`.
@@ -113,10 +114,8 @@ def _owners(row: dict, refs: int, boxes: int) -> list[int]:
     """Say which expression each box belongs to.
 
     Raises:
-        ValueError: The numbers do not say it, nor do the messages.
+        ValueError: The messages do not say it, nor do the numbers.
     """
-    if refs == boxes:
-        return list(range(refs))
     messages = row.get('messages')
     said = ' '.join(
         message['content']
@@ -129,7 +128,11 @@ def _owners(row: dict, refs: int, boxes: int) -> list[int]:
             owners.append(current)
         else:
             current += 1
-    if len(owners) == boxes and current + 1 == refs and -1 not in owners:
+    marked = len(owners) == boxes and current + 1 == refs and -1 not in owners
+    # boxes that all follow the last expression are a list for the list before them
+    if refs == boxes and not (marked and set(owners) != {refs - 1}):
+        return list(range(refs))
+    if marked:
         return owners
     if refs == 1:
         return [0] * boxes

@@ -61,7 +61,6 @@ def test_marks_say_which_box_belongs_to_which(read):
     'said',
     [
         'and the <ref-object>: <bbox> and <bbox>',
-        '<bbox> and <bbox> are a <ref-object> each',
         '<bbox>, and the <ref-object> at <bbox>',
     ],
 )
@@ -69,6 +68,12 @@ def test_as_many_boxes_as_expressions_are_paired_by_number(read, said):
     found, faults = read(row(['a dog', 'a woman'], BOXES, said))
     assert faults == []
     assert [e['boxes'] for e in found] == [[BOXES[0]], [BOXES[1]]]
+
+
+def test_marks_count_though_there_are_as_many_boxes_as_expressions(read):
+    said = '<bbox> and <bbox>, and no <ref-object>'
+    found, _ = read(row(['a dog', 'a woman'], BOXES, said))
+    assert [e['boxes'] for e in found] == [BOXES, []]
 
 
 def test_an_image_may_be_a_dict_with_its_path(read):
