@@ -49,8 +49,8 @@ add() { # NAME SUFFIX SEED...
 add side-tuned '' "${seeds[@]}"
 add no-side -no-side "${seeds[@]}"
 add full -full "${seeds[@]}"
-add ungrouped -ungrouped "${seeds[0]}"
 difference=$(python tools/analysis_tools/results_difference.py "${results[@]}")
+add ungrouped -ungrouped "${seeds[0]}"
 table=$(python tools/analysis_tools/results_table.py "${tests[@]}")
 
 page=docs/benchmarks/refshapes.md
