@@ -165,7 +165,9 @@ def check_options(config: Config, keys: Iterable[str]) -> None:
         if name in known:
             continue
         remedy = f'nothing reads {name}{_near(name, known)}'
-        if name in config:
+        if name == 'data_root':
+            remedy = 'say it by --data-root'
+        elif name in config:
             remedy = (
                 f'{name} is a variable of {config.filename}, and was copied to its '
                 'places when that file was read: change it there, or name the places'

@@ -66,6 +66,11 @@ def test_launcher_has_an_option_of_its_own(parse):
         load_config(parse('--cfg-options', 'launcher=pytorch'))
 
 
+def test_data_root_has_an_option_of_its_own(parse):
+    with pytest.raises(ValueError, match='^--cfg-options data_root: .* --data-root$'):
+        load_config(parse('--cfg-options', 'data_root=new/'))
+
+
 def test_cfg_options_win_over_data_root(parse):
     options = ('--cfg-options', 'train_dataloader.dataset.data_root=last/')
     config = load_config(parse('--data-root', 'new/', *options))
