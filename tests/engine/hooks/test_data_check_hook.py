@@ -2,12 +2,18 @@ from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
+from mmdet.evaluation import CocoMetric
+from mmdet.registry import DATASETS
 from mmengine.dataset import ConcatDataset
+from mmengine.evaluator import BaseMetric, DumpResults, Evaluator
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch.utils.data import DataLoader
 
+from m2ist_mm.config import load_config_file
 from m2ist_mm.datasets import ReferDataset
 from m2ist_mm.engine import DataCheckHook
+from m2ist_mm.engine.hooks.data_check_hook import try_metrics
+from m2ist_mm.evaluation import RECMetric
 
 
 def build(root, split):
@@ -25,7 +31,7 @@ def run(train, val=None, batch_size=4, loop=EpochBasedTrainLoop, rank=0):
     runner = SimpleNamespace(
         train_dataloader=DataLoader(train, batch_size, drop_last=True),
         train_loop=Mock(spec=loop),
-        val_loop=None if val is None else Mock(),
+        val_loop=None if val is None else Mock(evaluator=Evaluator([])),
         val_dataloader=None if val is None else DataLoader(val),
         rank=rank,
         logger=Mock(),
@@ -69,3 +75,52 @@ def test_training_without_a_batch_is_refused(mini_refcoco):
 
 def test_other_datasets_are_left_alone():
     assert run([1, 2, 3, 4]) == []
+
+
+@pytest.fixture
+def samples(nano_path):
+    """A dataset whose samples are those of a test."""
+    return DATASETS.build(load_config_file(nano_path).test_dataloader.dataset)
+
+
+def test_metric_of_another_task_is_refused(samples):
+    metrics = [RECMetric(), CocoMetric()]
+    with pytest.raises(ValueError) as refused:
+        try_metrics('val_evaluator', Evaluator(metrics), ConcatDataset([samples]))
+    assert str(refused.value) == (
+        'val_evaluator: CocoMetric is for another task: it cannot read boxes of '
+        "expressions without scores (KeyError: 'scores'); use type='RECMetric'"
+    )
+
+
+@pytest.mark.parametrize('when', ['train', 'test'])
+def test_metrics_are_tried_before_training_and_test(samples, when):
+    loop = Mock(evaluator=Evaluator([CocoMetric()]))
+    loader = DataLoader(samples)
+    runner = SimpleNamespace(
+        train_dataloader=loader, train_loop=None, val_loop=loop, test_loop=loop,
+        val_dataloader=loader, test_dataloader=loader,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r'^(val|test)_evaluator: CocoMetric is for'):
+        getattr(DataCheckHook(), f'before_{when}')(runner)
+
+
+def test_a_trial_of_metrics_leaves_nothing(samples, tmp_path):
+    metrics = [RECMetric(), DumpResults(str(tmp_path / 'a.pkl'))]
+    metrics[0].results.append('kept')
+    try_metrics('test_evaluator', Evaluator(metrics), samples)
+    assert [metric.results for metric in metrics] == [['kept'], []]
+    assert not list(tmp_path.iterdir())
+
+
+def test_fault_in_a_metric_of_ones_own_is_shown_as_it_is(samples):
+    class Own(BaseMetric):
+        def process(self, data_batch, data_samples):
+            (sample,) = data_samples
+            assert len(sample['pred_instances']['bboxes']) == len(data_batch['inputs'])
+            sample['nothing']
+
+        def compute_metrics(self, results): ...
+
+    with pytest.raises(KeyError, match='nothing'):
+        try_metrics('test_evaluator', Evaluator([Own()]), samples)
