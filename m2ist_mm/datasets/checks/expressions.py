@@ -32,11 +32,11 @@ def check_expressions(
         boxes that were clipped.
     """
     first_entry, sound, faults, clipped = {}, [], [], 0
-    pixels = [
-        expression
-        for expression in expressions
-        if 'bbox' in expression and not (box_unit or expression.get('box_unit'))
-    ]
+
+    def has_unit(expression: dict) -> bool:
+        return bool(box_unit or expression.get('box_unit'))
+
+    pixels = [one for one in expressions if 'bbox' in one and not has_unit(one)]
     unit = unit_of_leaving(pixels, tolerance)
     for expression in expressions:
         entry, bbox = expression['entry'], expression.get('bbox')
@@ -56,10 +56,10 @@ def check_expressions(
                 min(max(value, 0), side)
                 for value, side in zip(bbox, size * 2, strict=True)
             ]
-            said = box_unit or expression.get('box_unit')
+            said = has_unit(expression)
             hint = _why_it_leaves(expression, size, tolerance, None if said else unit)
             problem = wrong_box(bbox, inside, size, tolerance, hint)
-            if problem is None and said is None and in_first_pixel(bbox, size):
+            if problem is None and not said and in_first_pixel(bbox, size):
                 problem = (
                     f'its box {bbox} (xyxy) lies within the first pixel; is it in '
                     "relative units (0 to 1)? Mend it, or say box_unit='pixel' if it "

@@ -59,10 +59,25 @@ def test_page_has_means_costs_differences_and_choices(folder):
         '| 80 MB | 1.50 | – | – |' in text
     )
     assert '| m2ist | frozen | +62.5 (' in text
-    assert '| frozen | frozen' not in text
+    # each pair once, the better one first
+    assert '| frozen | frozen' not in text and '| frozen | m2ist' not in text
     assert '| m2ist | 0.3: 44.0 | 0.3 |' in text
     assert text.index('| m2ist | 2 |') < text.index('| frozen | 1 |')
-    assert (path / 'page.svg').read_text().startswith('<?xml')
+    plot = (path / 'page.svg').read_text()
+    assert plot.startswith('<?xml')
+    write_page(path, path / 'page.md', 'my_config.py')
+    assert (path / 'page.svg').read_text() == plot
+
+
+def test_methods_are_compared_with_m2ist_too(folder):
+    path, write = folder
+    cost = json.loads(next(path.glob('cost_m2ist_*.json')).read_text())
+    (path / 'cost_lora_cpu.json').write_text(json.dumps(cost | dict(method='lora')))
+    write('lora', 0, '1110')
+    write_page(path, path / 'page.md', 'my_config.py')
+    text = (path / 'page.md').read_text()
+    assert '| lora | m2ist | -12.5 (' in text and '| lora | frozen | +50.0 (' in text
+    assert '| m2ist | lora' not in text
 
 
 def test_runs_of_another_code_are_not_tabled_together(folder):
