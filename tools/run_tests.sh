@@ -5,4 +5,5 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # shellcheck source=tools/setup_env.sh
 . tools/setup_env.sh
-exec python -m pytest tests "$@"
+# Two processes; the tests of a file in one, where they share what its fixtures train.
+exec python -m pytest tests -n 2 --dist loadfile "$@"
