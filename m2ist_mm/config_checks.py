@@ -102,8 +102,8 @@ _LEAST = {
         1,
     ),
     **dict.fromkeys(
-        'num_workers loss_attention loss_weight lr weight_decay max_norm seed begin '
-        'val_begin milestones dropout prob'.split(),
+        'num_workers loss_attention refinements loss_weight lr weight_decay max_norm '
+        'seed begin val_begin milestones dropout prob'.split(),
         0,
     ),
     'max_tokens': MIN_TOKENS,

@@ -212,6 +212,16 @@ def test_tuner_that_changes_the_input_of_a_tower(exporter, nano_config, tmp_path
     assert export_onnx(inferencer, tmp_path / 'out') <= 1e-5
 
 
+@pytest.mark.slow
+def test_boxes_that_are_refined(exporter, nano_config, tmp_path):
+    nano_config.model.bbox_head.refinements = 2
+    checkpoint = random_checkpoint(nano_config, tmp_path)
+    inferencer = RECInferencer(nano_config, checkpoint, 'cpu', show_progress=False)
+    assert export_onnx(inferencer, tmp_path / 'out') <= 1e-5
+    for refinement in inferencer.model.bbox_head.refinements:
+        assert refinement.mlp[4].weight.any()
+
+
 SMALL_TEXT = dict(
     type='TransformersTower',
     weights=None,

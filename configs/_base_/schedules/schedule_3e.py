@@ -13,7 +13,7 @@ optim_wrapper = dict(
             'backbone': dict(lr_mult=0.1, muon=False),
             'bbox_head.position_embedding': adamw,
             'bbox_head.reg_token': adamw,
-            'bbox_mlp.4': adamw,
+            'mlp.4': adamw,
         }
     ),
 )

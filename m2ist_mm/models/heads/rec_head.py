@@ -1,5 +1,7 @@
 """One box per expression."""
 
+from collections.abc import Sequence
+
 import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, SampleList
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 
 from ...structures import Expressions, Features, Placement, check_box_frame
 from ..towers import Tower
+from .box_refinement import BoxRefinement
 from .token_fusion import TokenFusion
 
 
@@ -23,6 +26,8 @@ class RECHead(TokenFusion):
         loss_iou: Config of the IoU loss on relative ``xyxy``.
         loss_attention: Weight of the attention loss, see :meth:`loss_by_feat`; 0, as in
             the paper, is none.
+        refinements: How many times the box is corrected, see :class:`BoxRefinement`; 0,
+            as in the paper, leaves it as the box MLP gives it.
         kwargs: See :class:`TokenFusion`.
     """
 
@@ -32,6 +37,7 @@ class RECHead(TokenFusion):
         loss_bbox: dict | None = None,
         loss_iou: dict | None = None,
         loss_attention: float = 0.0,
+        refinements: int = 0,
         **kwargs,
     ) -> None:
         super().__init__(towers, num_targets=1, **kwargs)
@@ -46,6 +52,10 @@ class RECHead(TokenFusion):
         self.loss_bbox = MODELS.build(loss_bbox or dict(type='L1Loss', loss_weight=1.0))
         self.loss_iou = MODELS.build(loss_iou or dict(type='GIoULoss', loss_weight=1.0))
         self.loss_attention = loss_attention
+        self.refinements = nn.ModuleList(
+            BoxRefinement(towers['vision'].embed_dims, embed_dims, self.grid)
+            for _ in range(refinements)
+        )
         self.init_weights()
 
     def forward(self, features: Features) -> Tensor:
@@ -57,14 +67,16 @@ class RECHead(TokenFusion):
         Returns:
             (E, 4) float32, ``cxcywh`` in [0, 1], relative to the canvas.
         """
-        return self._boxes(self.fuse(features)[0])
+        boxes = self._boxes(self.fuse(features)[0], features)[-1]
+        return _on_canvas(boxes) if self.refinements else boxes
 
     def loss(
         self, features: Features, batch_data_samples: SampleList
     ) -> dict[str, Tensor]:
         """Predict boxes and compare them, see :meth:`loss_by_feat`."""
         targets, attention = self.fuse(features, self.loss_attention > 0)
-        return self.loss_by_feat(self._boxes(targets), attention, batch_data_samples)
+        *earlier, boxes = self._boxes(targets, features)
+        return self.loss_by_feat(boxes, attention, batch_data_samples, earlier)
 
     def predict(
         self, features: Features, batch_data_samples: SampleList
@@ -72,13 +84,22 @@ class RECHead(TokenFusion):
         """Predict boxes in pixels of the images, see :meth:`predict_by_feat`."""
         return self.predict_by_feat(self(features), batch_data_samples)
 
-    def _boxes(self, targets: Tensor) -> Tensor:
+    def _boxes(self, targets: Tensor, features: Features) -> list[Tensor]:
+        """Boxes of the box MLP and of each refinement, (E, 4) float32."""
         # bfloat16 has 8 bits: too coarse for the place of a box
         with torch.autocast(targets.device.type, enabled=False):
-            return self.bbox_mlp(targets[:, 0].float()).sigmoid()
+            target = targets[:, 0].float()
+            boxes = [self.bbox_mlp(target).sigmoid()]
+            for refinement in self.refinements:
+                boxes.append(refinement(_on_canvas(boxes[-1]), target, features))
+            return boxes
 
     def loss_by_feat(
-        self, boxes: Tensor, attention: Tensor | None, batch_data_samples: SampleList
+        self,
+        boxes: Tensor,
+        attention: Tensor | None,
+        batch_data_samples: SampleList,
+        earlier: Sequence[Tensor] = (),
     ) -> dict[str, Tensor]:
         """L1 (summed over the four numbers) and GIoU, each a mean over expressions.
 
@@ -98,10 +119,11 @@ class RECHead(TokenFusion):
             batch_data_samples: Samples of the I images, with ``batch_input_shape`` and
                 ``gt_instances``: ``bboxes`` in canvas pixels and their ``labels``, the
                 indices of the expressions; one box per expression, E in total.
+            earlier: Boxes (E, 4) before each refinement, the first ones first.
 
         Returns:
             ``loss_bbox``, ``loss_iou`` and, with ``loss_attention``, the loss of that
-            name.
+            name; the first two for earlier boxes too, as ``d0.loss_bbox``, ….
 
         Raises:
             ValueError: An expression has several boxes, or none, or the boxes are in
@@ -117,14 +139,15 @@ class RECHead(TokenFusion):
             ]
         )
         count = reduce_mean(boxes.new_tensor(boxes.shape[0]))
-        losses = dict(
-            loss_bbox=self.loss_bbox(
-                boxes, bbox_xyxy_to_cxcywh(target), avg_factor=count
-            ),
-            loss_iou=self.loss_iou(
-                bbox_cxcywh_to_xyxy(boxes), target, avg_factor=count
-            ),
-        )
+        stages = {f'd{number}.': one for number, one in enumerate(earlier)}
+        losses = {}
+        for prefix, one in {'': boxes, **stages}.items():
+            losses[f'{prefix}loss_bbox'] = self.loss_bbox(
+                one, bbox_xyxy_to_cxcywh(target), avg_factor=count
+            )
+            losses[f'{prefix}loss_iou'] = self.loss_iou(
+                bbox_cxcywh_to_xyxy(one), target, avg_factor=count
+            )
         if self.loss_attention:
             share = (attention[:, 0] * self._meets(target)).sum(dim=1)
             # as good as none: keeps the logarithm finite
@@ -169,6 +192,13 @@ class RECHead(TokenFusion):
             labels = torch.arange(len(bboxes), device=bboxes.device)
             results.append(InstanceData(bboxes=bboxes, labels=labels))
         return results
+
+
+def _on_canvas(boxes: Tensor) -> Tensor:
+    """Clip boxes, relative ``cxcywh``, to the canvas: a part of each remains."""
+    centre, size = boxes.chunk(2, 1)
+    corners = bbox_cxcywh_to_xyxy(torch.cat([centre.clamp(0, 1), size], 1))
+    return bbox_xyxy_to_cxcywh(corners.clamp(0, 1))
 
 
 def _canvas_size(sample: DetDataSample, like: Tensor) -> Tensor:

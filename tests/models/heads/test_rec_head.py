@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from mmdet.registry import MODELS
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_xyxy_to_cxcywh
 from torch import nn
 
 from m2ist_mm.structures import Features, Placement, TowerFeatures
@@ -14,7 +15,7 @@ from m2ist_mm.structures import Features, Placement, TowerFeatures
 def make_head(head_config, stand_in):
     """Builds a head without dropout; all weights drawn.
 
-    It computes in double precision, but for the box MLP, which is always float32.
+    It computes in double precision, but for the boxes, which are always float32.
     """
 
     def make(grid=(4, 3), max_tokens=8, **changes):
@@ -29,6 +30,8 @@ def make_head(head_config, stand_in):
             if 'norm' not in name:
                 nn.init.normal_(parameter, std=0.3)
         head.bbox_mlp.float()
+        for parameter in head.refinements.float().parameters():
+            parameter.data /= 6  # boxes stay on the canvas
         return head
 
     return make
@@ -124,8 +127,9 @@ def test_boxes_are_not_rounded_to_bfloat16(make_head, features):
     assert ((logits - logits.bfloat16().float()).abs() > 1e-4).any()
 
 
-def test_text_length_of_the_batch_does_not_matter(make_head, features):
-    head = make_head()
+@pytest.mark.parametrize('refinements', [0, 2])
+def test_text_length_of_the_batch_does_not_matter(make_head, features, refinements):
+    head = make_head(refinements=refinements)
     language = features.language
     longer = TowerFeatures(
         torch.cat([language.tokens, torch.randn(3, 2, 48).double()], dim=1),
@@ -135,9 +139,10 @@ def test_text_length_of_the_batch_does_not_matter(make_head, features):
     torch.testing.assert_close(head(longer), head(features), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize('refinements', [0, 2])
 @pytest.mark.parametrize('side', ['vision', 'language'])
-def test_padding_never_matters(make_head, features, side):
-    head = make_head()
+def test_padding_never_matters(make_head, features, side, refinements):
+    head = make_head(refinements=refinements)
     expected = head(features)
     given = getattr(features, side)
     mask = given.mask[..., None]
@@ -171,8 +176,9 @@ def test_tokens_without_padding_know_their_places(padded):
     assert cut.image_index is padded.image_index
 
 
-def test_padding_of_all_images_never_meets_the_encoder(make_head, padded):
-    head = make_head(grid=(4, 4), loss_attention=1.0)
+@pytest.mark.parametrize('refinements', [0, 2])
+def test_padding_of_all_images_never_meets_the_encoder(make_head, padded, refinements):
+    head = make_head(grid=(4, 4), loss_attention=1.0, refinements=refinements)
     lengths = []
     head.encoder.register_forward_pre_hook(
         lambda module, inputs: lengths.append(inputs[0].shape[1])
@@ -208,13 +214,16 @@ def boxes_and_attention(head, features):
     samples = ['samples']
     head.loss(features, samples)
     head.loss_by_feat = compare
-    boxes, attention, given = compared[0]
+    boxes, attention, given, _ = compared[0]
     assert given is samples
     return boxes, attention
 
 
-def test_grouped_expressions_give_the_boxes_of_single_ones(make_head, features):
-    head = make_head()
+@pytest.mark.parametrize('refinements', [0, 2])
+def test_grouped_expressions_give_the_boxes_of_single_ones(
+    make_head, features, refinements
+):
+    head = make_head(refinements=refinements)
     assert torch.equal(head(features), head(ungrouped(features)))
 
 
@@ -251,6 +260,46 @@ def test_wrong_number_of_tokens_is_refused(make_head, features, changes, text):
         make_head(**changes)(features)
 
 
+def test_refinements_correct_the_box_one_after_the_other(make_head, features):
+    head = make_head(refinements=2)
+    first, second = head.refinements
+    plain = make_head()
+    plain.load_state_dict(
+        {k: v for k, v in head.state_dict().items() if 'refinements' not in k}
+    )
+    with torch.no_grad():
+        target = plain.fuse(features)[0][:, 0].float()
+        once = clip(first(clip(plain(features)), target, features))
+        expected = clip(second(once, target, features))
+        torch.testing.assert_close(head(features), expected, rtol=0, atol=1e-6)
+    assert (expected - once).abs().amax(1).min() > 1e-4
+
+
+def clip(boxes):
+    return bbox_xyxy_to_cxcywh(bbox_cxcywh_to_xyxy(boxes).clamp(0, 1))
+
+
+def test_refined_boxes_stay_on_the_canvas(make_head, features):
+    head = make_head(refinements=2)
+    for refinement in head.refinements:
+        refinement.mlp[4].bias.data[:] = torch.tensor([9.0, -9, 9, 9])
+    with torch.no_grad():
+        boxes = head(features)
+    corners = bbox_cxcywh_to_xyxy(boxes)
+    assert corners.min() >= -1e-6 and corners.max() <= 1 + 1e-6
+    assert boxes[:, 2:].min() > 0
+
+
+def test_untrained_refinements_leave_the_box(make_head, features):
+    head = make_head(refinements=2)
+    for refinement in head.refinements:
+        nn.init.zeros_(refinement.mlp[4].weight)
+        nn.init.zeros_(refinement.mlp[4].bias)
+    with torch.no_grad():
+        boxes = head.bbox_mlp(head.fuse(features)[0][:, 0].float()).sigmoid()
+    torch.testing.assert_close(head(features), clip(boxes))
+
+
 # loss ---------------------------------------------------------------------------------
 
 
@@ -272,6 +321,31 @@ def test_loss_by_hand(make_head, make_sample):
     assert losses.keys() == {'loss_bbox', 'loss_iou'}
     assert losses['loss_bbox'].item() == pytest.approx((0 + 1) / 2)
     assert losses['loss_iou'].item() == pytest.approx((0 + 1.5) / 2, abs=1e-5)
+
+
+def test_each_stage_has_a_loss_and_learns_from_its_own(
+    make_head, make_sample, features
+):
+    head = make_head(refinements=2)
+    samples = [
+        sample_of(make_sample, 'a', [24, 32, 72, 96]),
+        sample_of(make_sample, ('b', 'c'), [[0, 0, 48, 64], [0, 0, 96, 128]]),
+    ]
+    losses = head.loss(features, samples)
+    names = {f'{s}loss_{k}' for s in ('', 'd0.', 'd1.') for k in ('bbox', 'iou')}
+    assert losses.keys() == names
+    (losses['loss_bbox'] + losses['loss_iou']).backward(retain_graph=True)
+    first, second = head.refinements
+    assert second.mlp[0].weight.grad.any()
+    assert first.mlp[0].weight.grad is None and head.bbox_mlp[0].weight.grad is None
+    (losses['d1.loss_bbox'] + losses['d0.loss_iou']).backward()
+    assert first.mlp[0].weight.grad.any() and head.bbox_mlp[0].weight.grad.any()
+    given = torch.full((3, 4), 0.5)
+    compared = head.loss_by_feat(given, None, samples, [given / 2])
+    for name, boxes in (('', given), ('d0.', given / 2)):
+        alone = head.loss_by_feat(boxes, None, samples)
+        assert compared[f'{name}loss_bbox'] == alone['loss_bbox']
+        assert compared[f'{name}loss_iou'] == alone['loss_iou']
 
 
 def test_loss_of_overlapping_boxes_by_hand(make_head, make_sample):

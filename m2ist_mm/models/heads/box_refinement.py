@@ -1,0 +1,92 @@
+"""Corrections of a box by what the image shows at its place."""
+
+import torch
+from torch import Tensor, nn
+
+from ...structures import Features
+
+
+class BoxRefinement(nn.Module):
+    """Looks at a grid of points of a box and corrects the box.
+
+    The REG token has to tell a box from everything it has gathered. Here the vision
+    tokens at the box itself are read: bilinear samples at points from edge to edge
+    (RoIAlign, arXiv 1703.06870), from which, with the REG token, an MLP computes
+    Faster R-CNN's corrections (arXiv 1506.01497). Several in a row are a cascade
+    (arXiv 1712.00726). Begins as the identity.
+
+    Args:
+        vision_channels: Channels C_v of the vision tokens.
+        embed_dims: Channels C of the REG token, and hidden width of the MLP.
+        grid: Rows and columns of the vision tower's tokens.
+        points: Points per row and per column of a box.
+        point_channels: Channels of a point.
+    """
+
+    step = 0.5  # an output of 1 moves the centre by half a box
+    limit = 2.0  # of what is moved, in boxes, and of the logarithm of the growth
+
+    def __init__(
+        self,
+        vision_channels: int,
+        embed_dims: int,
+        grid: tuple[int, int],
+        points: int = 3,
+        point_channels: int = 64,
+    ) -> None:
+        super().__init__()
+        self.grid = grid
+        self.points = points
+        self.point_proj = nn.Sequential(
+            nn.Linear(vision_channels, point_channels), nn.LayerNorm(point_channels)
+        )
+        self.mlp = nn.Sequential(
+            nn.Linear(points**2 * point_channels + embed_dims, embed_dims),
+            nn.ReLU(),
+            nn.Linear(embed_dims, embed_dims),
+            nn.ReLU(),
+            nn.Linear(embed_dims, 4),
+        )
+        nn.init.zeros_(self.mlp[-1].weight)
+        nn.init.zeros_(self.mlp[-1].bias)
+
+    def forward(self, boxes: Tensor, target: Tensor, features: Features) -> Tensor:
+        """Correct boxes.
+
+        Args:
+            boxes: (E, 4) ``cxcywh`` relative to the canvas. No gradient passes through
+                them: each correction learns from the boxes it gets.
+            target: REG token of each expression, (E, C).
+            features: What the REG token was computed from.
+
+        Returns:
+            (E, 4) ``cxcywh``, positive width and height; may leave the canvas.
+        """
+        boxes = boxes.detach()
+        tokens = self.point_proj(features.vision.tokens.float())
+        samples = self._weights(boxes, features) @ tokens[features.image_index]
+        output = self.mlp(torch.cat([samples.flatten(1), target], 1))
+        move, grow = (self.step * output).clamp(-self.limit, self.limit).chunk(2, 1)
+        centre, size = boxes.chunk(2, 1)
+        return torch.cat([centre + move * size, size * grow.exp()], 1)
+
+    @torch.no_grad()
+    def _weights(self, boxes: Tensor, features: Features) -> Tensor:
+        """Weights of bilinear interpolation, (E, points of a box, N); 0 for padding."""
+        rows, columns = (
+            (torch.arange(count, device=boxes.device) + 0.5) / count
+            for count in self.grid
+        )
+        places = torch.stack(
+            [columns.repeat(len(rows)), rows.repeat_interleave(len(columns))], 1
+        )
+        if features.positions is not None:
+            places = places[features.positions][features.image_index]  # (E, N, 2)
+        along = torch.linspace(-0.5, 0.5, self.points, device=boxes.device)
+        grid = torch.cartesian_prod(along, along).flip(1)  # row by row, (x, y)
+        at = boxes[:, None, :2] + grid * boxes[:, None, 2:]
+        cells = boxes.new_tensor([self.grid[1], self.grid[0]])
+        distance = (at[:, :, None] - places.unsqueeze(-3)).abs() * cells
+        near = (1 - distance).clamp(min=0).prod(-1)
+        near = near * ~features.vision.mask[features.image_index][:, None]
+        return near / near.sum(-1, keepdim=True).clamp(min=1e-6)
