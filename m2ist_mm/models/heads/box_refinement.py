@@ -16,8 +16,7 @@ class BoxRefinement(nn.Module):
     (arXiv 1712.00726). Begins as the identity.
 
     Args:
-        vision_channels: Channels C_v of the vision tokens.
-        embed_dims: Channels C of the REG token, and hidden width of the MLP.
+        embed_dims: Channels C of the tokens, and hidden width of the MLP.
         grid: Rows and columns of the vision tower's tokens.
         points: Points per row and per column of a box.
         point_channels: Channels of a point.
@@ -28,7 +27,6 @@ class BoxRefinement(nn.Module):
 
     def __init__(
         self,
-        vision_channels: int,
         embed_dims: int,
         grid: tuple[int, int],
         points: int = 3,
@@ -37,9 +35,7 @@ class BoxRefinement(nn.Module):
         super().__init__()
         self.grid = grid
         self.points = points
-        self.point_proj = nn.Sequential(
-            nn.Linear(vision_channels, point_channels), nn.LayerNorm(point_channels)
-        )
+        self.point_proj = nn.Linear(embed_dims, point_channels)
         self.mlp = nn.Sequential(
             nn.Linear(points**2 * point_channels + embed_dims, embed_dims),
             nn.ReLU(),
@@ -50,21 +46,23 @@ class BoxRefinement(nn.Module):
         nn.init.zeros_(self.mlp[-1].weight)
         nn.init.zeros_(self.mlp[-1].bias)
 
-    def forward(self, boxes: Tensor, target: Tensor, features: Features) -> Tensor:
+    def forward(
+        self, boxes: Tensor, target: Tensor, tokens: Tensor, features: Features
+    ) -> Tensor:
         """Correct boxes.
 
         Args:
             boxes: (E, 4) ``cxcywh`` relative to the canvas. No gradient passes through
                 them: each correction learns from the boxes it gets.
             target: REG token of each expression, (E, C).
-            features: What the REG token was computed from.
+            tokens: Vision tokens of each expression, (E, n, C).
+            features: Where on the grid they are, and which are padding.
 
         Returns:
             (E, 4) ``cxcywh``, positive width and height; may leave the canvas.
         """
         boxes = boxes.detach()
-        tokens = self.point_proj(features.vision.tokens.float())
-        samples = self._weights(boxes, features) @ tokens[features.image_index]
+        samples = self.point_proj(self._weights(boxes, features) @ tokens.float())
         output = self.mlp(torch.cat([samples.flatten(1), target], 1))
         move, grow = (self.step * output).clamp(-self.limit, self.limit).chunk(2, 1)
         centre, size = boxes.chunk(2, 1)
@@ -72,7 +70,7 @@ class BoxRefinement(nn.Module):
 
     @torch.no_grad()
     def _weights(self, boxes: Tensor, features: Features) -> Tensor:
-        """Weights of bilinear interpolation, (E, points of a box, N); 0 for padding."""
+        """Weights of bilinear interpolation, (E, points of a box, n); 0 for padding."""
         rows, columns = (
             (torch.arange(count, device=boxes.device) + 0.5) / count
             for count in self.grid
@@ -81,7 +79,7 @@ class BoxRefinement(nn.Module):
             [columns.repeat(len(rows)), rows.repeat_interleave(len(columns))], 1
         )
         if features.positions is not None:
-            places = places[features.positions][features.image_index]  # (E, N, 2)
+            places = places[features.positions][features.image_index]  # (E, n, 2)
         along = torch.linspace(-0.5, 0.5, self.points, device=boxes.device)
         grid = torch.cartesian_prod(along, along).flip(1)  # row by row, (x, y)
         at = boxes[:, None, :2] + grid * boxes[:, None, 2:]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ...structures import Expressions, Features, Placement, check_box_frame
 from ..towers import Tower
 from .box_refinement import BoxRefinement
-from .token_fusion import TokenFusion
+from .token_fusion import FusedTokens, TokenFusion
 
 
 @MODELS.register_module()
@@ -53,8 +53,7 @@ class RECHead(TokenFusion):
         self.loss_iou = MODELS.build(loss_iou or dict(type='GIoULoss', loss_weight=1.0))
         self.loss_attention = loss_attention
         self.refinements = nn.ModuleList(
-            BoxRefinement(towers['vision'].embed_dims, embed_dims, self.grid)
-            for _ in range(refinements)
+            BoxRefinement(embed_dims, self.grid) for _ in range(refinements)
         )
         self.init_weights()
 
@@ -67,16 +66,16 @@ class RECHead(TokenFusion):
         Returns:
             (E, 4) float32, ``cxcywh`` in [0, 1], relative to the canvas.
         """
-        boxes = self._boxes(self.fuse(features)[0], features)[-1]
+        boxes = self._boxes(self.fuse(features), features)[-1]
         return _on_canvas(boxes) if self.refinements else boxes
 
     def loss(
         self, features: Features, batch_data_samples: SampleList
     ) -> dict[str, Tensor]:
         """Predict boxes and compare them, see :meth:`loss_by_feat`."""
-        targets, attention = self.fuse(features, self.loss_attention > 0)
-        *earlier, boxes = self._boxes(targets, features)
-        return self.loss_by_feat(boxes, attention, batch_data_samples, earlier)
+        fused = self.fuse(features, self.loss_attention > 0)
+        *earlier, boxes = self._boxes(fused, features)
+        return self.loss_by_feat(boxes, fused.attention, batch_data_samples, earlier)
 
     def predict(
         self, features: Features, batch_data_samples: SampleList
@@ -84,14 +83,15 @@ class RECHead(TokenFusion):
         """Predict boxes in pixels of the images, see :meth:`predict_by_feat`."""
         return self.predict_by_feat(self(features), batch_data_samples)
 
-    def _boxes(self, targets: Tensor, features: Features) -> list[Tensor]:
+    def _boxes(self, fused: FusedTokens, features: Features) -> list[Tensor]:
         """Boxes of the box MLP and of each refinement, (E, 4) float32."""
         # bfloat16 has 8 bits: too coarse for the place of a box
-        with torch.autocast(targets.device.type, enabled=False):
-            target = targets[:, 0].float()
+        with torch.autocast(fused.targets.device.type, enabled=False):
+            target = fused.targets[:, 0].float()
             boxes = [self.bbox_mlp(target).sigmoid()]
             for refinement in self.refinements:
-                boxes.append(refinement(_on_canvas(boxes[-1]), target, features))
+                box = _on_canvas(boxes[-1])
+                boxes.append(refinement(box, target, fused.vision, features))
             return boxes
 
     def loss_by_feat(

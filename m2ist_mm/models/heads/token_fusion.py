@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,22 @@ from torch import Tensor, nn
 from ...structures import Features
 from ..layers import VLEncoder
 from ..towers import Tower
+
+
+class FusedTokens(NamedTuple):
+    """What a V-L encoder makes of E expressions and their images.
+
+    Attributes:
+        targets: Target tokens, (E, K, C).
+        attention: Their attention to the N positions of the grid in the last layer,
+            averaged over heads, (E, K, N); ``None`` unless asked for.
+        vision: Vision tokens as they enter the last layer, (E, n, C): those of the
+            features, in their order.
+    """
+
+    targets: Tensor
+    attention: Tensor | None
+    vision: Tensor
 
 
 class TokenFusion(BaseModule):
@@ -86,9 +103,7 @@ class TokenFusion(BaseModule):
             encoded = sine(table.new_zeros(1, *self.grid)).flatten(2)[0].T
             table.data[-encoded.shape[0] :] = encoded
 
-    def fuse(
-        self, features: Features, with_attention: bool = False
-    ) -> tuple[Tensor, Tensor | None]:
+    def fuse(self, features: Features, with_attention: bool = False) -> FusedTokens:
         """Compute the target tokens of each expression and its image.
 
         Args:
@@ -96,10 +111,6 @@ class TokenFusion(BaseModule):
                 expression; per image those of the whole grid, or those at
                 ``features.positions``.
             with_attention: Whether the attention is returned.
-
-        Returns:
-            Target tokens (E, K, C) and, if asked for, their attention to the positions
-            of the grid in the last layer, averaged over heads, (E, K, N).
 
         Raises:
             ValueError: The number of tokens does not match the towers.
@@ -130,10 +141,12 @@ class TokenFusion(BaseModule):
         position = torch.cat([before, position], dim=1)
         if self.position_in_values:
             tokens = tokens + position
-        targets, attention = self.encoder(tokens, position, mask, with_attention)
+        targets, attention, tokens = self.encoder(
+            tokens, position, mask, with_attention
+        )
         if attention is not None:
             attention = self._on_grid(attention, features)
-        return targets, attention
+        return FusedTokens(targets, attention, tokens[:, self.num_targets + num_text :])
 
     @contextmanager
     def recording_attention(self) -> Iterator[list[Tensor]]:

@@ -177,7 +177,7 @@ class VLEncoder(BaseModule):
         position: Tensor,
         mask: Tensor,
         with_attention: bool = False,
-    ) -> tuple[Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
         """Encode the tokens and return the target tokens.
 
         Args:
@@ -187,8 +187,9 @@ class VLEncoder(BaseModule):
             with_attention: Whether the last layer's attention is returned.
 
         Returns:
-            The target tokens (B, K, C) and, if asked for, their attention to the tokens
-            in the last layer, a mean over heads, (B, K, N).
+            The target tokens (B, K, C); if asked for, their attention to the tokens in
+            the last layer, a mean over heads, (B, K, N); and all tokens as they enter
+            the last layer, (B, N, C).
         """
         *first, last = self.layers
         num_tokens = tokens.shape[1]
@@ -199,4 +200,7 @@ class VLEncoder(BaseModule):
                 )
             else:
                 tokens, _ = layer(tokens, position, mask, num_tokens)
-        return last(tokens, position, mask, self.num_targets, with_attention)
+        targets, attention = last(
+            tokens, position, mask, self.num_targets, with_attention
+        )
+        return targets, attention, tokens

@@ -268,9 +268,10 @@ def test_refinements_correct_the_box_one_after_the_other(make_head, features):
         {k: v for k, v in head.state_dict().items() if 'refinements' not in k}
     )
     with torch.no_grad():
-        target = plain.fuse(features)[0][:, 0].float()
-        once = clip(first(clip(plain(features)), target, features))
-        expected = clip(second(once, target, features))
+        fused = plain.fuse(features)
+        inputs = fused.targets[:, 0].float(), fused.vision, features
+        once = clip(first(clip(plain(features)), *inputs))
+        expected = clip(second(once, *inputs))
         torch.testing.assert_close(head(features), expected, rtol=0, atol=1e-6)
     assert (expected - once).abs().amax(1).min() > 1e-4
 

@@ -32,7 +32,8 @@ def test_each_target_token_looks_at_both_modalities(stand_in):
     assert fusion.reg_token.weight.shape == (3, 16)
     assert fusion.position_embedding.weight.shape == (3 + 5 + 6, 16)
     features = build_features()
-    targets, attention = fusion.fuse(features, with_attention=True)
+    targets, attention, vision = fusion.fuse(features, with_attention=True)
+    assert vision.shape == (3, 6, 16)
     assert targets.shape == (3, 3, 16)
     assert attention.shape == (3, 3, 6)
     assert (attention > 0).equal(
@@ -42,6 +43,9 @@ def test_each_target_token_looks_at_both_modalities(stand_in):
     cut = fusion.fuse(features.without_padding(), with_attention=True)
     torch.testing.assert_close(cut[0], targets)
     torch.testing.assert_close(cut[1], attention)
+    places = features.without_padding().positions[features.image_index]
+    places = places[..., None].expand(-1, -1, 16)
+    torch.testing.assert_close(cut[2], vision.gather(1, places))
     # targets differ, and so does each where a sentence or an image does
     table = targets.flatten(0, 1)
     distances = torch.cdist(table, table) + torch.eye(9)
@@ -67,7 +71,7 @@ def test_attention_of_all_layers_and_heads_is_recorded(stand_in):
     assert (whole > 0).equal(
         ~VISION_MASK[features.image_index].view(3, 1, 1, 1, 2, 3).expand_as(whole)
     )
-    _, last = head.fuse(features, with_attention=True)
+    last = head.fuse(features, with_attention=True).attention
     torch.testing.assert_close(whole[:, :, -1].mean(2).flatten(2), last)
     # layers and heads differ
     assert torch.pdist(whole.flatten(4).sum((0, 1)).flatten(0, 1)).min() > 1e-3

@@ -50,7 +50,7 @@ def test_computing_the_first_token_alone_in_the_last_layer_is_exact(encoder, tok
     x, position, mask = tokens
     for layer in encoder.layers:
         x, _ = layer(x, position, mask, x.shape[1])
-    reg, _ = encoder(*tokens)
+    reg, _, _ = encoder(*tokens)
     assert reg.shape == (2, 1, 32)
     torch.testing.assert_close(reg, x[:, :1], rtol=0, atol=1e-12)
 
@@ -58,10 +58,11 @@ def test_computing_the_first_token_alone_in_the_last_layer_is_exact(encoder, tok
 def test_several_target_tokens_are_computed_alone_in_the_last_layer(encoder, tokens):
     several = VLEncoder(3, LAYER, num_targets=3).double().eval()
     several.load_state_dict(encoder.state_dict())
-    targets, attention = several(*tokens, with_attention=True)
+    targets, attention, entered = several(*tokens, with_attention=True)
     x, position, mask = tokens
     for layer in encoder.layers[:-1]:
         x, _ = layer(x, position, mask, 7)
+    torch.testing.assert_close(entered, x, rtol=0, atol=1e-12)
     x, seen = encoder.layers[-1](x, position, mask, 7, True)
     assert (targets.shape, attention.shape) == ((2, 3, 32), (2, 3, 7))
     torch.testing.assert_close(targets, x[:, :3], rtol=0, atol=1e-12)
@@ -78,12 +79,12 @@ def test_last_layer_gives_one_token_and_the_others_all(encoder, tokens):
 
 def test_padding_is_attended_by_none(encoder, tokens):
     x, position, mask = tokens
-    expected, _ = encoder(x, position, mask)
+    expected, _, _ = encoder(x, position, mask)
     changed = x + 100 * mask[..., None]
     torch.testing.assert_close(
         encoder(changed, position, mask)[0], expected, rtol=0, atol=1e-12
     )
-    without, _ = encoder(x[:1, :5], position[:, :5], mask[:1, :5])
+    without, _, _ = encoder(x[:1, :5], position[:, :5], mask[:1, :5])
     torch.testing.assert_close(without, expected[:1], rtol=0, atol=1e-12)
 
 
@@ -124,7 +125,7 @@ def test_matrices_start_xavier_uniform():
 
 def test_attention_of_the_first_token_is_that_of_the_last_layer(encoder, tokens):
     x, position, mask = tokens
-    reg, attention = encoder(*tokens, with_attention=True)
+    reg, attention, _ = encoder(*tokens, with_attention=True)
     torch.testing.assert_close(reg, encoder(*tokens)[0], rtol=0, atol=1e-12)
     for layer in encoder.layers[:-1]:
         x, _ = layer(x, position, mask, 7)
@@ -192,7 +193,7 @@ def test_recomputed_layers_give_the_same_gradients_and_keep_less(tokens, dropout
 
         torch.manual_seed(1)
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept):
-            reg, _ = encoder(*tokens)
+            reg, _, _ = encoder(*tokens)
         reg.square().sum().backward()
         gradients = [parameter.grad for parameter in encoder.parameters()]
         results.append((reg, gradients, sum(kept)))
@@ -215,7 +216,7 @@ def test_no_attention_map_is_kept_whatever_the_dropout(tokens):
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda kept: kept):
-            reg, _ = encoder(*many)
+            reg, _, _ = encoder(*many)
         assert not [shape for shape in shapes if shape[-2:] == (63, 63)]
         reg.sum().backward()
         assert all(p.grad.isfinite().all() for p in encoder.parameters())
