@@ -79,9 +79,9 @@ class _AllTokensEncoder(nn.Module):
 
     def forward(
         self, tokens: Tensor, position: Tensor, mask: Tensor, with_attention: bool
-    ) -> tuple[Tensor, None]:
+    ) -> tuple[Tensor, None, Tensor]:
         tokens = self.encoder(query=tokens, query_pos=position, key_padding_mask=mask)
-        return tokens[:, :1], None
+        return tokens[:, :1], None, tokens
 
 
 def _freeze_norms(module: nn.Module) -> None:
