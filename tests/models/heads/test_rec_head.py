@@ -283,7 +283,7 @@ def clip(boxes):
 def test_refined_boxes_stay_on_the_canvas(make_head, features):
     head = make_head(refinements=2)
     for refinement in head.refinements:
-        refinement.mlp[4].bias.data[:] = torch.tensor([9.0, -9, 9, 9])
+        refinement.mlp[4].bias.data[:] = torch.tensor([9.0, -9, -9, -9])
     with torch.no_grad():
         boxes = head(features)
     corners = bbox_cxcywh_to_xyxy(boxes)
