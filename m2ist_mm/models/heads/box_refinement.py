@@ -36,13 +36,7 @@ class BoxRefinement(nn.Module):
         self.grid = grid
         self.points = points
         self.point_proj = nn.Linear(embed_dims, point_channels)
-        self.mlp = nn.Sequential(
-            nn.Linear(points**2 * point_channels + embed_dims, embed_dims),
-            nn.ReLU(),
-            nn.Linear(embed_dims, embed_dims),
-            nn.ReLU(),
-            nn.Linear(embed_dims, 4),
-        )
+        self.mlp = box_mlp(points**2 * point_channels + embed_dims, embed_dims)
         nn.init.zeros_(self.mlp[-1].weight)
         nn.init.zeros_(self.mlp[-1].bias)
 
@@ -88,3 +82,14 @@ class BoxRefinement(nn.Module):
         near = (1 - distance).clamp(min=0).prod(-1)
         near = near * ~features.vision.mask[features.image_index][:, None]
         return near / near.sum(-1, keepdim=True).clamp(min=1e-6)
+
+
+def box_mlp(in_channels: int, channels: int) -> nn.Sequential:
+    """Three linear layers, from a vector to the four numbers of a box."""
+    return nn.Sequential(
+        nn.Linear(in_channels, channels),
+        nn.ReLU(),
+        nn.Linear(channels, channels),
+        nn.ReLU(),
+        nn.Linear(channels, 4),
+    )

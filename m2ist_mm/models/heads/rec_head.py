@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ...structures import Expressions, Features, Placement, check_box_frame
 from ..towers import Tower
-from .box_refinement import BoxRefinement
+from .box_refinement import BoxRefinement, box_mlp
 from .token_fusion import FusedTokens, TokenFusion
 
 
@@ -42,13 +42,7 @@ class RECHead(TokenFusion):
     ) -> None:
         super().__init__(towers, num_targets=1, **kwargs)
         embed_dims = self.reg_token.embedding_dim
-        self.bbox_mlp = nn.Sequential(
-            nn.Linear(embed_dims, embed_dims),
-            nn.ReLU(),
-            nn.Linear(embed_dims, embed_dims),
-            nn.ReLU(),
-            nn.Linear(embed_dims, 4),
-        )
+        self.bbox_mlp = box_mlp(embed_dims, embed_dims)
         self.loss_bbox = MODELS.build(loss_bbox or dict(type='L1Loss', loss_weight=1.0))
         self.loss_iou = MODELS.build(loss_iou or dict(type='GIoULoss', loss_weight=1.0))
         self.loss_attention = loss_attention

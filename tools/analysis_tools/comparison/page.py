@@ -133,14 +133,13 @@ def _by_device(costs: list[dict], method: str) -> dict[str, dict]:
 def _differences(runs: dict[str, list[dict]]) -> list[str]:
     """Differences with their paired 95 % intervals, each pair once."""
     rows = ['| method | minus | difference on val | verdict |', '|---|---|---|---|']
-    order = [method for method, _ in ranked(runs)]
+    told = set()  # baselines that have been compared with the others
     for method, own in ranked(runs):
-        others = [name for name in BASELINES if name in runs and name != method]
-        if method in BASELINES:  # those above it were told from the other side
-            others = [
-                name for name in others if order.index(name) > order.index(method)
-            ]
-        for baseline in others:
+        others = set(runs) - {method}
+        if method in BASELINES:
+            others -= told
+            told.add(method)
+        for baseline in [name for name in BASELINES if name in others]:
             mean, low, high = paired_interval(own, runs[baseline])
             rows.append(
                 f'| {method} | {baseline} | {mean:+.1f} ({low:+.1f} … {high:+.1f}) '
