@@ -97,8 +97,9 @@ _SLIP = 0.92
 _LEAST = {
     **dict.fromkeys(
         'hidden_channels domain_channels relation_channels rank num_tokens reduction '
-        'num_layers num_heads embed_dims feedforward_channels chunk size max_epochs '
-        'max_iters val_interval batch_size accumulative_counts base_batch_size'.split(),
+        'num_layers num_heads embed_dims feedforward_channels chunk size pool '
+        'max_epochs max_iters val_interval batch_size accumulative_counts '
+        'base_batch_size'.split(),
         1,
     ),
     **dict.fromkeys(

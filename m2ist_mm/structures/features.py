@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .tower_features import TowerFeatures
@@ -44,3 +45,30 @@ class Features:
             mask=mask.gather(1, kept),
         )
         return Features(vision, self.language, self.image_index, kept)
+
+    def pooled(self, grid: tuple[int, int], size: int) -> 'Features':
+        """Average the vision tokens of every ``size`` × ``size`` cells of the grid.
+
+        Padding does not count; an average of padding alone is padding.
+
+        Args:
+            grid: Rows and columns of the vision tower's tokens, multiples of ``size``.
+            size: Rows and columns that make one.
+
+        Returns:
+            Features on a grid of ``size`` times fewer rows and columns, all present.
+        """
+        mask, places = self.vision.mask, self.positions
+        rows, columns = (count // size for count in grid)
+        if places is None:
+            places = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+        cells = places // grid[1] // size * columns + places % grid[1] // size
+        share = F.one_hot(cells, rows * columns) * ~mask[..., None]
+        share = share.to(self.vision.tokens.dtype).transpose(1, 2)
+        count = share.sum(2, keepdim=True)
+        vision = TowerFeatures(
+            tokens=share @ self.vision.tokens / count.clamp(min=1),
+            mask=count[..., 0] == 0,
+            grid=(rows, columns),
+        )
+        return Features(vision, self.language, self.image_index)

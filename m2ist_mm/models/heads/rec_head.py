@@ -47,7 +47,8 @@ class RECHead(TokenFusion):
         self.loss_iou = MODELS.build(loss_iou or dict(type='GIoULoss', loss_weight=1.0))
         self.loss_attention = loss_attention
         self.refinements = nn.ModuleList(
-            BoxRefinement(embed_dims, self.grid) for _ in range(refinements)
+            BoxRefinement(embed_dims, self.grid, self.image_grid)
+            for _ in range(refinements)
         )
         self.init_weights()
 
@@ -60,7 +61,7 @@ class RECHead(TokenFusion):
         Returns:
             (E, 4) float32, ``cxcywh`` in [0, 1], relative to the canvas.
         """
-        boxes = self._boxes(self.fuse(features), features)[-1]
+        boxes = self._boxes(self.fuse(features))[-1]
         return _on_canvas(boxes) if self.refinements else boxes
 
     def loss(
@@ -68,7 +69,7 @@ class RECHead(TokenFusion):
     ) -> dict[str, Tensor]:
         """Predict boxes and compare them, see :meth:`loss_by_feat`."""
         fused = self.fuse(features, self.loss_attention > 0)
-        *earlier, boxes = self._boxes(fused, features)
+        *earlier, boxes = self._boxes(fused)
         return self.loss_by_feat(boxes, fused.attention, batch_data_samples, earlier)
 
     def predict(
@@ -77,7 +78,7 @@ class RECHead(TokenFusion):
         """Predict boxes in pixels of the images, see :meth:`predict_by_feat`."""
         return self.predict_by_feat(self(features), batch_data_samples)
 
-    def _boxes(self, fused: FusedTokens, features: Features) -> list[Tensor]:
+    def _boxes(self, fused: FusedTokens) -> list[Tensor]:
         """Boxes of the box MLP and of each refinement, (E, 4) float32."""
         # bfloat16 has 8 bits: too coarse for the place of a box
         with torch.autocast(fused.targets.device.type, enabled=False):
@@ -85,7 +86,7 @@ class RECHead(TokenFusion):
             boxes = [self.bbox_mlp(target).sigmoid()]
             for refinement in self.refinements:
                 box = _on_canvas(boxes[-1])
-                boxes.append(refinement(box, target, fused.vision, features))
+                boxes.append(refinement(box, target, fused.vision, fused.images))
             return boxes
 
     def loss_by_feat(

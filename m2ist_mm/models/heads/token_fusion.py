@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -10,7 +11,7 @@ from mmdet.models.layers import SinePositionalEncoding
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from ...structures import Features
+from ...structures import Features, TowerFeatures
 from ..layers import VLEncoder
 from ..towers import Tower
 
@@ -22,13 +23,15 @@ class FusedTokens(NamedTuple):
         targets: Target tokens, (E, K, C).
         attention: Their attention to the N positions of the grid in the last layer,
             averaged over heads, (E, K, N); ``None`` unless asked for.
-        vision: Vision tokens as they enter the last layer, (E, n, C): those of the
-            features, in their order.
+        vision: Vision tokens as they enter the last layer: features with an image for
+            each expression, (E, n, C), on the grid of the encoder.
+        images: The projected tokens of the images, (I, N, C), on the tower's grid.
     """
 
     targets: Tensor
     attention: Tensor | None
-    vision: Tensor
+    vision: Features
+    images: Features
 
 
 class TokenFusion(BaseModule):
@@ -53,6 +56,15 @@ class TokenFusion(BaseModule):
             a 2-D sine encoding of the grid. Needed for towers whose tokens do not
             encode their absolute position, since a target can decode only what the
             attention's values contain.
+        pool: Rows and columns of the tower's grid that are averaged to one vision token
+            of the encoder, whose time and memory grow with the number of tokens.
+
+    Attributes:
+        grid: Rows and columns of the encoder's vision tokens.
+        image_grid: Rows and columns of the tower's tokens.
+
+    Raises:
+        ValueError: ``pool`` does not divide the tower's grid.
     """
 
     def __init__(
@@ -67,10 +79,18 @@ class TokenFusion(BaseModule):
         recompute: bool = False,
         projection_norm: bool = False,
         position_in_values: bool = False,
+        pool: int = 1,
     ) -> None:
         super().__init__()
         vision, language = towers['vision'], towers['language']
-        self.grid = vision.grid
+        self.image_grid = vision.grid
+        if pool < 1 or any(count % pool for count in vision.grid):
+            raise ValueError(
+                f'{type(self).__name__}: pool={pool} does not divide the vision '
+                f"tower's grid of {vision.grid[0]} x {vision.grid[1]} tokens"
+            )
+        self.pool = pool
+        self.grid = vision.grid[0] // pool, vision.grid[1] // pool
         self.max_tokens = language.input_spec.max_tokens
         self.num_targets = num_targets
         self.vision_proj = _projection(vision.embed_dims, embed_dims, projection_norm)
@@ -108,19 +128,26 @@ class TokenFusion(BaseModule):
 
         Args:
             features: Tokens of I images and E expressions: at most ``max_tokens`` per
-                expression; per image those of the whole grid, or those at
+                expression; per image those of the tower's whole grid, or those at
                 ``features.positions``.
             with_attention: Whether the attention is returned.
 
         Raises:
             ValueError: The number of tokens does not match the towers.
         """
-        index, places = features.image_index, features.positions
-        vision = self.vision_proj(features.vision.tokens)[index]
         language = self.language_proj(features.language.tokens)
         num_text = language.shape[1]
+        self._check(num_text, features)
+        images = replace(
+            features,
+            vision=features.vision.replace(
+                tokens=self.vision_proj(features.vision.tokens)
+            ),
+        )
+        seen = self._for_encoder(images)
+        index, places = seen.image_index, seen.positions
+        vision = seen.vision.tokens[index]
         num_places = self.grid[0] * self.grid[1]
-        self._check(num_text, vision.shape[1], places)
         # position tables are looked up in their own type; autocast makes vision another
         targets = self.reg_token.weight.to(language.dtype)
         targets = targets.expand(language.shape[0], -1, -1)
@@ -129,7 +156,7 @@ class TokenFusion(BaseModule):
             [
                 torch.zeros_like(targets[:, :, 0], dtype=torch.bool),
                 features.language.mask,
-                features.vision.mask[index],
+                seen.vision.mask[index],
             ],
             dim=1,
         )
@@ -145,8 +172,16 @@ class TokenFusion(BaseModule):
             tokens, position, mask, with_attention
         )
         if attention is not None:
-            attention = self._on_grid(attention, features)
-        return FusedTokens(targets, attention, tokens[:, self.num_targets + num_text :])
+            attention = self._on_grid(attention, seen)
+        vision = Features(
+            TowerFeatures(
+                tokens[:, self.num_targets + num_text :], seen.vision.mask[index]
+            ),
+            features.language,
+            torch.arange(tokens.shape[0], device=tokens.device),
+            None if places is None else places[index],
+        )
+        return FusedTokens(targets, attention, vision, images)
 
     @contextmanager
     def recording_attention(self) -> Iterator[list[Tensor]]:
@@ -166,7 +201,8 @@ class TokenFusion(BaseModule):
             maps.append(layer.attention(*inputs[:3], self.num_targets))
 
         def record_batch(head: nn.Module, inputs: tuple, output: Tensor) -> None:
-            seen = torch.stack([self._on_grid(one, inputs[0]) for one in maps], dim=1)
+            features = self._for_encoder(inputs[0])
+            seen = torch.stack([self._on_grid(one, features) for one in maps], dim=1)
             maps.clear()
             # (E, layers, heads, K, N) to (E, K, layers, heads, h, w)
             recorded.append(seen.movedim(3, 1).unflatten(-1, self.grid))
@@ -182,6 +218,13 @@ class TokenFusion(BaseModule):
             for handle in handles:
                 handle.remove()
 
+    def _for_encoder(self, features: Features) -> Features:
+        """Features whose vision tokens are those that the encoder gets."""
+        if self.pool == 1:
+            return features
+        pooled = features.pooled(self.image_grid, self.pool)
+        return pooled if torch.compiler.is_exporting() else pooled.without_padding()
+
     def _on_grid(self, attention: Tensor, features: Features) -> Tensor:
         """Attention (E, ..., all tokens) to the N positions of the grid, float32."""
         num_places = self.grid[0] * self.grid[1]
@@ -194,10 +237,11 @@ class TokenFusion(BaseModule):
         grid = seen.new_zeros(*seen.shape[:-1], num_places)
         return grid.scatter(-1, places.expand_as(seen), seen)
 
-    def _check(self, num_text: int, num_vision: int, places: Tensor | None) -> None:
-        height, width = self.grid
+    def _check(self, num_text: int, features: Features) -> None:
+        height, width = self.image_grid
+        num_vision = features.vision.tokens.shape[1]
         if num_text > self.max_tokens or (
-            places is None and num_vision != height * width
+            features.positions is None and num_vision != height * width
         ):
             raise ValueError(
                 f'{type(self).__name__} was built for {height} x {width} vision tokens '

@@ -269,7 +269,7 @@ def test_refinements_correct_the_box_one_after_the_other(make_head, features):
     )
     with torch.no_grad():
         fused = plain.fuse(features)
-        inputs = fused.targets[:, 0].float(), fused.vision, features
+        inputs = fused.targets[:, 0].float(), fused.vision, fused.images
         once = clip(first(clip(plain(features)), *inputs))
         expected = clip(second(once, *inputs))
         torch.testing.assert_close(head(features), expected, rtol=0, atol=1e-6)
