@@ -1,6 +1,5 @@
-# The model in weights/: a grid of 18 x 18 tokens, mirrored views, four epochs.
-_base_ = './m2ist_yolox-nano_flickr30k-part.py'
-model = dict(backbone=dict(vision=dict(stride=16)))
+# The model in weights/: refined boxes, mirrored views, five epochs.
+_base_ = './m2ist_yolox-nano-refined_flickr30k-part.py'
 
 train_pipeline = [
     *_base_.train_pipeline[:-1],
@@ -8,11 +7,14 @@ train_pipeline = [
     _base_.train_pipeline[-1],
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-# each image in two views
+# each image in two views; features of the images on disk: 13 GB
 default_hooks = dict(
-    feature_cache=dict(language=dict(max_entries=60000), vision=dict(max_entries=16000))
+    feature_cache=dict(
+        language=dict(max_entries=80000),
+        vision=dict(_delete_=True, folder='caches', dtype='float16'),
+    )
 )
-max_epochs = 4
+max_epochs = 5
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = [
     _base_.param_scheduler[0],

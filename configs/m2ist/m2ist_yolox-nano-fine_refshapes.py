@@ -7,7 +7,9 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 canvas = (288, 288)
-model = dict(backbone=dict(vision=dict(stride=16)))
+model = dict(
+    backbone=dict(vision=dict(stride=16)), bbox_head=dict(refinements=2, pool=2)
+)
 
 place = [
     dict(type='ResizeToFit', scale=canvas[::-1]),
