@@ -7,13 +7,7 @@ train_pipeline = [
     _base_.train_pipeline[-1],
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-# each image in two views; features of the images on disk: 13 GB
-default_hooks = dict(
-    feature_cache=dict(
-        language=dict(max_entries=80000),
-        vision=dict(_delete_=True, folder='caches', dtype='float16'),
-    )
-)
+default_hooks = dict(feature_cache=dict(language=dict(max_entries=80000)))
 max_epochs = 5
 train_cfg = dict(max_epochs=max_epochs)
 param_scheduler = [
