@@ -31,7 +31,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 
 from m2ist_mm.atomic_file import write_atomically
-from m2ist_mm.config import load_config_file
+from m2ist_mm.config import load_config_file, use_mixed_precision
 from m2ist_mm.efficiency import PairedTimes, TrainingStep, cuda_peak, measure_step
 from m2ist_mm.engine.config_options import ConfigOptions
 from m2ist_mm.engine.program import run_program
@@ -105,6 +105,9 @@ def parse_args() -> argparse.Namespace:
         'the data unless given',
     )
     parser.add_argument(
+        '--amp', action='store_true', help='train all in 16 bits, as tools/train.py'
+    )
+    parser.add_argument(
         '--cfg-options',
         action=ConfigOptions,
         help='change settings of all runs',
@@ -127,6 +130,8 @@ def derive(args: argparse.Namespace, method: str, rate: float | None, seed: int)
     changes, part = METHODS[method]
     config.merge_from_dict(changes)
     config.randomness.seed = seed
+    if args.amp:
+        use_mixed_precision(config)
     if None not in (part, rate):
         keys = config.optim_wrapper.paramwise_cfg.custom_keys
         keys[part] = dict(keys.get(part, {}), lr_mult=rate)
