@@ -146,7 +146,7 @@ class TokenFusion(BaseModule):
         )
         seen = self._for_encoder(images)
         index, places = seen.image_index, seen.positions
-        vision = seen.vision.tokens[index]
+        vision, vision_mask = seen.vision.tokens[index], seen.vision.mask[index]
         num_places = self.grid[0] * self.grid[1]
         # position tables are looked up in their own type; autocast makes vision another
         targets = self.reg_token.weight.to(language.dtype)
@@ -156,7 +156,7 @@ class TokenFusion(BaseModule):
             [
                 torch.zeros_like(targets[:, :, 0], dtype=torch.bool),
                 features.language.mask,
-                seen.vision.mask[index],
+                vision_mask,
             ],
             dim=1,
         )
@@ -174,9 +174,7 @@ class TokenFusion(BaseModule):
         if attention is not None:
             attention = self._on_grid(attention, seen)
         vision = Features(
-            TowerFeatures(
-                tokens[:, self.num_targets + num_text :], seen.vision.mask[index]
-            ),
+            TowerFeatures(tokens[:, self.num_targets + num_text :], vision_mask),
             features.language,
             torch.arange(tokens.shape[0], device=tokens.device),
             None if places is None else places[index],
@@ -223,6 +221,7 @@ class TokenFusion(BaseModule):
         if self.pool == 1:
             return features
         pooled = features.pooled(self.image_grid, self.pool)
+        # an exported graph cannot have a number of tokens that depends on the data
         return pooled if torch.compiler.is_exporting() else pooled.without_padding()
 
     def _on_grid(self, attention: Tensor, features: Features) -> Tensor:
