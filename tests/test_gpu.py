@@ -22,6 +22,7 @@ CONFIGS = {
     'configs/full_finetune/transvg_r50_refcoco.py': (192, 160),
     'configs/petl/lora_r50_refcoco.py': (192, 160),
     'configs/m2ist/m2ist_yolox-nano_flickr30k-part.py': (288, 288),
+    'configs/m2ist/m2ist_yolox-nano-refined_flickr30k-part.py': (288, 288),
     'configs/m2ist/m2ist_tiny_refshapes.py': None,
 }
 
