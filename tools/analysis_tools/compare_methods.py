@@ -179,7 +179,8 @@ def dev_precision(training: Training) -> list[float]:
 def make_choice(args, method: str, rate: float, folder: Path) -> dict:
     config = derive(args, method, rate, seed=0)
     shorten(config, args.short_images)
-    return dict(rate=rate, dev=dev_precision(train(config, folder))[-1])
+    dev = dev_precision(train(config, folder))[-1]
+    return dict(rate=rate, dev=dev, device=device_name(args.amp))
 
 
 def chosen_rate(args: argparse.Namespace, method: str) -> float | None:
@@ -212,7 +213,7 @@ def make_run(args: argparse.Namespace, method: str, seed: int, folder: Path) -> 
         rate=rate,
         commit=git('rev-parse', 'HEAD') + ('+' if git('status', '--porcelain') else ''),
         config=hashlib.sha256(config.pretty_text.encode()).hexdigest()[:16],
-        device=device_name(),
+        device=device_name(args.amp),
         fingerprint=fingerprint(derive(args, 'frozen', None, seed=0)),
         dev=dev_precision(training),
         val=summarise(found),
@@ -267,7 +268,7 @@ def make_cost(args: argparse.Namespace, method: str, device: str, _: Path) -> di
     times = PairedTimes([program(step) for step in steps], TURNS)
     return dict(
         method=method,
-        device=device_name(),
+        device=device_name(args.amp),
         threads=torch.get_num_threads(),
         trained_parameters=parameter_counts(steps[1].model)['trained_params'],
         peak_bytes=peak,
@@ -276,9 +277,10 @@ def make_cost(args: argparse.Namespace, method: str, device: str, _: Path) -> di
     )
 
 
-def device_name() -> str:
-    """What the steps run on."""
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'
+def device_name(amp: bool) -> str:
+    """What the steps run on, and how."""
+    name = torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'
+    return f'{name}, 16 bits' if amp else name
 
 
 def git(*arguments: str) -> str:

@@ -67,6 +67,6 @@ def verdict(low: float, high: float) -> str:
     """Say in words what an interval of a difference shows."""
     if low > 0:
         return 'above'
-    if high < -MARGIN:
-        return 'below'
-    return 'not below' if low >= -MARGIN else 'not decided'
+    if low >= -MARGIN:
+        return 'not below'
+    return 'below' if high < 0 else 'not decided'

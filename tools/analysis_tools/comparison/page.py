@@ -150,7 +150,8 @@ def _differences(runs: dict[str, list[dict]]) -> list[str]:
         '',
         f'Points of P@0.5, with 95 % intervals of a bootstrap over images ({DRAWS:,} '
         'draws), paired: both methods answer the same expressions, each by the mean '
-        'over its seeds.',
+        'over its seeds. What the choice of seeds adds is not in them: it is the ± of '
+        'the table above, and unknown where there is one run.',
     ]
 
 
@@ -169,19 +170,24 @@ def _chosen(runs: dict[str, list[dict]], choices: dict[str, dict]) -> list[str]:
         '| method | learning rates tried: P@0.5 dev after a short run | chosen |',
         '|---|---|---|',
     ]
+    devices = set()
     for method, own in ranked(runs):
-        tried = [
-            f'{choice["rate"]:g}: {choice["dev"]:.1f}'
+        made = [
+            choice
             for name, choice in sorted(choices.items())
             if name.rpartition('_')[0] == f'choice_{method}'
         ]
-        if tried:
-            rows.append(f'| {method} | {", ".join(tried)} | {own[0]["rate"]:g} |')
+        if made:
+            tried = ', '.join(f'{one["rate"]:g}: {one["dev"]:.1f}' for one in made)
+            rows.append(f'| {method} | {tried} | {own[0]["rate"]:g} |')
+            devices |= {one['device'] for one in made}
+    if not devices:
+        return []
     return [
         *rows,
         '',
         "Multiples of the head's learning rate, one epoch on a third of train, one "
-        'seed.',
+        f'seed, on {" and ".join(sorted(devices))}.',
     ]
 
 

@@ -46,7 +46,9 @@ def folder(tmp_path):
             step_ratio=ratio,
         )
         (tmp_path / f'cost_{method}_{device}.json').write_text(json.dumps(cost))
-    (tmp_path / 'choice_m2ist_0.3.json').write_text('{"rate": 0.3, "dev": 44.0}')
+    (tmp_path / 'choice_m2ist_0.3.json').write_text(
+        '{"rate": 0.3, "dev": 44.0, "device": "H100"}'
+    )
     return tmp_path, write
 
 
@@ -61,7 +63,7 @@ def test_page_has_means_costs_differences_and_choices(folder):
     assert '| m2ist | frozen | +62.5 (' in text
     # each pair once, the better one first
     assert '| frozen | frozen' not in text and '| frozen | m2ist' not in text
-    assert '| m2ist | 0.3: 44.0 | 0.3 |' in text
+    assert '| m2ist | 0.3: 44.0 | 0.3 |' in text and 'seed, on H100.' in text
     assert text.index('| m2ist | 2 |') < text.index('| frozen | 1 |')
     plot = (path / 'page.svg').read_text()
     assert plot.startswith('<?xml')
