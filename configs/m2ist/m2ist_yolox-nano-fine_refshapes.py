@@ -1,15 +1,12 @@
 # The model in weights/ trained on drawn shapes alone: a start to compare with others
 # (tools/analysis_tools/fit_starts.py).
 _base_ = [
-    '../_base_/models/m2ist_yolox-nano.py',
+    '../_base_/models/m2ist_yolox-nano-refined.py',
     '../_base_/datasets/refshapes.py',
     '../_base_/schedules/schedule_3e.py',
     '../_base_/default_runtime.py',
 ]
 canvas = (288, 288)
-model = dict(
-    backbone=dict(vision=dict(stride=16)), bbox_head=dict(refinements=2, pool=2)
-)
 
 place = [
     dict(type='ResizeToFit', scale=canvas[::-1]),
