@@ -46,9 +46,13 @@ def folder(tmp_path):
             step_ratio=ratio,
         )
         (tmp_path / f'cost_{method}_{device}.json').write_text(json.dumps(cost))
-    (tmp_path / 'choice_m2ist_0.3.json').write_text(
-        '{"rate": 0.3, "dev": 44.0, "device": "H100"}'
-    )
+    for method, rate, dev, device in (
+        ('m2ist', 0.3, 44.0, 'H100'),
+        ('lora', 0.1, 9.0, 'CPU'),  # without a run
+        ('lora', 0.3, 8.0, 'CPU'),
+    ):
+        choice = dict(rate=rate, dev=dev, device=device)
+        (tmp_path / f'choice_{method}_{rate}.json').write_text(json.dumps(choice))
     return tmp_path, write
 
 
@@ -63,7 +67,9 @@ def test_page_has_means_costs_differences_and_choices(folder):
     assert '| m2ist | frozen | +62.5 (' in text
     # each pair once, the better one first
     assert '| frozen | frozen' not in text and '| frozen | m2ist' not in text
-    assert '| m2ist | 0.3: 44.0 | 0.3 |' in text and 'seed, on H100.' in text
+    assert text.startswith('# Which method for which budget: my_config\n')
+    assert '| m2ist | 0.3: 44.0 | 0.3 |\n| lora | 0.1: 9.0, 0.3: 8.0 | 0.1 |' in text
+    assert 'seed, on CPU and H100.' in text
     assert text.index('| m2ist | 2 |') < text.index('| frozen | 1 |')
     plot = (path / 'page.svg').read_text()
     assert plot.startswith('<?xml')
