@@ -66,10 +66,10 @@ In percent, mean and standard deviation over seeds; a row without deviation is o
 one that is missing was not run. *side-tuned* is the quickstart's \`m2ist_tiny_refshapes.py\`: a
 sample is an image with up to ten of its expressions. *no-side*
 (\`m2ist_tiny_refshapes_no-side.py\`) is the same without side networks, *full*
-(\`m2ist_tiny_refshapes_full.py\`) with all weights of the towers trained instead, at a tenth of
-the head's learning rate. *ungrouped* (\`m2ist_tiny_refshapes_ungrouped.py\`) trains
-*side-tuned* on the same expressions in batches of as many, each a sample of its own. Tests are
-the same.
+(\`m2ist_tiny_refshapes_full.py\`) without M³ISA, and so without its input tokens, with all
+weights of the towers trained, at a tenth of the head's learning rate. *ungrouped*
+(\`m2ist_tiny_refshapes_ungrouped.py\`) trains *side-tuned* on the same expressions in batches of
+as many, each a sample of its own. Tests are the same.
 
 $table
 
