@@ -1,8 +1,12 @@
+import json
 import subprocess
+import sys
 from types import SimpleNamespace
 
 import compare_methods
 import pytest
+
+CONFIG = 'configs/m2ist/m2ist_yolox-nano_flickr30k-part.py'
 
 
 @pytest.mark.parametrize(
@@ -18,3 +22,84 @@ def test_failed_run_says_why(stderr, told, monkeypatch):
     monkeypatch.setattr(subprocess, 'run', lambda *_, **__: done)
     with pytest.raises(ValueError, match=f'train.py a.py failed: {told}$'):
         compare_methods.call('train.py', 'a.py')
+
+
+@pytest.fixture
+def arguments(tmp_path, monkeypatch):
+    """Parses a command line whose folders are temporary."""
+
+    def parse(*options):
+        command = ['compare_methods.py', CONFIG, '--out', str(tmp_path)]
+        command += ['--work-dir', str(tmp_path), '--data-root', 'data', *options]
+        monkeypatch.setattr(sys, 'argv', command)
+        return compare_methods.parse_args()
+
+    return parse
+
+
+@pytest.mark.parametrize(
+    ('method', 'experts', 'tuned'),
+    [
+        ('frozen', None, False),
+        ('frozen-inputs', (), False),
+        ('m2ist-iea', ('iea',), False),
+        ('full', None, True),
+        ('lora', None, True),
+    ],
+)
+def test_a_method_is_the_config_with_its_changes(arguments, method, experts, tuned):
+    config = compare_methods.derive(arguments(), method, None, seed=3)
+    neck, backbone = config.model.neck, config.model.backbone
+    assert (neck if neck is None else tuple(neck.experts)) == experts
+    assert ('tuner' in backbone or not backbone.get('freeze', True)) == tuned
+    # features of what is tuned change with every step
+    assert ('feature_cache' in config.default_hooks) != tuned
+    assert config.randomness.seed == 3
+
+
+@pytest.mark.parametrize(
+    ('method', 'part'), [('m2ist', 'neck'), ('adapter', 'backbone')]
+)
+def test_a_rate_is_that_of_the_part_that_is_tuned(arguments, method, part):
+    config = compare_methods.derive(arguments(), method, 0.25, 0)
+    key = config.optim_wrapper.paramwise_cfg.custom_keys[part]
+    assert key == dict(lr_mult=0.25, muon=False)  # the rest is the config's
+
+
+def test_amp_is_in_config_and_device(arguments):
+    config = compare_methods.derive(arguments('--amp'), 'frozen', None, 0)
+    assert config.optim_wrapper.type == 'AutocastOptimWrapper'
+    plain, half = map(compare_methods.device_name, (False, True))
+    assert half == f'{plain}, 16 bits'
+
+
+def test_short_runs_come_first_then_seed_by_seed(arguments):
+    args = arguments('--methods', 'frozen', 'ladder', '--seeds', '2')
+    assert [path.stem for path, _ in compare_methods.jobs(args)] == [
+        'choice_ladder_0.1',
+        'choice_ladder_0.3',
+        'choice_ladder_1',
+        'run_frozen_0',
+        'run_ladder_0',
+        'run_frozen_1',
+    ]
+
+
+def test_a_run_waits_for_its_choices_and_takes_the_best_rate(
+    arguments, monkeypatch, tmp_path
+):
+    args, taken = arguments(), []
+
+    def make_run(args, method, *_):
+        taken.append(compare_methods.chosen_rate(args, method))
+        return {}
+
+    monkeypatch.setattr(compare_methods, 'make_run', make_run)
+    path = tmp_path / 'run_dara_0.json'
+    for rate, dev in ((0.02, 40.0), (0.1, 42.0), (0.3, 41.0)):
+        assert not compare_methods.work(args, path, (make_run, 'dara', 0))
+        choice = tmp_path / f'choice_dara_{rate:g}.json'
+        choice.write_text(json.dumps(dict(rate=rate, dev=dev)))
+    for _ in range(2):  # what is there is not made again
+        compare_methods.work(args, path, (make_run, 'dara', 0))
+    assert path.exists() and taken == [0.1]
