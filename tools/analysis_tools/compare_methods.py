@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 from comparison.intervals import summarise
-from comparison.page import write_page
+from comparison.page import best_rate, write_page
 from filelock import FileLock, Timeout
 from mmengine.config import Config
 from mmengine.device import get_device
@@ -191,7 +191,7 @@ def chosen_rate(args: argparse.Namespace, method: str) -> float | None:
     made = [
         json.loads(choice_file(args, method, rate).read_text()) for rate in RATES[part]
     ]
-    return max(made, key=lambda one: one['dev'])['rate']
+    return best_rate(made)
 
 
 def choice_file(args: argparse.Namespace, method: str, rate: float) -> Path:

@@ -171,16 +171,16 @@ def _chosen(runs: dict[str, list[dict]], choices: dict[str, dict]) -> list[str]:
     made = defaultdict(list)
     for name, choice in sorted(choices.items()):
         made[name.split('_')[1]].append(choice)
-    ranks = [method for method, _ in ranked(runs)]
     rows = [
         '| method | learning rates tried: P@0.5 dev after a short run | chosen |',
         '|---|---|---|',
     ]
-    for method in [*ranks, *sorted(made.keys() - set(ranks))]:
+    ranks = [method for method, _ in ranked(runs)]
+    for method in [*ranks, *sorted(made.keys() - runs.keys())]:
         if own := made.get(method):
             tried = ', '.join(f'{one["rate"]:g}: {one["dev"]:.1f}' for one in own)
-            best = max(own, key=lambda one: one['dev'])
-            rows.append(f'| {method} | {tried} | {best["rate"]:g} |')
+            rate = runs[method][0]['rate'] if method in runs else best_rate(own)
+            rows.append(f'| {method} | {tried} | {rate:g} |')
     devices = sorted({choice['device'] for choice in choices.values()})
     return [
         *rows,
@@ -188,6 +188,11 @@ def _chosen(runs: dict[str, list[dict]], choices: dict[str, dict]) -> list[str]:
         "Multiples of the head's learning rate, one epoch on a third of train, one "
         f'seed, on {" and ".join(devices)}.',
     ]
+
+
+def best_rate(choices: list[dict]) -> float:
+    """The learning rate that did best on dev, the first of equals."""
+    return max(choices, key=lambda one: one['dev'])['rate']
 
 
 def _plots(runs: dict[str, list[dict]], costs: list[dict], page: Path) -> list[str]:

@@ -56,6 +56,7 @@ def test_other_expressions_are_refused():
         (-1.5, 2, 'not decided'),
         (-0.9, -0.1, 'not below'),
         (-4, -0.1, 'below'),
+        (-4, -1.1, 'below'),
     ],
 )
 def test_verdict_says_what_the_interval_shows(low, high, word):

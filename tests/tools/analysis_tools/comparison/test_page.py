@@ -47,6 +47,7 @@ def folder(tmp_path):
         )
         (tmp_path / f'cost_{method}_{device}.json').write_text(json.dumps(cost))
     for method, rate, dev, device in (
+        ('m2ist', 0.1, 45.0, 'H100'),  # its runs have 0.3
         ('m2ist', 0.3, 44.0, 'H100'),
         ('lora', 0.1, 9.0, 'CPU'),  # without a run
         ('lora', 0.3, 8.0, 'CPU'),
@@ -68,7 +69,10 @@ def test_page_has_means_costs_differences_and_choices(folder):
     # each pair once, the better one first
     assert '| frozen | frozen' not in text and '| frozen | m2ist' not in text
     assert text.startswith('# Which method for which budget: my_config\n')
-    assert '| m2ist | 0.3: 44.0 | 0.3 |\n| lora | 0.1: 9.0, 0.3: 8.0 | 0.1 |' in text
+    assert (
+        '| m2ist | 0.1: 45.0, 0.3: 44.0 | 0.3 |\n| lora | 0.1: 9.0, 0.3: 8.0 | 0.1 |'
+        in text
+    )
     assert 'seed, on CPU and H100.' in text
     assert text.index('| m2ist | 2 |') < text.index('| frozen | 1 |')
     plot = (path / 'page.svg').read_text()
