@@ -111,15 +111,29 @@ def _table(runs: dict[str, list[dict]], costs: list[dict]) -> list[str]:
         'of the host)'
         for device, cost in frozen.items()
     )
-    made = ' and '.join(sorted({run['device'] for own in runs.values() for run in own}))
     return [
         *rows,
         '',
         f'P@0.5 in percent after the last epoch, mean ± standard deviation over seeds, '
-        f"trained on {made}. Peak memory of a step of the runs' batch: counted on real "
-        "tensors on a CPU, max_memory_allocated on a GPU. Time of a step: frozen's is "
-        f'1, measured in turns; it takes {seconds}.',
+        f"trained on {_trained_on(runs)}. Peak memory of a step of the runs' batch: "
+        'counted on real tensors on a CPU, max_memory_allocated on a GPU. Time of a '
+        f"step: frozen's is 1, measured in turns; it takes {seconds}.",
     ]
+
+
+def _trained_on(runs: dict[str, list[dict]]) -> str:
+    """The device of most runs, and the runs that were made on others."""
+    seeds = defaultdict(lambda: defaultdict(list))  # by device and method
+    for method, own in ranked(runs):
+        for run in own:
+            seeds[run['device']][method].append(str(run['seed']))
+    main, *others = sorted(seeds, key=lambda one: -sum(map(len, seeds[one].values())))
+    exceptions = [
+        f'{method} (seeds {", ".join(numbers)}) on {device}'
+        for device in others
+        for method, numbers in seeds[device].items()
+    ]
+    return main + (f', but {", ".join(exceptions)}' if exceptions else '')
 
 
 def _devices(costs: list[dict]) -> list[str]:

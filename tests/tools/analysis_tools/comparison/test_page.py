@@ -81,6 +81,18 @@ def test_page_has_means_costs_differences_and_choices(folder):
     assert (path / 'page.svg').read_text() == plot
 
 
+def test_runs_on_another_device_are_named(folder):
+    path, write = folder
+    write_page(path, path / 'page.md', 'my_config.py')
+    assert 'over seeds, trained on CPU. Peak' in (path / 'page.md').read_text()
+    for seed in (1, 2):
+        write('frozen', seed, '1000', device='H100')
+    write('m2ist', 2, '1000')
+    write_page(path, path / 'page.md', 'my_config.py')
+    text = (path / 'page.md').read_text()
+    assert 'over seeds, trained on CPU, but frozen (seeds 1, 2) on H100. Peak' in text
+
+
 def test_methods_are_compared_with_m2ist_too(folder):
     path, write = folder
     cost = json.loads(next(path.glob('cost_m2ist_*.json')).read_text())
