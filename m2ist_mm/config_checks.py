@@ -162,6 +162,11 @@ def check_options(config: Config, keys: Iterable[str]) -> None:
     """
     known = _read_at_the_top()
     for key in keys:
+        if key == 'model.backbone.vision.size' and config.get('canvas') is not None:
+            raise ValueError(
+                f'--cfg-options {key}: it follows canvas, which {config.filename} '
+                'states: give canvas="(HEIGHT,WIDTH)"'
+            )
         name = key.partition('.')[0]
         if name in known:
             continue

@@ -50,7 +50,7 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
         ('model.bbox_head.loss_attention', -1, '= -1 must be at least 0'),
         ('model.bbox_head.loss_bbox.loss_weight', -1, '= -1 must be at least 0'),
         ('model.bbox_head.dropout', 1.5, '= 1.5 must be at least 0, at most 1'),
-        ('model.backbone.vision.size', [0, 96], 'must be at least 1'),
+        ('model.backbone.vision.chunk', 0, '= 0 must be at least 1'),
         ('model.backbone.tuner', dict(type='LoRATuner', rank=0), 'tuner.rank = 0 must'),
         ('model.backbone.language.max_tokens', 2, '= 2 must be at least 3'),
         ('train_cfg.max_epochs', '', "= '' must be int"),
@@ -102,3 +102,10 @@ def test_a_slip_in_a_name_at_the_top_is_named_and_variables_may_have_any():
     with pytest.raises(ValueError, match='optim_wraper: nothing .* nearest: optim_wra'):
         check_config(slip)
     check_config(Config(dict(models=[1], test_pipelines=[], dataset_type='a')))
+
+
+def test_size_of_the_tower_follows_canvas():
+    path = CONFIGS / 'm2ist/m2ist_yolox-nano_flickr30k-part.py'
+    options = {'model.backbone.vision.size': (320, 320)}
+    with pytest.raises(ValueError, match='vision.size: it follows canvas.*give canvas'):
+        load_config_file(path, cfg_options=options)

@@ -10,8 +10,9 @@ on where it was.
 
 usage: bash tools/quickstart.sh [options]
   --compare NAME   train and test m2ist_tiny_refshapes_NAME.py as well: no-side is the same
-                   model without its side networks, full is full fine-tuning, ungrouped has
-                   each expression alone; may be given again
+                   model without its side networks, frozen without M3ISA (no side networks,
+                   no input tokens), full is full fine-tuning, ungrouped has each expression
+                   alone; may be given again
   --seed N         seed of the weights and of the order of the data (0)
   --data-root DIR  use a dataset in RefCOCO's format (DIR/train2014,
                    DIR/refcoco/instances.json, DIR/refcoco/refs(unc).p) instead
@@ -36,8 +37,8 @@ sentences=('a man' 'his hair' 'a camera')
 while (($#)); do
   case $1 in
     --compare)
-      [[ "${2:-}" =~ ^(no-side|full|ungrouped)$ ]] ||
-        die "--compare takes no-side, full or ungrouped, not '${2:-}'"
+      [[ "${2:-}" =~ ^(no-side|frozen|full|ungrouped)$ ]] ||
+        die "--compare takes no-side, frozen, full or ungrouped, not '${2:-}'"
       compare+=("$2")
       shift
       ;;

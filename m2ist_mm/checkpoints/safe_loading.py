@@ -7,7 +7,7 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from .checkpoint_file import load_checkpoint
-from .fetched_file import fetch
+from .fetched_file import load_fetched
 
 # names of model zoos, which MMEngine turns into URLs
 _ZOOS = ('modelzoo://', 'torchvision://', 'open-mmlab://', 'openmmlab://', 'mmcls://')
@@ -52,7 +52,7 @@ def load_from_local(filename: str, map_location=None) -> dict:
 
 def load_from_http(filename: str, map_location=None, **kwargs) -> dict:
     """Fetch a file, unless it was fetched before, and load it."""
-    return load_checkpoint(fetch(filename))
+    return load_fetched(filename, load_checkpoint)
 
 
 def refuse(filename: str, map_location=None, **kwargs) -> dict:

@@ -91,8 +91,7 @@ def test_fetched_files_run_no_code_either(tmp_path, monkeypatch, name):
         fetched.append(url)
         return str(path)
 
-    # the package has a function of the module's name
-    module = sys.modules['m2ist_mm.checkpoints.safe_loading']
+    module = sys.modules['m2ist_mm.checkpoints.fetched_file']
     monkeypatch.setattr(module, 'fetch', fetch)
     load = torch.load
     monkeypatch.setattr(torch, 'load', lambda *a, **k: load(*a, weights_only=False))

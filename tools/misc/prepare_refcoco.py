@@ -25,8 +25,8 @@ from m2ist_mm.datasets.preparation import (
     DataPart,
     Manifest,
     PublishedDataset,
-    download,
 )
+from m2ist_mm.download import download
 from m2ist_mm.engine.program import run_program
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'datasets'

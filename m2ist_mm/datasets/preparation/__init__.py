@@ -2,7 +2,6 @@
 
 from .archive import Archive
 from .catalogue import DATA_SETS, DataPart, PublishedDataset
-from .download import download
 from .manifest import Manifest
 
 __all__ = [
@@ -11,5 +10,4 @@ __all__ = [
     'DataPart',
     'Manifest',
     'PublishedDataset',
-    'download',
 ]

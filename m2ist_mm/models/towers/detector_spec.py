@@ -4,6 +4,7 @@ import difflib
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import mmdet
 import yaml
@@ -47,8 +48,10 @@ class DetectorSpec:
 
         Raises:
             FileNotFoundError: There is no such config.
-            ValueError: The detector has no backbone or no neck.
+            ValueError: It cannot be read, or the detector has no backbone or no neck.
         """
+        if not isinstance(detector, str | dict):
+            raise ValueError(f'detector = {detector!r} must be a name or dict(...)')
         config = dict(model=detector) if isinstance(detector, dict) else _read(detector)
         model = config.get('model') or {}
         for part, remedy in (
@@ -80,8 +83,9 @@ class DetectorSpec:
     def architecture(self) -> str:
         """Key in :data:`ARCHITECTURES`: the types of backbone and neck."""
         necks = self.neck if isinstance(self.neck, list | tuple) else [self.neck]
-        types = [str(part['type']) for part in (self.backbone, *necks)]
-        return '+'.join(name.rpartition('.')[2] for name in types)
+        types = [part['type'] for part in (self.backbone, *necks)]
+        names = [getattr(kind, '__name__', str(kind)) for kind in types]
+        return '+'.join(name.rpartition('.')[2] for name in names)
 
 
 def _read(name: str) -> Config:
@@ -90,8 +94,14 @@ def _read(name: str) -> Config:
         path = _find_in_index(name)
     try:
         return get_config(path) if '::' in path else Config.fromfile(path)
-    except OSError as error:
-        raise FileNotFoundError(f'detector: there is no config {name!r}') from error
+    except Exception as error:  # it is Python: whatever may go wrong in it
+        if isinstance(error, OSError) and not Path(path).is_file():
+            reason = f'there is no config {name!r}'
+            raise FileNotFoundError(f'detector: {reason}') from error
+        raise ValueError(
+            f'detector: {name!r} cannot be read as a config: {type(error).__name__}: '
+            f'{error}'
+        ) from error
 
 
 def _find_in_index(name: str) -> str:
@@ -102,9 +112,12 @@ def _find_in_index(name: str) -> str:
     for metafile in sorted((_MIM / 'configs').rglob('metafile.yml')):
         text = metafile.read_text(encoding='utf-8')
         if name in text:
-            for model in yaml.safe_load(text).get('Models') or []:
+            index = yaml.safe_load(text)
+            # some of mmdet's files are lists; paths are percent-encoded
+            models = index if isinstance(index, list) else index.get('Models') or []
+            for model in models:
                 if name in (model['Name'], *_aliases(model)):
-                    return str(_MIM / model['Config'])
+                    return str(_MIM / unquote(model['Config']))
     like = difflib.get_close_matches(name, configs, n=3)
     advice = f'; there are {", ".join(like)}' if like else ''
     raise FileNotFoundError(

@@ -35,7 +35,8 @@ class DetectorTower(MapTower):
         weights: Checkpoint of the detector, by path or URL, in mmdet's names or, of
             YOLOX, in Megvii's; or of the tower. Head, encoder and decoder are left out.
             ``None`` leaves the tower random.
-        levels: Which maps of the neck are joined, by number; ``None`` is all.
+        levels: Which maps of the neck are joined, by number and in rising order;
+            ``None`` is all.
         stride: Pixels per token along either axis; ``None`` is that of the coarsest
             level that comes from a map of the backbone (FPN's P6 and P7 are coarser).
         join: ``'concat'`` of all channels, or ``'sum'`` of levels that are equally
@@ -65,6 +66,8 @@ class DetectorTower(MapTower):
         super().__init__(weights=weights, **kwargs)
         if join not in ('concat', 'sum'):
             raise ValueError(f"DetectorTower: join is 'concat' or 'sum', not {join!r}")
+        if stride is not None and not (type(stride) is int and stride > 0):
+            raise ValueError(f'DetectorTower: stride={stride!r} is no number of pixels')
         self.spec = DetectorSpec.of(detector)
         self.architecture = self.spec.architecture
         self.join = join
@@ -74,7 +77,11 @@ class DetectorTower(MapTower):
         revert_sync_batchnorm(self)
         self.left_out = tuple(self.known.left_out if left_out is None else left_out)
         for name in self.left_out:
-            self.get_submodule(name)  # it must be there
+            if name not in dict(self.named_modules()):
+                raise ValueError(
+                    f'DetectorTower: left_out={name!r} is no module of '
+                    f'{self.architecture}'
+                )
             self.set_submodule(name, nn.Identity())
         self.load('Take the checkpoint of this detector', self._own_state)
         self._measure(levels, stride)
@@ -96,12 +103,17 @@ class DetectorTower(MapTower):
     def _measure(self, levels: Sequence[int] | None, stride: int | None) -> None:
         """Measure widths and strides, and check that they fit the canvas."""
         maps = self.probe(lambda images: self.neck(self.backbone(images)))
-        self.levels = tuple(range(len(maps)) if levels is None else levels)
-        if not self.levels or not set(self.levels) <= set(range(len(maps))):
+        asked = range(len(maps)) if levels is None else levels
+        known = [
+            n for n in range(len(maps)) if isinstance(asked, Sequence) and n in asked
+        ]
+        # in another order a checkpoint's projection would get other channels
+        if not known or list(asked) != known:
             raise ValueError(
-                f'DetectorTower: levels={list(self.levels)}; the neck of '
-                f'{self.architecture} has the levels 0 to {len(maps) - 1}'
+                f'DetectorTower: levels={asked!r}: give numbers of levels in rising '
+                f'order; the neck of {self.architecture} has 0 to {len(maps) - 1}'
             )
+        self.levels = tuple(known)
         widths, strides = zip(*(maps[level] for level in self.levels), strict=True)
         if self.join == 'sum' and len(set(widths)) > 1:
             raise ValueError(
@@ -112,10 +124,11 @@ class DetectorTower(MapTower):
         self.stride = min(max(strides), backbone) if stride is None else stride
         cell = math.lcm(backbone, *strides)
         if any(side % cell for side in self.size):
+            others = ', or choose other levels' if cell > backbone else ''
             raise ValueError(
                 f'size={self.size} is not made of whole cells of {cell} x {cell} '
-                f'pixels, as the levels {list(self.levels)} of {self.architecture} '
-                f'need: set the canvas to multiples of {cell}, or choose other levels'
+                f'pixels, as the levels {known} of {self.architecture} need: set the '
+                f'canvas to multiples of {cell}{others}'
             )
         if any(side % self.stride for side in self.size):
             raise ValueError(

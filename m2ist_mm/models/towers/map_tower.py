@@ -105,8 +105,9 @@ class MapTower(VisionTower):
         except RuntimeError as error:
             reason = str(error).partition('\n')[0]
             raise ValueError(
-                f'{type(self).__name__} ({self.architecture}) cannot encode {_PROBE} x '
-                f'{_PROBE} pixels: {reason}'
+                f'{type(self).__name__} ({self.architecture}) cannot be measured on '
+                f'{_PROBE} x {_PROBE} pixels ({reason}): it takes models whose maps '
+                'have the same stride on every canvas'
             ) from error
         self.train(training)
         return [(one.shape[1], _PROBE // one.shape[-1]) for one in maps]

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ...checkpoints import load_state_file
-from ...checkpoints.fetched_file import fetch
+from ...checkpoints.fetched_file import load_fetched
 from ...checkpoints.state_checks import check_state
 from .pretrained import split_revision
 
@@ -24,9 +24,9 @@ def load_pretrained_state(name: str) -> dict[str, Tensor]:
         name: One of
 
             - a checkpoint file of torch;
-            - a URL of one, which is kept in torch hub's folder (``TORCH_HOME``); a hash
-              in its name is checked, also of a file that was fetched before;
-            - a folder with ``model.safetensors``, as transformers saves it;
+            - a URL of one, see :func:`fetch`;
+            - a file ``*.safetensors``, or a folder with ``model.safetensors``, as
+              transformers saves it;
             - a name on the model hub, ``'facebook/detr-resnet-50'`` or
               ``'NAME@REVISION'``.
 
@@ -35,10 +35,12 @@ def load_pretrained_state(name: str) -> dict[str, Tensor]:
         ValueError: It cannot be read, or has another hash than its name says.
     """
     if urlparse(name).scheme in ('http', 'https'):
-        return load_state_file(fetch(name))
+        return load_fetched(name, load_state_file)
     path = Path(name)
     if path.is_dir():
-        return _load_safetensors(path / _SAFE_FILE)
+        path /= _SAFE_FILE
+    if path.suffix == '.safetensors':
+        return _load_safetensors(path)
     if not path.exists() and not path.suffix and _HUB_NAME.fullmatch(name):
         repository, revision = split_revision(name)
         try:

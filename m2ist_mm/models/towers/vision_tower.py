@@ -41,7 +41,7 @@ class VisionTower(Tower):
         super().__init__(**kwargs)
         if chunk is not None and chunk < 1:
             raise ValueError(f'chunk must be at least 1 image, got {chunk}')
-        self.size = tuple(size)
+        self.size = InputSpec(size=size).size
         self.chunk = chunk
         self._compile = compile
 

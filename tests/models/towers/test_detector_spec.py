@@ -1,3 +1,4 @@
+import mmdet.models
 import pytest
 
 from m2ist_mm.models.towers import DetectorSpec
@@ -30,6 +31,46 @@ def test_detectors_are_found_by_their_names(name):
 def test_older_names_in_the_model_index_are_found():
     spec = DetectorSpec.of('yolox_s_8x8_300e_coco')
     assert spec.neck['in_channels'] == [128, 256, 512]
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'faster-rcnn_r50_fpn_gn_ws-all_1x_coco',  # its path is percent-encoded
+        'retinanet_r50_fpn_1x_objects365v1',  # its metafile is a list
+    ],
+)
+def test_odd_entries_of_the_model_index_are_found(name):
+    assert DetectorSpec.of(name).architecture == 'ResNet+FPN'
+
+
+@pytest.mark.parametrize('name', ['retinanet', ''])
+def test_names_of_no_model_are_refused(name):
+    with pytest.raises(FileNotFoundError, match=f"'{name}' is no config file"):
+        DetectorSpec.of(name)
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('_base_ = ["nope.py"]', 'FileNotFoundError: .*nope.py'),
+        ('1 / 0', 'ZeroDivisionError: '),
+        ('model = dict(', 'SyntaxError: '),
+    ],
+)
+def test_config_that_fails_is_named(tmp_path, text, message):
+    path = tmp_path / 'detector.py'
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f'detector.py.*read as a config: {message}'):
+        DetectorSpec.of(str(path))
+
+
+def test_types_may_be_classes():
+    classes = dict(
+        backbone=dict(BACKBONE, type=mmdet.models.ResNet),
+        neck=dict(NECK, type=mmdet.models.FPN),
+    )
+    assert of(**classes).architecture == of().architecture == 'ResNet+FPN'
 
 
 def test_config_file_is_read(tmp_path):

@@ -223,14 +223,28 @@ def test_missing_weights_say_what_to_do():
         (dict(detector=dict(backbone=R18_FPN['backbone'])), 'it has no neck'),
         (dict(size=(100, 64)), r'size=(100, 64) is not made of whole cells of 32 x 32'),
         (dict(detector=R18_FPN), 'whole cells of 64 x 64'),
-        (dict(levels=[1, 3]), 'levels=[1, 3]; the neck of CSPDarknet+YOLOXPAFPN has'),
+        (dict(levels=[1, 3]), 'the neck of CSPDarknet+YOLOXPAFPN has 0 to 2'),
+        (dict(levels=[2, 1, 0]), 'levels=[2, 1, 0]: give numbers of levels in rising'),
+        (dict(levels=[1, 1]), 'levels=[1, 1]: give numbers of levels in rising'),
+        (dict(levels=2), 'levels=2: give numbers of levels'),
+        (dict(levels=[0], size=(104, 64)), 'set the canvas to multiples of 32'),
         (dict(stride=24), 'stride=24 does not divide the canvas, size=(96, 64)'),
+        (dict(stride=0), 'stride=0 is no number of pixels'),
+        (dict(size=96), 'size'),
+        (dict(left_out=['neck.nope']), "left_out='neck.nope' is no module of CSPDark"),
+        (dict(detector=None), r'detector = None must be a name or dict(...)'),
+        (dict(detector='ssd300_coco', size=(300, 300)), 'same stride on every canvas'),
         (dict(join='sum'), 'these have [64, 128, 256] channels'),
         (dict(join='mean'), "join is 'concat' or 'sum', not 'mean'"),
     ],
 )
 def test_bad_input_gets_one_line(kwargs, message):
     assert message in refusal(**kwargs)
+
+
+def test_other_levels_are_no_remedy_for_the_backbones_stride():
+    assert 'other levels' not in refusal(levels=[0], size=(104, 64))
+    assert 'or choose other levels' in refusal(detector=R18_FPN)
 
 
 def test_random_tower_needs_no_weights_of_the_backbones_pre_training():

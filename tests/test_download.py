@@ -7,7 +7,7 @@ from threading import Thread
 
 import pytest
 
-from m2ist_mm.datasets.preparation import download
+from m2ist_mm.download import download
 
 CONTENT = bytes(range(256)) * 40
 
