@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -29,16 +30,30 @@ def write_atomically(path: str | Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):  # the first error is the one to tell
+            temporary.unlink()
+        if not isinstance(error, OSError):
+            raise
         raise OSError(
             error.errno,
             f'{error.strerror}; the file was not written, an older one is unchanged',
             str(path),
         ) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+
+
+def make_folder(option: str, folder: str | Path) -> None:
+    """Make the folder that an option names, before what shall go there is made.
+
+    Raises:
+        OSError: It cannot be made; names the option.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f'{option} {folder}: no folder can be made there ({error.strerror})'
+        ) from error
 
 
 def remove_unfinished(folder: str | Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from mmengine.fileio import get_file_backend
 
 import m2ist_mm  # noqa: F401
-from m2ist_mm.atomic_file import remove_unfinished, write_atomically
+from m2ist_mm.atomic_file import make_folder, remove_unfinished, write_atomically
 
 
 def test_folder_is_made_and_file_replaced(tmp_path):
@@ -33,6 +33,18 @@ def test_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, err
     if info.type is OSError:
         assert 'No space left' in str(info.value)
         assert str(path) in str(info.value)
+
+
+def test_a_file_in_the_place_of_a_folder_is_told(tmp_path):
+    (tmp_path / 'a').write_bytes(b'old')
+    with pytest.raises(OSError, match='not written, .*a/b.txt'):
+        write_atomically(tmp_path / 'a' / 'b.txt', b'new')
+    with pytest.raises(OSError, match=r'^--out .*/a/b: no folder can be made there'):
+        make_folder('--out', tmp_path / 'a' / 'b')
+    assert (tmp_path / 'a').read_bytes() == b'old'
+    for _ in range(2):
+        make_folder('--out', tmp_path / 'c' / 'd')
+    assert (tmp_path / 'c' / 'd').is_dir()
 
 
 def test_backend_writes_atomically(tmp_path, monkeypatch):

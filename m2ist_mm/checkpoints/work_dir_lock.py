@@ -4,7 +4,7 @@ from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
 
-from ..atomic_file import remove_unfinished
+from ..atomic_file import make_folder, remove_unfinished
 
 # the data loader's processes survive a killed training by five seconds
 PATIENCE = 12
@@ -24,12 +24,7 @@ def lock_work_dir(work_dir: str | Path) -> BaseFileLock:
         BlockingIOError: Another process trains there.
         OSError: The folder cannot be made.
     """
-    try:
-        Path(work_dir).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(
-            f'--work-dir {work_dir}: no folder can be made there ({error.strerror})'
-        ) from error
+    make_folder('--work-dir', work_dir)
     lock = FileLock(Path(work_dir, 'training.lock').resolve(), is_singleton=True)
     try:
         lock.acquire(timeout=PATIENCE)
