@@ -60,6 +60,13 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def positive_int(text: str) -> int:
+    """Read a number that an option counts something by, as its ``type``."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is no whole number above 0')
+    return int(text)
+
+
 def run_config(config: Config, stage: str) -> None:
     """Build the runner of a config and run it; no file that it loads can run code.
 

@@ -14,6 +14,7 @@ from m2ist_mm.config import load_config, use_mixed_precision
 from m2ist_mm.engine.program import (
     add_config_arguments,
     add_run_arguments,
+    positive_int,
     run_config,
     run_program,
 )
@@ -40,6 +41,16 @@ def parse(tmp_path):
         return parser.parse_args([str(config), *options])
 
     return parse
+
+
+@pytest.mark.parametrize('text', ['0', '-2', '1.5', 'x', ''])
+def test_a_number_of_things_is_above_0(text, capsys):
+    assert positive_int('12') == 12
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--seeds', type=positive_int)
+    with pytest.raises(SystemExit):
+        parser.parse_args([f'--seeds={text}'])
+    assert f'--seeds: {text!r} is no whole number above 0' in capsys.readouterr().err
 
 
 def test_options_change_the_config(parse, tmp_path):
