@@ -6,9 +6,7 @@ import sys
 from pathlib import Path
 
 from m2ist_mm.atomic_file import write_atomically
-from m2ist_mm.datasets import DatasetError
-from m2ist_mm.datasets.formats.fields import read_fields
-from m2ist_mm.datasets.formats.json_text import parse_json_lines, read_json, read_text
+from m2ist_mm.datasets.formats.json_text import read_json, read_json_lines
 from m2ist_mm.engine.program import run_program
 from m2ist_mm.fit.judge.faults import KINDS, plant_faults, recall
 
@@ -43,16 +41,8 @@ def load_rows(path: str) -> list[dict]:
     Raises:
         DatasetError: Some are none.
     """
-    rows, faults = [], []
-    for number, (entry, row) in enumerate(parse_json_lines(path, read_text(path))):
-        try:
-            read = read_fields(row, dict(image=str, expression=str, bbox=list))
-            rows.append({**row, **read, 'sent_id': number})
-        except ValueError as error:
-            faults.append(f'{entry}: {error}')
-    if faults:
-        raise DatasetError(faults)
-    return rows
+    rows = read_json_lines(path, dict(image=str, expression=str, bbox=list))
+    return [{**row, 'sent_id': number} for number, row in enumerate(rows)]
 
 
 def main() -> None:

@@ -2,11 +2,14 @@
 
 import io
 import json
+from collections.abc import Mapping
+from types import UnionType
 from typing import Any
 
 from mmengine.fileio import get
 
 from ..dataset_error import DatasetError
+from .fields import read_fields
 
 
 def read_bytes(path: str, backend_args: dict | None = None) -> bytes:
@@ -92,6 +95,31 @@ def parse_json_lines(path: str, text: str) -> list[tuple[str, Any]]:
                 'the original file again, or write one value per line'
             ) from error
         rows.append((f'{path}: line {number}', row))
+    return rows
+
+
+def read_json_lines(path: str, required: Mapping[str, type | UnionType]) -> list[dict]:
+    """Read a file of one dict per line.
+
+    Args:
+        path: The file.
+        required: What each must have, see :func:`.read_fields`.
+
+    Returns:
+        The dicts, with all that they have.
+
+    Raises:
+        DatasetError: The file is missing, or lines are faulty.
+    """
+    rows, faults = [], []
+    for entry, row in parse_json_lines(path, read_text(path)):
+        try:
+            read = read_fields(row, required)
+            rows.append({**row, **read})
+        except ValueError as error:
+            faults.append(f'{entry}: {error}')
+    if faults:
+        raise DatasetError(faults)
     return rows
 
 
