@@ -1,12 +1,15 @@
 """Ask a model for 'the CATEGORY' in all images that hold exactly one of it."""
 
 import argparse
+import math
 import sys
+from collections import defaultdict
 from pathlib import Path
 
-from pycocotools.coco import COCO
-
 from m2ist_mm.apis import DEFAULT_MODEL, RECInferencer
+from m2ist_mm.datasets import DatasetError
+from m2ist_mm.datasets.formats import duplicates, read_fields, read_json
+from m2ist_mm.datasets.formats.coco_tables import coco_tables
 from m2ist_mm.engine.program import run_program
 from m2ist_mm.evaluation import aligned_iou
 
@@ -27,28 +30,72 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def single_objects(coco: COCO, category: str) -> dict[str, list[float]]:
-    """Box (xywh) of the one object of a category, by the image's file name."""
-    numbers = coco.getCatIds(catNms=[category])
-    if not numbers:
-        names = sorted(entry['name'] for entry in coco.dataset['categories'])
-        raise ValueError(f'there is no category {category!r}, only {", ".join(names)}')
-    found = {}
-    for image in coco.loadImgs(sorted(coco.getImgIds(catIds=numbers))):
-        objects = coco.loadAnns(coco.getAnnIds(image['id'], numbers))
-        if len(objects) == 1 and not objects[0].get('iscrowd'):
-            found[image['file_name']] = objects[0]['bbox']
-    return found
+def single_objects(path: str, category: str) -> dict[str, list[float]]:
+    """Box (xywh) of the one object of a category, by the image's file name.
+
+    Raises:
+        DatasetError: The file is missing or incomplete, or an entry is faulty.
+        ValueError: There is no such category.
+    """
+    content = read_json(path)
+    images, annotations, faults = coco_tables(path, content)
+    faults += [row for row in images.values() if isinstance(row, str)]
+    sound = [row for row in images.values() if isinstance(row, dict)]
+    faults += duplicates(path, 'file_name', [row['file_name'] for row in sound])
+    names = _category_names(path, content)
+    objects = defaultdict(list)
+    for key, row in annotations.items():
+        entry = f'{path}: annotations id {key}'
+        if isinstance(row, str):
+            faults.append(row)
+            continue
+        try:
+            number = read_fields(row, dict(category_id=int))['category_id']
+        except ValueError as error:
+            faults.append(f'{entry}: {error}')
+            continue
+        if names.get(number) != category:
+            continue
+        if row['image_id'] not in images:
+            faults.append(f'{entry}: its image {row["image_id"]} is not there')
+        elif not all(map(math.isfinite, row['bbox'])) or min(row['bbox'][2:]) <= 0:
+            faults.append(f"{entry}: its 'bbox' {row['bbox']} is no box (x, y, w, h)")
+        else:
+            objects[row['image_id']].append(row)
+    if faults:
+        raise DatasetError(faults)
+    if category not in names.values():
+        known = ', '.join(sorted(names.values()))
+        raise ValueError(f'there is no category {category!r}, only {known}')
+    return {
+        images[number]['file_name']: own[0]['bbox']
+        for number, own in sorted(objects.items())
+        if len(own) == 1 and not own[0].get('iscrowd')
+    }
+
+
+def _category_names(path: str, content: dict) -> dict[int, str]:
+    """Names of the categories by their id.
+
+    Raises:
+        DatasetError: There are none, or one has no id or name.
+    """
+    rows = content.get('categories')
+    if not isinstance(rows, list):
+        raise DatasetError(f"{path}: has no list 'categories'; it must be a COCO file")
+    names = {}
+    for number, row in enumerate(rows):
+        try:
+            read = read_fields(row, dict(id=int, name=str))
+        except ValueError as error:
+            raise DatasetError(f'{path}: categories entry {number}: {error}') from error
+        names[read['id']] = read['name']
+    return names
 
 
 def main() -> None:
     args = parse_args()
-    try:
-        objects = single_objects(COCO(args.ann_file), args.category)
-    except (AssertionError, AttributeError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{args.ann_file} is not in COCO's format: {error!r}"
-        ) from error
+    objects = single_objects(args.ann_file, args.category)
     if not objects:
         raise ValueError(f'no image holds exactly one {args.category}')
     inferencer = RECInferencer(args.config, args.checkpoint)
