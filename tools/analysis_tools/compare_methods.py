@@ -23,20 +23,23 @@ from pathlib import Path
 
 import torch
 from comparison.intervals import summarise
-from comparison.page import best_rate, write_page
+from comparison.page import CHOICE, best_rate, write_page
+from comparison.result_files import read_object, read_rows
 from filelock import FileLock, Timeout
+from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 
-from m2ist_mm.atomic_file import write_atomically
+from m2ist_mm.atomic_file import make_folder, write_atomically
 from m2ist_mm.config import load_config_file, use_mixed_precision
 from m2ist_mm.efficiency import PairedTimes, TrainingStep, cuda_peak, measure_step
 from m2ist_mm.engine.config_options import ConfigOptions
-from m2ist_mm.engine.program import run_program
+from m2ist_mm.engine.program import positive_int, run_program
 from m2ist_mm.fit.training import Training
-from m2ist_mm.models import parameter_counts
+from m2ist_mm.models import M3ISA, parameter_counts
+from m2ist_mm.registered_type import registered_type
 
 ROOT = Path(__file__).resolve().parents[2]
 TUNERS = dict(
@@ -92,14 +95,17 @@ def parse_args() -> argparse.Namespace:
         help=f'which of {", ".join(METHODS)}; all unless given',
     )  # fmt: skip
     parser.add_argument(
-        '--seeds', type=int, default=3, help='seeds of the four main methods'
+        '--seeds', type=positive_int, default=3, help='seeds of the four main methods'
     )
     parser.add_argument(
-        '--other-seeds', type=int, default=1, help='seeds of the other methods'
+        '--other-seeds',
+        type=positive_int,
+        default=1,
+        help='seeds of the other methods',
     )
     parser.add_argument(
         '--short-images',
-        type=int,
+        type=positive_int,
         default=2200,
         help='groups of the short runs by which learning rates are chosen; a third of '
         'the data unless given',
@@ -119,9 +125,21 @@ def parse_args() -> argparse.Namespace:
         help='measure memory and time of a step of each method and train nothing',
     )
     only.add_argument(
-        '--page', metavar='FILE', help='write page and plots and train nothing'
+        '--page', metavar='FILE.md', help='write page and plots and train nothing'
     )
     return parser.parse_args()
+
+
+def check_config(args: argparse.Namespace) -> None:
+    """Refuse a config that the methods cannot follow from."""
+    config = load_config_file(args.config, args.data_root, args.cfg_options)
+    neck = (config.get('model') or {}).get('neck') or {}
+    kind = registered_type(neck, MODELS)
+    if not (isinstance(kind, type) and issubclass(kind, M3ISA)):
+        raise ValueError(
+            f'{args.config}: its model.neck is no M3ISA; give a config of M²IST, for '
+            'instance from configs/m2ist/'
+        )
 
 
 def derive(args: argparse.Namespace, method: str, rate: float | None, seed: int):
@@ -189,7 +207,7 @@ def chosen_rate(args: argparse.Namespace, method: str) -> float | None:
     if part is None:
         return None
     made = [
-        json.loads(choice_file(args, method, rate).read_text()) for rate in RATES[part]
+        read_object(choice_file(args, method, rate), CHOICE) for rate in RATES[part]
     ]
     return best_rate(made)
 
@@ -206,7 +224,6 @@ def make_run(args: argparse.Namespace, method: str, seed: int, folder: Path) -> 
     results = folder / 'val.json'
     call('test.py', folder / 'run.py', checkpoint, '--out', results,
          '--work-dir', folder / 'test')  # fmt: skip
-    found = json.loads(results.read_text())
     return dict(
         method=method,
         seed=seed,
@@ -216,7 +233,7 @@ def make_run(args: argparse.Namespace, method: str, seed: int, folder: Path) -> 
         device=device_name(args.amp),
         fingerprint=fingerprint(derive(args, 'frozen', None, seed=0)),
         dev=dev_precision(training),
-        val=summarise(found),
+        val=summarise(read_rows(results)),
         checkpoint_bytes=checkpoint.stat().st_size,
         seconds=train_seconds(training),
     )
@@ -309,10 +326,12 @@ def jobs(args: argparse.Namespace) -> Iterator[tuple[Path, tuple]]:
 def main() -> None:
     args = parse_args()
     init_default_scope('mmdet')
+    check_config(args)
     if args.page is not None:
         write_page(Path(args.out), Path(args.page), args.config)
         return
-    Path(args.work_dir).mkdir(parents=True, exist_ok=True)
+    make_folder('--out', args.out)
+    make_folder('--work-dir', args.work_dir)
     while missing := [job for job in jobs(args) if not job[0].exists()]:
         if not any([work(args, *job) for job in missing]):
             time.sleep(60)  # other processes are at all that can be made now

@@ -12,6 +12,7 @@ share the runs. The page comes from the JSON files alone.
 
 import argparse
 import json
+import re
 import statistics
 import sys
 from contextlib import suppress
@@ -21,17 +22,22 @@ from pathlib import Path
 import numpy as np
 from compare_methods import call
 from comparison.intervals import paired_interval, summarise, verdict
-from comparison.page import ranked, read_runs, spread
+from comparison.page import check_page, ranked, read_runs, spread
+from comparison.result_files import NUMBER, read_rows
 from filelock import FileLock, Timeout
 
-from m2ist_mm.atomic_file import write_atomically
+from m2ist_mm.atomic_file import make_folder, write_atomically
 from m2ist_mm.datasets.carved_split import carve_split
-from m2ist_mm.datasets.formats.json_text import read_json
-from m2ist_mm.engine.program import run_program
+from m2ist_mm.datasets.formats.json_text import read_json, read_json_lines
+from m2ist_mm.engine.program import positive_int, run_program
 from m2ist_mm.fit.training import Training
 from m2ist_mm.report import markdown_table
 
 IMAGES = dict(test=100, val=40, train=360)
+STARTS = ('shipped', 'scratch')
+RUN = dict(
+    start=str, seed=int, epochs=int, bits=int, chosen=list, miou=NUMBER, val=dict
+)
 HEAD = ('start', 'runs', 'P@0.5', 'mIoU', 'P@0.5 before', 'P@0.5 while training')
 
 
@@ -51,16 +57,38 @@ def parse_args() -> argparse.Namespace:
         metavar='NAME=FILE',
         help='a checkpoint of the same model to start from, too',
     )
-    parser.add_argument('--seeds', type=int, default=3)
-    parser.add_argument('--epochs', type=int, default=8)
+    parser.add_argument('--seeds', type=positive_int, default=3)
+    parser.add_argument('--epochs', type=positive_int, default=8)
     parser.add_argument(
         '--out', default='docs/benchmarks/fit-starts', help='folder of the JSON files'
     )
     parser.add_argument('--work-dir', default='work_dirs/fit-starts')
     parser.add_argument(
-        '--page', help='write this Markdown file from the JSON files, and train nothing'
+        '--page',
+        metavar='FILE.md',
+        help='write this Markdown file from the JSON files, and train nothing',
     )
     return parser.parse_args()
+
+
+def read_starts(given: list[str]) -> dict[str, str]:
+    """Put the starts of the command line behind the built-in ones, by name.
+
+    Raises:
+        ValueError: One has no name or no file, or its name is taken.
+    """
+    starts = {name: name for name in STARTS}
+    for start in given:
+        name, _, source = start.partition('=')
+        if not re.fullmatch(r'[A-Za-z0-9_-]+', name) or not Path(source).is_file():
+            raise ValueError(
+                f'--start {start}: give NAME=FILE with a checkpoint; a name has '
+                'letters, digits, - and _'
+            )
+        if name in starts:
+            raise ValueError(f'--start {start}: there is a {name} already, rename it')
+        starts[name] = source
+    return starts
 
 
 def draw(data_root: Path, folder: Path) -> None:
@@ -70,9 +98,12 @@ def draw(data_root: Path, folder: Path) -> None:
         data_root: Folder of the dataset.
         folder: Where the rows go.
     """
-    lines = (data_root / 'expressions.jsonl').read_text(encoding='utf-8').splitlines()
-    rows = list(map(json.loads, lines))
-    carve_split(rows, 'dev', 'train', images=750, seed=0)
+    path = data_root / 'expressions.jsonl'
+    rows = read_json_lines(str(path), dict(image=str, split=str))
+    try:
+        carve_split(rows, 'dev', 'train', images=750, seed=0)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from error
     names = sorted({row['image'] for row in rows if row['split'] == 'dev'})
     drawn = np.random.default_rng(0).permutation(names).tolist()
     splits = {}
@@ -101,7 +132,7 @@ def make_run(args: argparse.Namespace, start: str, source: str, seed: int) -> di
     arguments = [part for name in options for part in (f'--{name}', options[name])]
     call('fit.py', Path(args.work_dir, 'data'), *arguments)
     training = Training(folder / 'train', args.epochs)
-    found = read_json(folder / 'predictions.json')
+    found = read_rows(folder / 'predictions.json')
     controls = {
         control['name']: control['P@0.5']['value']
         for control in read_json(folder / 'report.json')['controls']
@@ -128,7 +159,9 @@ def write_page(folder: Path, page: Path) -> None:
     Raises:
         ValueError: There is no run.
     """
-    runs = read_runs(folder, '*.json', 'start')
+    check_page(page)
+    runs = read_runs(folder, '*.json', 'start', RUN)
+    epochs, bits = own_settings(runs)
     table = [
         (
             start,
@@ -146,7 +179,6 @@ def write_page(folder: Path, page: Path) -> None:
         for mean, low, high in [paired_interval(a, b)]
         for word in [verdict(low, high)]
     ]
-    epochs, bits = own_settings(runs)
     test, val, train = IMAGES.values()
     text = f"""# What to start from
 
@@ -186,12 +218,17 @@ def own_settings(runs: dict[str, list[dict]]) -> tuple[int, int]:
     Raises:
         ValueError: They differ.
     """
-    found = {(run['epochs'], run['bits']) for own in runs.values() for run in own}
+    found = {
+        (run['epochs'], run['bits'], len(run['chosen']))
+        for own in runs.values()
+        for run in own
+    }
     if len(found) > 1:
         raise ValueError(
-            f'runs of different (epochs, bits), {sorted(found)}, in a table'
+            f'runs of different (epochs, bits, validations), {sorted(found)}, in a '
+            'table; make them anew, by one command'
         )
-    return found.pop()
+    return found.pop()[:2]
 
 
 def main() -> None:
@@ -201,13 +238,10 @@ def main() -> None:
     if args.page is not None:
         write_page(out, Path(args.page))
         return
+    starts = read_starts(args.start)
+    make_folder('--out', out)
+    make_folder('--work-dir', args.work_dir)
     draw(Path(args.data_root), Path(args.work_dir, 'data'))
-    starts = dict(shipped='shipped', scratch='scratch')
-    for start in args.start:
-        name, equals, source = start.partition('=')
-        if not equals or not Path(source).is_file():
-            raise ValueError(f'--start {start}: give NAME=FILE with a checkpoint')
-        starts[name] = source
     for seed in range(args.seeds):
         for name, source in starts.items():
             path = out / f'{name}-{seed}.json'
@@ -218,7 +252,6 @@ def main() -> None:
                 if not path.exists():
                     print(f'{path.stem} ...', flush=True)
                     run = make_run(args, name, source, seed)
-                    out.mkdir(parents=True, exist_ok=True)
                     write_atomically(path, (json.dumps(run, indent=1) + '\n').encode())
 
 

@@ -1,11 +1,11 @@
 """Say whether one model is better than others on the same expressions."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from comparison.intervals import paired_interval, summarise, verdict
+from comparison.result_files import read_rows
 from results_table import format_rows
 
 from m2ist_mm.engine.program import run_program
@@ -37,15 +37,9 @@ def read_results(path: Path) -> dict[str, dict]:
         ValueError: It holds no results of expressions.
     """
     rows = {}
-    try:
-        for row in json.loads(path.read_text(encoding='utf-8')):
-            rows.setdefault(row['split'] or 'all', []).append(row)
-        runs = {split: dict(val=summarise(own)) for split, own in rows.items()}
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f'{path} is no result of tools/test.py --out') from error
-    if not runs:
-        raise ValueError(f'{path} holds no expressions')
-    return runs
+    for row in read_rows(path):
+        rows.setdefault(row.get('split', 'all'), []).append(row)
+    return {split: dict(val=summarise(own)) for split, own in rows.items()}
 
 
 def compare(results: list[str]) -> str:

@@ -1,10 +1,12 @@
 """Print tests' figures as Markdown: results_table.py [NAME=]PATH [[NAME=]PATH ...]."""
 
 import argparse
-import json
+import math
 import statistics
 import sys
 from pathlib import Path
+
+from comparison.result_files import NUMBER, read_result
 
 METRICS = ('expressions', 'P@0.5', 'P@0.6', 'P@0.7', 'P@0.8', 'P@0.9', 'mIoU')
 
@@ -37,7 +39,7 @@ def read_metrics(path: Path) -> dict[str, float]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file holds no figures of RECMetric.
+        ValueError: The file is no JSON or holds no figures of RECMetric.
     """
     if path.is_dir():
         # A folder that a stopped test left behind has no such file.
@@ -45,17 +47,21 @@ def read_metrics(path: Path) -> dict[str, float]:
         if not found:
             raise FileNotFoundError(f'{path}: no test was finished here (*/*.json)')
         path = found[-1]
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except json.JSONDecodeError as error:
-        raise ValueError(f'{path} is not the JSON file of a test: {error}') from error
+    content = read_result(path)
     figures = {
         key.partition('/')[2]: value
         for key, value in (content.items() if isinstance(content, dict) else ())
         if key.rpartition('/')[2] in METRICS and value is not None
     }
-    if not any(key.endswith('P@0.5') for key in figures):
-        raise ValueError(f'{path} holds no P@0.5: is it a test of expressions?')
+    for key, value in figures.items():
+        if not isinstance(value, NUMBER) or not abs(value) < math.inf:
+            raise ValueError(f'{path}: {key} is {value!r}, no finite number')
+    # a split has both, a kind of expression P@0.5 alone
+    splits = [key.removesuffix('mIoU') for key in figures if key.endswith('mIoU')]
+    if not any(f'{split}P@0.5' in figures for split in splits):
+        raise ValueError(
+            f'{path} holds no P@0.5 with its mIoU: is it a test of expressions?'
+        )
     return figures
 
 

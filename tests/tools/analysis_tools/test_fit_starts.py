@@ -38,7 +38,7 @@ def test_images_are_of_dev_and_of_one_split_each(tool, tmp_path):
 
 def write_run(tool, folder, start, seed, ious, **changes):
     rows = [
-        dict(img_path=f'{n // 2}.jpg', sent_id=n, kind=None, iou=iou)
+        dict(img_path=f'{n // 2}.jpg', sent_id=n, text=f'{n}', kind=None, iou=iou)
         for n, iou in enumerate(ious)
     ]
     run = dict(
@@ -67,13 +67,61 @@ def test_page_has_means_and_paired_differences(tool, tmp_path):
     assert '8 epochs in 32 bits' in text
 
     write_run(tool, folder, 'scratch', 2, [0.1, 0.1, 0.2, 0.2], epochs=17)
-    with pytest.raises(ValueError, match='different'):
+    with pytest.raises(ValueError, match='different .epochs'):
         tool['write_page'](folder, page)
+
+    (folder / 'scratch-2.json').write_text((folder / 'scratch-1.json').read_text())
+    with pytest.raises(ValueError, match='-1.json and .*-2.json are of the same start'):
+        tool['write_page'](folder, page)
+
+    (folder / 'scratch-2.json').write_text('{"start": "scratch"}')
+    with pytest.raises(ValueError, match="scratch-2.json: has no 'seed'"):
+        tool['write_page'](folder, page)
+
+
+@pytest.mark.parametrize(
+    ('starts', 'told'),
+    [
+        (['scratch=FILE'], 'there is a scratch already'),
+        (['shipped=FILE'], 'there is a shipped already'),
+        (['a=FILE', 'a=FILE'], 'there is a a already'),
+        (['=FILE'], 'give NAME=FILE'),
+        (['a/b=FILE'], 'give NAME=FILE'),
+        (['FILE'], 'give NAME=FILE'),
+        (['a=none.pth'], 'give NAME=FILE'),
+    ],
+)
+def test_a_start_has_a_name_of_its_own_and_a_file(tool, tmp_path, starts, told):
+    (tmp_path / 'a.pth').touch()
+    given = [start.replace('FILE', str(tmp_path / 'a.pth')) for start in starts]
+    with pytest.raises(ValueError, match=f'^--start .*{told}'):
+        tool['read_starts'](given)
+    assert tool['read_starts']([f'my-1_a={tmp_path / "a.pth"}']) == dict(
+        shipped='shipped', scratch='scratch', **{'my-1_a': str(tmp_path / 'a.pth')}
+    )
 
 
 def test_wrong_input_is_one_line(run_tool, tmp_path, capsys):
     sys.modules.pop('comparison', None)
     assert run_tool(TOOL, tmp_path, '--out', tmp_path, '--page', tmp_path / 'p.md') == 1
     assert 'has no *.json' in capsys.readouterr().err
-    assert run_tool(TOOL, tmp_path) == 1
-    assert 'expressions.jsonl' in capsys.readouterr().err
+    assert run_tool(TOOL, tmp_path, '--page', tmp_path / 'p.svg') == 1
+    assert 'p.svg: name a Markdown file' in capsys.readouterr().err
+    work = ('--out', tmp_path / 'out', '--work-dir', tmp_path / 'work')
+    assert run_tool(TOOL, tmp_path, *work) == 1
+    assert 'expressions.jsonl: no such file' in capsys.readouterr().err
+    for line, told in (
+        ('[1]', 'line 2: is a list, not a dict'),
+        ('{"image": "a.jpg"}', "line 2: has no 'split'"),
+        ('{"ima', 'line 2 is not a complete JSON value'),
+    ):
+        text = f'{json.dumps(dict(image="a.jpg", split="val"))}\n{line}\n'
+        (tmp_path / 'expressions.jsonl').write_text(text)
+        assert run_tool(TOOL, tmp_path, *work) == 1
+        assert f'expressions.jsonl: {told}' in capsys.readouterr().err
+    for option in ('--out', '--work-dir'):
+        file = tmp_path / 'expressions.jsonl'
+        assert run_tool(TOOL, tmp_path, *work, option, file) == 1
+        assert f'{option} {file}: no folder can be made' in capsys.readouterr().err
+    assert run_tool(TOOL, tmp_path, '--epochs', '0') == 2
+    assert run_tool(TOOL, tmp_path, '--seeds', '0') == 2

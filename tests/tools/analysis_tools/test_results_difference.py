@@ -20,12 +20,13 @@ def compare(monkeypatch):
 def write(tmp_path):
     """Write results of ten images of two expressions each; gives NAME=FILE."""
 
-    def write(name, right, splits=('val', 'testA')):
+    def write(name, right, splits=('val', 'testA'), root='images', text='dog'):
         """``right``: images of which both expressions are found."""
         rows = [
             dict(
-                img_path=f'{image}.jpg',
+                img_path=f'{root}/{image}.jpg',
                 sent_id=2 * image + number,
+                text=f'{text} {number}',
                 split=split,
                 kind=None,
                 iou=0.5 if image < right else 0.49,
@@ -71,9 +72,13 @@ def test_what_cannot_be_compared_is_refused(compare, write, tmp_path):
         compare([write('a', 1), write('a', 2)])
     with pytest.raises(ValueError, match='not of the same splits'):
         compare([write('a', 1), write('b', 1, splits=('val',))])
-    (tmp_path / 'other.json').write_text('[{"a": 1}]')
-    with pytest.raises(ValueError, match='other.json is no result of tools/test.py'):
-        compare([write('a', 1), f'b={tmp_path / "other.json"}'])
-    (tmp_path / 'none.json').write_text('[]')
-    with pytest.raises(ValueError, match='none.json holds no expressions'):
+    with pytest.raises(FileNotFoundError, match='none.json: no such file'):
         compare([write('a', 1), f'b={tmp_path / "none.json"}'])
+
+
+def test_other_expressions_are_refused_in_whatever_folder_the_images_are(
+    compare, write
+):
+    assert compare([write('a', 5), write('b', 5, root='/elsewhere')])
+    with pytest.raises(ValueError, match='tested on different expressions'):
+        compare([write('a', 5), write('b', 5, text='cat')])

@@ -1,7 +1,8 @@
 """Page and plots of compare_methods.py, from its JSON files alone."""
 
-import json
+import io
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,29 @@ import numpy as np
 from m2ist_mm.atomic_file import write_atomically
 from m2ist_mm.evaluation.bootstrap import DRAWS
 
-from .intervals import paired_interval, verdict
+from .intervals import check_same_expressions, paired_interval, verdict
+from .result_files import NUMBER, read_object, read_objects
 
+RUN = dict(
+    method=str,
+    seed=int,
+    rate=NUMBER | None,
+    device=str,
+    fingerprint=str,
+    dev=list,
+    val=dict,
+    checkpoint_bytes=int,
+)
+COST = dict(
+    method=str,
+    device=str,
+    threads=int,
+    trained_parameters=int,
+    peak_bytes=NUMBER,
+    step_seconds=NUMBER,
+    step_ratio=NUMBER,
+)
+CHOICE = dict(rate=NUMBER, dev=NUMBER, device=str)
 BASELINES = ('frozen', 'm2ist', 'full')
 
 
@@ -23,23 +45,21 @@ def write_page(folder: Path, page: Path, config: str) -> None:
         config: Config that the runs were made from, for the command.
 
     Raises:
-        ValueError: There is no finished run, or runs are not comparable.
+        ValueError: There is no finished run, a file is wrong, or runs are not
+            comparable.
     """
-    runs = read_runs(folder, 'run_*.json', 'method')
-    fingerprints = {run['fingerprint'] for own in runs.values() for run in own}
-    if len(fingerprints) > 1:
-        raise ValueError(
-            f'{folder}: runs of several fingerprints, {sorted(fingerprints)}, are not '
-            'comparable; make them anew with one version of the code'
-        )
-    costs = [json.loads(path.read_text()) for path in sorted(folder.glob('cost_*'))]
-    if missing := sorted(runs.keys() - {cost['method'] for cost in costs}):
+    check_page(page)
+    runs = read_runs(folder, 'run_*.json', 'method', RUN)
+    _check_comparable(folder, runs)
+    costs = read_objects(folder, 'cost_*.json', COST, ('method', 'device'))
+    # 'frozen' is the unit of time
+    if missing := sorted({*runs, 'frozen'} - {cost['method'] for cost in costs}):
         raise ValueError(
             f'{folder} has no cost_*.json of {", ".join(missing)}: make them with '
             '--costs'
         )
     choices = {
-        path.stem: json.loads(path.read_text()) for path in folder.glob('choice_*.json')
+        path.stem: read_object(path, CHOICE) for path in folder.glob('choice_*.json')
     }
     text = '\n'.join(
         [
@@ -64,19 +84,51 @@ def write_page(folder: Path, page: Path, config: str) -> None:
     write_atomically(page, text.encode())
 
 
-def read_runs(folder: Path, pattern: str, key: str) -> dict[str, list[dict]]:
+def check_page(page: Path) -> None:
+    """Refuse a page whose name is no Markdown file's; its plot is beside it."""
+    if page.suffix != '.md' or page.is_dir():
+        raise ValueError(f'--page {page}: name a Markdown file, *.md')
+
+
+def read_runs(
+    folder: Path, pattern: str, key: str, fields: Mapping
+) -> dict[str, list[dict]]:
     """Read the JSON files of runs, grouped by one of their values.
 
+    Args:
+        folder: Their folder.
+        pattern: Of their names.
+        key: The value; of each there is one run per seed.
+        fields: What they must have, see :func:`.read_object`.
+
     Raises:
-        ValueError: There is none.
+        ValueError: There is none, one is wrong, there are two of the same seed, or they
+            were tested on different expressions.
     """
     runs = defaultdict(list)
-    for path in sorted(folder.glob(pattern)):
-        run = json.loads(path.read_text())
+    for run in read_objects(folder, pattern, fields, (key, 'seed')):
         runs[run[key]].append(run)
     if not runs:
         raise ValueError(f'{folder} has no {pattern}: make them first, without --page')
+    check_same_expressions([run for own in runs.values() for run in own])
     return runs
+
+
+def _check_comparable(folder: Path, runs: dict[str, list[dict]]) -> None:
+    """Refuse runs that differ in more than their methods and seeds."""
+    all_runs = [run for own in runs.values() for run in own]
+    settings = {
+        'fingerprints': {run['fingerprint'] for run in all_runs},
+        'numbers of epochs': {len(run['dev']) for run in all_runs},
+    }
+    for method, own in runs.items():
+        settings[f'learning rates of {method}'] = {run['rate'] for run in own}
+    for name, values in settings.items():
+        if len(values) > 1:
+            raise ValueError(
+                f'{folder}: runs of several {name}, {sorted(values, key=str)}, are not '
+                'comparable; make them anew, by one command and version of the code'
+            )
 
 
 def _table(runs: dict[str, list[dict]], costs: list[dict]) -> list[str]:
@@ -247,8 +299,10 @@ def _plots(runs: dict[str, list[dict]], costs: list[dict], page: Path) -> list[s
     figure.tight_layout()
     plt.rcParams['svg.hashsalt'] = 'same ids from the same runs'
     plot = page.with_suffix('.svg')
-    figure.savefig(plot, metadata={'Date': None})
+    content = io.BytesIO()
+    figure.savefig(content, format='svg', metadata={'Date': None})
     plt.close(figure)
+    write_atomically(plot, content.getvalue())
     return [f'![precision over time and over memory]({plot.name})', '']
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import compare_methods
 import pytest
 
+TOOL = 'tools/analysis_tools/compare_methods.py'
 CONFIG = 'configs/m2ist/m2ist_yolox-nano_flickr30k-part.py'
 
 
@@ -66,6 +67,37 @@ def test_a_rate_is_that_of_the_part_that_is_tuned(arguments, method, part):
     assert key == dict(lr_mult=0.25, muon=False)  # the rest is the config's
 
 
+@pytest.mark.parametrize(
+    ('config', 'told'),
+    [('configs/petl/frozen_r50_refcoco.py', 'give a config of M²IST'),
+     ('configs/petl/ladder_r50_refcoco.py', 'give a config of M²IST'),
+     ('none.py', 'no config file none.py')],
+)  # fmt: skip
+@pytest.mark.parametrize('page', [(), ('--page', 'page.md')])
+def test_another_config_is_refused(config, told, page, run_tool, tmp_path, capsys):
+    options = ('--out', tmp_path / 'out', '--methods', 'frozen-inputs', *page)
+    assert run_tool(TOOL, config, *options) == 1
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('option', ['--out', '--work-dir'])
+def test_a_file_in_the_place_of_a_folder_is_told_first(
+    option, run_tool, tmp_path, capsys
+):
+    (tmp_path / 'a').touch()
+    folders = ('--out', tmp_path, '--work-dir', tmp_path, option, tmp_path / 'a')
+    assert run_tool(TOOL, CONFIG, *folders) == 1
+    assert f'error: {option} {tmp_path}/a: no folder' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('option', ['--seeds', '--other-seeds', '--short-images'])
+def test_no_runs_at_all_are_refused(option, arguments, capsys):
+    with pytest.raises(SystemExit):
+        arguments(option, '0')
+    assert f'{option}: ' in capsys.readouterr().err
+
+
 def test_amp_is_in_config_and_device(arguments):
     config = compare_methods.derive(arguments('--amp'), 'frozen', None, 0)
     assert config.optim_wrapper.type == 'AutocastOptimWrapper'
@@ -99,7 +131,7 @@ def test_a_run_waits_for_its_choices_and_takes_the_best_rate(
     for rate, dev in ((0.02, 40.0), (0.1, 42.0), (0.3, 41.0)):
         assert not compare_methods.work(args, path, (make_run, 'dara', 0))
         choice = tmp_path / f'choice_dara_{rate:g}.json'
-        choice.write_text(json.dumps(dict(rate=rate, dev=dev)))
+        choice.write_text(json.dumps(dict(rate=rate, dev=dev, device='CPU')))
     for _ in range(2):  # what is there is not made again
         compare_methods.work(args, path, (make_run, 'dara', 0))
     assert path.exists() and taken == [0.1]

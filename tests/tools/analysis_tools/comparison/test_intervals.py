@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
-from comparison.intervals import hits, paired_interval, verdict
+from comparison.intervals import hits, paired_interval, summarise, verdict
 
 
-def run(found, images=None):
+def run(found, images=None, kinds=('all',), **changes):
     bits = ''.join('1' if hit else '0' for hit in found)
     counts = images or [1] * len(found)
-    return dict(val=dict(hits=f'{int("1" + bits, 2):x}', expressions_per_image=counts))
+    val = dict(hits=f'{int("1" + bits, 2):x}', expressions_per_image=counts)
+    return dict(val=dict(val, kinds=dict.fromkeys(kinds, 0.0), **changes))
 
 
 def test_hits_come_back_with_their_leading_zeros():
@@ -46,6 +47,27 @@ def test_methods_that_agree_everywhere_have_an_interval_of_zero():
 def test_other_expressions_are_refused():
     with pytest.raises(ValueError, match='different expressions'):
         paired_interval([run([1, 0], [2])], [run([1, 0], [1, 1])])
+    with pytest.raises(ValueError, match='different expressions'):
+        paired_interval([run([1, 0])], [run([1, 0], kinds=('people',))])
+    a, b, old = run([1, 0], expressions_sha256='a'), run([1, 0]), run([0, 0])
+    b['val']['expressions_sha256'] = 'b'
+    with pytest.raises(ValueError, match='different expressions'):
+        paired_interval([a, old], [b])
+    assert paired_interval([a], [a]).value == 0
+    assert paired_interval([a], [old]).value == 50  # written before there was a hash
+
+
+def test_the_hash_is_of_what_identifies_the_expressions():
+    def sha256(**changes):
+        rows = [
+            dict(img_path='images/a.jpg', sent_id=n, text='dog', iou=0.6) | changes
+            for n in (1, 0)
+        ]
+        return summarise(rows)['expressions_sha256']
+
+    assert sha256() == sha256(img_path='elsewhere/a.jpg') == sha256(iou=0.1)
+    changes = (dict(img_path='images/b.jpg'), dict(text='cat'), dict(sent_id=7))
+    assert len({sha256(), *(sha256(**change) for change in changes)}) == 4
 
 
 @pytest.mark.parametrize(

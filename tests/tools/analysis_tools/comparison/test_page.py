@@ -122,3 +122,49 @@ def test_methods_without_costs_are_named(folder):
     (path / 'cost_m2ist_CPU.json').unlink()
     with pytest.raises(ValueError, match=r'no cost_\*.json of m2ist: make them with'):
         write_page(path, path / 'page.md', 'my_config.py')
+
+
+def test_the_cost_of_frozen_is_needed_without_its_runs(folder):
+    path, _ = folder
+    for file in (*path.glob('cost_frozen_*'), path / 'run_frozen_0.json'):
+        file.unlink()
+    with pytest.raises(ValueError, match=r'no cost_\*.json of frozen: make them with'):
+        write_page(path, path / 'page.md', 'my_config.py')
+
+
+@pytest.mark.parametrize(
+    ('changes', 'told'),
+    [
+        (dict(seed=0), 'run_m2ist_0.json and .*run_m2ist_5.json are of the same meth'),
+        (
+            dict(rate=0.1),
+            r'several learning rates of m2ist, \[0.1, 0.3\], are not comp',
+        ),
+        (dict(dev=[10.0]), r'several numbers of epochs, \[1, 2\], are not comp'),
+    ],
+)
+def test_runs_that_differ_in_more_than_method_and_seed(folder, changes, told):
+    path, write = folder
+    write('m2ist', 5, '1110')
+    run = json.loads((path / 'run_m2ist_5.json').read_text())
+    (path / 'run_m2ist_5.json').write_text(json.dumps(run | changes))
+    with pytest.raises(ValueError, match=told):
+        write_page(path, path / 'page.md', 'my_config.py')
+    assert not list(path.glob('page.*'))
+
+
+def test_runs_of_other_expressions_are_not_tabled_together(folder):
+    path, write = folder
+    write('m2ist', 5, '11100')
+    with pytest.raises(ValueError, match='different expressions'):
+        write_page(path, path / 'page.md', 'my_config.py')
+
+
+@pytest.mark.parametrize('name', ['page.svg', 'page', 'folder.md'])
+def test_a_page_is_a_markdown_file(folder, name):
+    path, _ = folder
+    (path / 'folder.md').mkdir()
+    there = sorted(path.iterdir())
+    with pytest.raises(ValueError, match=f'--page .*{name}: name a Markdown file'):
+        write_page(path, path / name, 'my_config.py')
+    assert sorted(path.iterdir()) == there
