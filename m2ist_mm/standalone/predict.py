@@ -345,8 +345,11 @@ def image_to_rgb(image: Image.Image) -> np.ndarray:
     colour spaces are converted.
 
     Raises:
-        ValueError: Its pixels are floats or 32-bit integers, whose range is unknown.
+        ValueError: It has no pixels, or its pixels are floats or 32-bit integers, whose
+            range is unknown.
     """
+    if not all(image.size):
+        raise ValueError(f'an image of {image.width} x {image.height} pixels is none')
     source = image.format
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith('I;16') or (

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from m2ist_mm.datasets import LoadRECImage
-from m2ist_mm.datasets.image_reader import read_image
+from m2ist_mm.datasets.image_reader import image_to_array, read_image
 from m2ist_mm.datasets.image_size import read_image_size
 
 ORIENTATION = 0x0112
@@ -119,6 +119,11 @@ def test_pixels_of_unknown_range_are_refused(tmp_path, pixels, kind):
     Image.fromarray(pixels).save(path)
     with pytest.raises(ValueError, match=f'a.tif cannot be read .* {kind}'):
         read_image(path)
+
+
+def test_image_without_pixels_is_refused():
+    with pytest.raises(ValueError, match='an image of 4 x 0 pixels is none'):
+        image_to_array(Image.new('RGB', (4, 0)))
 
 
 @pytest.mark.parametrize('mode', ['RGBA', 'LA', 'P', 'RGB', 'L'])
