@@ -248,8 +248,10 @@ def fingerprint(config: Config) -> str:
     """Hash of the boxes of the frozen model before training, on made inputs.
 
     Runs that differ in it were made with other towers, other code or another machine's
-    arithmetic, and are not tabled together.
+    arithmetic, and are not tabled together. The model's features are not cached: what
+    a cache rounds to 16 bits is not in the hash.
     """
+    config.default_hooks.pop('feature_cache', None)
     set_random_seed(0)
     step = TrainingStep(config, random_towers=False)
     model = step.model.eval()

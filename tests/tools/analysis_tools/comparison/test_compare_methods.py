@@ -38,6 +38,18 @@ def arguments(tmp_path, monkeypatch):
     return parse
 
 
+def test_fingerprint_is_of_the_towers_and_not_of_the_cache(arguments):
+    def of(*options):
+        args = arguments(*options)
+        return compare_methods.fingerprint(
+            compare_methods.derive(args, 'frozen', None, seed=0)
+        )
+
+    whole = of()
+    assert of('--cfg-options', 'default_hooks.feature_cache=None') == whole
+    assert of('--cfg-options', 'model.backbone.vision.stride=96') != whole
+
+
 @pytest.mark.parametrize(
     ('method', 'experts', 'tuned'),
     [
