@@ -181,7 +181,7 @@ def _trained_on(runs: dict[str, list[dict]]) -> str:
             seeds[run['device']][method].append(str(run['seed']))
     main, *others = sorted(seeds, key=lambda one: -sum(map(len, seeds[one].values())))
     exceptions = [
-        f'{method} (seeds {", ".join(numbers)}) on {device}'
+        f'{method} (seed{"s" * (len(numbers) > 1)} {", ".join(numbers)}) on {device}'
         for device in others
         for method, numbers in seeds[device].items()
     ]

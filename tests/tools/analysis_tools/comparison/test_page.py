@@ -87,10 +87,12 @@ def test_runs_on_another_device_are_named(folder):
     assert 'over seeds, trained on CPU. Peak' in (path / 'page.md').read_text()
     for seed in (1, 2):
         write('frozen', seed, '1000', device='H100')
-    write('m2ist', 2, '1000')
+    write('m2ist', 2, '1000', device='A100')
+    write('m2ist', 3, '1000')
     write_page(path, path / 'page.md', 'my_config.py')
     text = (path / 'page.md').read_text()
-    assert 'over seeds, trained on CPU, but frozen (seeds 1, 2) on H100. Peak' in text
+    others = 'frozen (seeds 1, 2) on H100, m2ist (seed 2) on A100'
+    assert f'over seeds, trained on CPU, but {others}. Peak' in text
 
 
 def test_methods_are_compared_with_m2ist_too(folder):
