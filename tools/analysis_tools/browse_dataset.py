@@ -14,7 +14,7 @@ from mmengine.registry import init_default_scope
 import m2ist_mm  # noqa: F401  registers the datasets
 from m2ist_mm.config import load_config
 from m2ist_mm.engine.hooks.epoch_seed_hook import set_epoch
-from m2ist_mm.engine.program import add_config_arguments, run_program
+from m2ist_mm.engine.program import add_config_arguments, positive_int, run_program
 from m2ist_mm.report import contact_sheet, encode_image
 from m2ist_mm.structures import BOX_FRAME_KEY, Placement
 from m2ist_mm.visualization import sample_name
@@ -30,7 +30,9 @@ def parse_args() -> argparse.Namespace:
         default='train',
         help='the data loader whose dataset and pipeline are drawn',
     )
-    parser.add_argument('-n', '--number', type=int, default=8, help='number of samples')
+    parser.add_argument(
+        '-n', '--number', type=positive_int, default=8, help='number of samples'
+    )
     parser.add_argument(
         '--epoch', type=int, default=0, help='epoch whose augmentation is drawn'
     )

@@ -16,7 +16,7 @@ from torch import nn
 
 from m2ist_mm.config import load_config_file
 from m2ist_mm.efficiency import PairedTimes, TrainingStep, measure_step
-from m2ist_mm.engine.program import run_program
+from m2ist_mm.engine.program import positive_int, run_program
 from m2ist_mm.models.layers import vl_encoder
 from m2ist_mm.models.layers.cpu_kernels import BitDropout, ReLUDropout
 
@@ -69,8 +69,10 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', help='config of a model with dropout in its head')
-    parser.add_argument('--images', type=int, default=4, help='images of a batch')
-    parser.add_argument('--turns', type=int, default=5, help='of the timing')
+    parser.add_argument(
+        '--images', type=positive_int, default=4, help='images of a batch'
+    )
+    parser.add_argument('--turns', type=positive_int, default=5, help='of the timing')
     return parser.parse_args()
 
 

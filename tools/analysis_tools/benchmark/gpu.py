@@ -25,7 +25,7 @@ import m2ist_mm  # noqa: F401  registers everything
 from m2ist_mm.atomic_file import write_atomically
 from m2ist_mm.config import load_config_file, use_mixed_precision
 from m2ist_mm.efficiency import TrainingStep, cuda_peak
-from m2ist_mm.engine.program import run_program
+from m2ist_mm.engine.program import positive_int, run_program
 from m2ist_mm.report import markdown_table
 
 # name: config, expressions per image
@@ -68,8 +68,12 @@ def parse_args() -> argparse.Namespace:
         '--modes', nargs='*', choices=MODES, default=list(MODES), metavar='MODE',
         help=f'which of {", ".join(MODES)}; all unless given',
     )  # fmt: skip
-    parser.add_argument('--batch-size', type=int, default=64, help='expressions')
-    parser.add_argument('--repetitions', type=int, default=5, help='timed steps')
+    parser.add_argument(
+        '--batch-size', type=positive_int, default=64, help='expressions'
+    )
+    parser.add_argument(
+        '--repetitions', type=positive_int, default=5, help='timed steps'
+    )
     parser.add_argument(
         '--budgets', nargs='*', type=float, default=[8, 12, 24], metavar='GB',
         help='memory of the cards whose largest batch is sought, in bf16',
