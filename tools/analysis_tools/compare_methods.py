@@ -8,7 +8,7 @@ The config trains on 'train' and validates on 'dev'; its test reads 'val', once 
 run, after the last epoch. A method may choose its learning rate on dev by short runs.
 What is there is not made again, a run that was killed goes on where it was, and
 several of these processes share the runs. --costs measures memory and time of a step
-instead, on an otherwise idle machine. The page comes from the JSON files alone.
+instead, on an otherwise idle machine. The page comes from the JSON files of both alone.
 """
 
 import argparse

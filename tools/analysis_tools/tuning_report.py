@@ -96,7 +96,7 @@ def print_counts(counts: dict[str, int | float]) -> None:
     for label, key in (
         ('towers', 'tower_params'),
         ('tuned in them', 'tuned_tower_params'),
-        ('side adapters', 'adapter_params'),
+        ('adapters', 'adapter_params'),
         ('head', 'head_params'),
         ('trained', 'trained_params'),
         ('total', 'total_params'),

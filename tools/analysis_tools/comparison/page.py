@@ -10,7 +10,7 @@ import numpy as np
 from m2ist_mm.atomic_file import write_atomically
 from m2ist_mm.evaluation.bootstrap import DRAWS
 
-from .intervals import check_same_expressions, paired_interval, verdict
+from .intervals import MARGIN, check_same_expressions, paired_interval, verdict
 from .result_files import NUMBER, read_object, read_objects
 
 RUN = dict(
@@ -67,8 +67,8 @@ def write_page(folder: Path, page: Path, config: str) -> None:
             '',
             f'`python tools/analysis_tools/compare_methods.py {config} '
             f'--out {folder} --page {page}` makes this page from the JSON files in '
-            f'`{folder}`; with `--costs` it measures memory and time, with neither it '
-            'trains, with `--amp` in 16 bits.',
+            f'`{folder}`. Without `--page` the command trains (with `--amp` in 16 '
+            'bits); with `--costs` instead it measures memory and time.',
             '',
             *_table(runs, costs),
             '',
@@ -159,8 +159,8 @@ def _table(runs: dict[str, list[dict]], costs: list[dict]) -> list[str]:
         rows.append('| ' + ' | '.join(cells) + ' |')
     frozen = _by_device(costs, 'frozen')
     seconds = ', '.join(
-        f'{1000 * cost["step_seconds"]:.0f} ms on {device} ({cost["threads"]} threads '
-        'of the host)'
+        f'{1000 * cost["step_seconds"]:.0f} ms on {device} (CPU threads: '
+        f'{cost["threads"]})'
         for device, cost in frozen.items()
     )
     return [
@@ -169,7 +169,8 @@ def _table(runs: dict[str, list[dict]], costs: list[dict]) -> list[str]:
         f'P@0.5 in percent after the last epoch, mean ± standard deviation over seeds, '
         f"trained on {_trained_on(runs)}. Peak memory of a step of the runs' batch: "
         'counted on real tensors on a CPU, max_memory_allocated on a GPU. Time of a '
-        f"step: frozen's is 1, measured in turns; it takes {seconds}.",
+        "step: over that of frozen's, in turns with it, so that frozen's own row shows "
+        f'the noise; frozen takes {seconds}.',
     ]
 
 
@@ -216,8 +217,10 @@ def _differences(runs: dict[str, list[dict]]) -> list[str]:
         '',
         f'Points of P@0.5, with 95 % intervals of a bootstrap over images ({DRAWS:,} '
         'draws), paired: both methods answer the same expressions, each by the mean '
-        'over its seeds. What the choice of seeds adds is not in them: it is the ± of '
-        'the table above, and unknown where there is one run.',
+        'over its seeds. "Above" and "below": the interval is on that side of 0; "not '
+        f'below": its lower end is at least -{MARGIN:g}; else "not decided". What the '
+        'choice of seeds adds is not in the intervals: it is the ± of the table above, '
+        'and unknown where there is one run.',
     ]
 
 
@@ -248,11 +251,12 @@ def _chosen(runs: dict[str, list[dict]], choices: dict[str, dict]) -> list[str]:
             rate = runs[method][0]['rate'] if method in runs else best_rate(own)
             rows.append(f'| {method} | {tried} | {rate:g} |')
     devices = sorted({choice['device'] for choice in choices.values()})
+    untrained = ' Methods that the first table lacks were not trained with it.'
     return [
         *rows,
         '',
         "Multiples of the head's learning rate, one epoch on a third of train, one "
-        f'seed, on {" and ".join(devices)}.',
+        f'seed, on {" and ".join(devices)}.' + untrained * bool(made.keys() - runs),
     ]
 
 
