@@ -217,10 +217,10 @@ def _differences(runs: dict[str, list[dict]]) -> list[str]:
         '',
         f'Points of P@0.5, with 95 % intervals of a bootstrap over images ({DRAWS:,} '
         'draws), paired: both methods answer the same expressions, each by the mean '
-        'over its seeds. "Above" and "below": the interval is on that side of 0; "not '
-        f'below": its lower end is at least -{MARGIN:g}; else "not decided". What the '
-        'choice of seeds adds is not in the intervals: it is the ± of the table above, '
-        'and unknown where there is one run.',
+        'over its seeds. Verdicts: "above", if the interval is above 0; else "not '
+        f'below", if its lower end is at least -{MARGIN:g}; else "below", if it is '
+        'below 0; else "not decided". What the choice of seeds adds is not in the '
+        'intervals: it is the ± of the table above, and unknown where there is one run.',
     ]
 
 
