@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from compare_methods import call
-from comparison.intervals import paired_interval, summarise, verdict
+from comparison.intervals import VERDICTS, paired_interval, summarise, verdict
 from comparison.page import check_page, ranked, read_runs, spread
 from comparison.result_files import NUMBER, read_rows
 from filelock import FileLock, Timeout
@@ -202,7 +202,7 @@ training; the last column is the mean P@0.5 on the {val} images, after each epoc
 {markdown_table(('difference of P@0.5', 'points', 'verdict'), differences)}
 
 95 % intervals of a paired bootstrap over the {test} images; each start answers by the
-mean over its seeds.
+mean over its seeds. {VERDICTS}
 """
     write_atomically(page, text.encode())
 

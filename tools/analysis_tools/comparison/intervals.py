@@ -11,6 +11,10 @@ from m2ist_mm.evaluation import Interval, bootstrap_interval
 from m2ist_mm.evaluation.bootstrap import DRAWS
 
 MARGIN = 1.0  # points: not below, if the interval's lower end is at least minus this
+VERDICTS = (
+    'Verdicts: "above", if the interval is above 0; else "not below", if its lower end '
+    f'is at least -{MARGIN:g}; else "below", if it is below 0; else "not decided".'
+)
 
 
 def paired_interval(

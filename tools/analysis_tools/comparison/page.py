@@ -10,7 +10,12 @@ import numpy as np
 from m2ist_mm.atomic_file import write_atomically
 from m2ist_mm.evaluation.bootstrap import DRAWS
 
-from .intervals import MARGIN, check_same_expressions, paired_interval, verdict
+from .intervals import (
+    VERDICTS,
+    check_same_expressions,
+    paired_interval,
+    verdict,
+)
 from .result_files import NUMBER, read_object, read_objects
 
 RUN = dict(
@@ -217,10 +222,9 @@ def _differences(runs: dict[str, list[dict]]) -> list[str]:
         '',
         f'Points of P@0.5, with 95 % intervals of a bootstrap over images ({DRAWS:,} '
         'draws), paired: both methods answer the same expressions, each by the mean '
-        'over its seeds. Verdicts: "above", if the interval is above 0; else "not '
-        f'below", if its lower end is at least -{MARGIN:g}; else "below", if it is '
-        'below 0; else "not decided". What the choice of seeds adds is not in the '
-        'intervals: it is the ± of the table above, and unknown where there is one run.',
+        f'over its seeds. {VERDICTS} What the choice of seeds adds is not in the '
+        'intervals: it is the ± of the table above, and unknown where there is one '
+        'run.',
     ]
 
 
