@@ -115,7 +115,6 @@ def draw(data_root: Path, folder: Path) -> None:
         for row in rows
         if row['image'] in splits
     )
-    folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / 'rows.jsonl', text.encode())
 
 

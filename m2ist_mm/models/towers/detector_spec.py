@@ -96,8 +96,7 @@ def _read(name: str) -> Config:
         return get_config(path) if '::' in path else Config.fromfile(path)
     except Exception as error:  # it is Python: whatever may go wrong in it
         if isinstance(error, OSError) and not Path(path).is_file():
-            reason = f'there is no config {name!r}'
-            raise FileNotFoundError(f'detector: {reason}') from error
+            raise FileNotFoundError(f'detector: there is no config {name!r}') from error
         raise ValueError(
             f'detector: {name!r} cannot be read as a config: {type(error).__name__}: '
             f'{error}'

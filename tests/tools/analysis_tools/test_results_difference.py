@@ -1,19 +1,7 @@
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
-
-TOOL = Path(__file__).parents[3] / 'tools' / 'analysis_tools' / 'results_difference.py'
-
-
-@pytest.fixture
-def compare(monkeypatch):
-    monkeypatch.syspath_prepend(TOOL.parent)
-    spec = importlib.util.spec_from_file_location('results_difference', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.compare
+from results_difference import compare
 
 
 @pytest.fixture
@@ -48,7 +36,7 @@ def cells(table):
     ]
 
 
-def test_difference_of_means_over_files_with_its_interval(compare, write):
+def test_difference_of_means_over_files_with_its_interval(write):
     table = compare([write('new', 10), write('old', 2), write('old', 4)])
     head, _, val, test = cells(table)
     assert head == ['new minus', 'split', 'P@0.5, points', 'verdict']
@@ -58,7 +46,7 @@ def test_difference_of_means_over_files_with_its_interval(compare, write):
     assert cells(compare([write('old', 2), write('new', 10)]))[2][3] == 'below'
 
 
-def test_each_other_model_is_subtracted_from_the_first(compare, write):
+def test_each_other_model_is_subtracted_from_the_first(write):
     rows = cells(compare([write('a', 5), write('b', 5), write('c', 0)]))[2:]
     assert [row[:2] for row in rows] == [
         [name, split] for name in 'bc' for split in ('val', 'testA')
@@ -67,7 +55,7 @@ def test_each_other_model_is_subtracted_from_the_first(compare, write):
     assert rows[2][2].startswith('+50.0 (')
 
 
-def test_what_cannot_be_compared_is_refused(compare, write, tmp_path):
+def test_what_cannot_be_compared_is_refused(write, tmp_path):
     with pytest.raises(ValueError, match=r"two NAMEs or more, .* not of \['a'\]"):
         compare([write('a', 1), write('a', 2)])
     with pytest.raises(ValueError, match='not of the same splits'):
@@ -76,9 +64,7 @@ def test_what_cannot_be_compared_is_refused(compare, write, tmp_path):
         compare([write('a', 1), f'b={tmp_path / "none.json"}'])
 
 
-def test_other_expressions_are_refused_in_whatever_folder_the_images_are(
-    compare, write
-):
+def test_other_expressions_are_refused_in_whatever_folder_the_images_are(write):
     assert compare([write('a', 5), write('b', 5, root='/elsewhere')])
     with pytest.raises(ValueError, match='tested on different expressions'):
         compare([write('a', 5), write('b', 5, text='cat')])

@@ -1,10 +1,7 @@
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
-
-TOOL = Path(__file__).parents[3] / 'tools' / 'analysis_tools' / 'results_table.py'
+import results_table
 
 TWO_SPLITS = {
     'rec/P@0.5': 70.0,
@@ -28,15 +25,6 @@ TWO_SPLITS = {
 }
 
 
-@pytest.fixture
-def results_table(monkeypatch):
-    monkeypatch.syspath_prepend(TOOL.parent)
-    spec = importlib.util.spec_from_file_location('results_table', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def write_test(folder, time, metrics):
     file = folder / time / f'{time}.json'
     file.parent.mkdir(parents=True)
@@ -52,9 +40,7 @@ def cells_of(markdown):
     ]
 
 
-def test_table_has_a_row_for_each_split_and_a_column_for_each_kind(
-    results_table, tmp_path, capsys
-):
+def test_table_has_a_row_for_each_split_and_a_column_for_each_kind(tmp_path, capsys):
     write_test(tmp_path, '20260101_000000', TWO_SPLITS)
 
     assert results_table.main([f'side-tuned={tmp_path}']) == 0
@@ -69,7 +55,7 @@ def test_table_has_a_row_for_each_split_and_a_column_for_each_kind(
     ]
 
 
-def test_one_split_alone_without_kinds_is_one_row(results_table, tmp_path, capsys):
+def test_one_split_alone_without_kinds_is_one_row(tmp_path, capsys):
     metrics = {'rec/P@0.5': 100.0, 'rec/mIoU': 90.04, 'rec/expressions': 32.0}
     file = write_test(tmp_path, '1', metrics)
 
@@ -81,7 +67,7 @@ def test_one_split_alone_without_kinds_is_one_row(results_table, tmp_path, capsy
     ]
 
 
-def test_several_tests_are_compared_in_one_table(results_table, tmp_path, capsys):
+def test_several_tests_are_compared_in_one_table(tmp_path, capsys):
     for name, precision in (('a', 80.0), ('b', 60.0)):
         metrics = {'rec/P@0.5': precision, 'rec/mIoU': 50.0, 'rec/expressions': 9}
         write_test(tmp_path / name, '1', metrics)
@@ -95,9 +81,7 @@ def test_several_tests_are_compared_in_one_table(results_table, tmp_path, capsys
     ]
 
 
-def test_tests_of_one_name_become_mean_and_standard_deviation(
-    results_table, tmp_path, capsys
-):
+def test_tests_of_one_name_become_mean_and_standard_deviation(tmp_path, capsys):
     for name, precision in (('a', 80.0), ('b', 83.0), ('c', 86.0)):
         metrics = {'rec/P@0.5': precision, 'rec/mIoU': 50.0, 'rec/expressions': 1200}
         write_test(tmp_path / name, '1', metrics | {'rec/order/P@0.5': precision / 2})
@@ -114,9 +98,7 @@ def test_tests_of_one_name_become_mean_and_standard_deviation(
 
 @pytest.mark.parametrize('order', ['ab', 'ba'])
 @pytest.mark.parametrize('other', [{'rec/expressions': 8}, {'rec/order/P@0.5': None}])
-def test_tests_of_other_expressions_have_no_common_name(
-    results_table, tmp_path, capsys, other, order
-):
+def test_tests_of_other_expressions_have_no_common_name(tmp_path, capsys, other, order):
     metrics = {'rec/P@0.5': 1.0, 'rec/mIoU': 1.0, 'rec/expressions': 9}
     write_test(tmp_path / 'a', '1', metrics | {'rec/order/P@0.5': 1.0})
     write_test(tmp_path / 'b', '1', metrics | {'rec/order/P@0.5': 1.0} | other)
@@ -126,7 +108,7 @@ def test_tests_of_other_expressions_have_no_common_name(
     assert 'x: the tests differ in' in capsys.readouterr().err
 
 
-def test_newest_finished_test_of_a_work_dir_is_taken(results_table, tmp_path):
+def test_newest_finished_test_of_a_work_dir_is_taken(tmp_path):
     write_test(tmp_path, '20260101_000000', {'rec/P@0.5': 1.0, 'rec/mIoU': 1.0})
     write_test(tmp_path, '20260102_000000', {'rec/P@0.5': 2.0, 'rec/mIoU': 2.0})
     (tmp_path / '20260103_000000' / 'vis_data').mkdir(parents=True)
@@ -150,9 +132,7 @@ def test_newest_finished_test_of_a_work_dir_is_taken(results_table, tmp_path):
         ('{"rec/P@0.5": 70.0, "rec/mIoU": NaN}', 'mIoU is nan, no finite number'),
     ],
 )
-def test_what_is_no_test_gets_one_clear_error(
-    results_table, tmp_path, capsys, content, said
-):
+def test_what_is_no_test_gets_one_clear_error(tmp_path, capsys, content, said):
     if content is not None:
         (tmp_path / '1').mkdir()
         (tmp_path / '1' / '1.json').write_text(content, encoding='latin-1')

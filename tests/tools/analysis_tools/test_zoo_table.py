@@ -1,21 +1,8 @@
-import importlib.util
 import re
-from pathlib import Path
 
 import pytest
+import zoo_table as tool
 
-ROOT = Path(__file__).resolve().parents[3]
-
-
-def load_tool():
-    path = ROOT / 'tools' / 'analysis_tools' / 'zoo_table.py'
-    spec = importlib.util.spec_from_file_location('zoo_table', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_tool()
 COUNTS = dict(
     tower_params=1000, tuned_tower_params=0, adapter_params=21, trained_params=2_500_000
 )
