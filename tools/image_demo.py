@@ -7,7 +7,7 @@ import sys
 from m2ist_mm.apis import DEFAULT_MODEL, RECInferencer
 from m2ist_mm.datasets.image_reader import IMAGE_SUFFIXES
 from m2ist_mm.engine.config_options import ConfigOptions
-from m2ist_mm.engine.program import run_program
+from m2ist_mm.engine.program import positive_int, run_program
 
 
 def parse_args() -> argparse.Namespace:
@@ -69,7 +69,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--batch-size',
-        type=int,
+        type=positive_int,
         default=1,
         metavar='N',
         help='images that are encoded together (default: 1)',
@@ -129,8 +129,6 @@ def main() -> int:
     """Build the inferencer, and print what it finds."""
     args = parse_args()
     images, sentences = split_inputs(args.inputs)
-    if args.batch_size < 1:
-        raise ValueError(f'--batch-size {args.batch_size}: at least 1')
     if args.attention and args.no_save_vis:
         raise ValueError('--attention writes drawn images, and --no-save-vis none')
     options = args.cfg_options or {}

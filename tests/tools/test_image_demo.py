@@ -96,7 +96,6 @@ def test_wrong_input_is_one_line(run_tool, nano, image, tmp_path, capsys):
     for arguments, message in (
         ((tmp_path / 'nope.jpg', 'one', *nano), 'there is no image'),
         ((image, ' ', *nano), 'an expression is empty'),
-        ((image, 'one', *nano, '--batch-size', 0), '--batch-size 0'),
         ((image, 'one', *nano, '--config', 'nope'), 'there is no config file nope'),
         ((image, 'one', '--config', 'nope'), 'there is no config file nope'),
         ((image, 'one', *nano[:2]), 'the model index has no weights of'),
@@ -109,6 +108,8 @@ def test_wrong_input_is_one_line(run_tool, nano, image, tmp_path, capsys):
         ]
         assert len(lines) == 1
         assert message in lines[0]
+    assert run_tool(TOOL, image, 'one', *nano, '--batch-size', 0) == 2
+    assert "--batch-size: '0' is no whole number above 0" in capsys.readouterr().err
 
 
 def test_leading_files_and_folders_are_images(

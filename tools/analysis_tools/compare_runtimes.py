@@ -14,7 +14,7 @@ from rich.table import Table
 from m2ist_mm.apis import ONNXInferencer, RECInferencer
 from m2ist_mm.efficiency import PairedTimes
 from m2ist_mm.engine.config_options import ConfigOptions
-from m2ist_mm.engine.program import run_program
+from m2ist_mm.engine.program import positive_int, run_program
 from m2ist_mm.structures import Features
 
 SENTENCES = [
@@ -44,10 +44,18 @@ def parse_args() -> argparse.Namespace:
         '--image', help='image file; noise of 640 x 480 pixels unless given'
     )
     parser.add_argument(
-        '--threads', type=int, default=2, metavar='N', help='of each (default: 2)'
+        '--threads',
+        type=positive_int,
+        default=2,
+        metavar='N',
+        help='of each (default: 2)',
     )
     parser.add_argument(
-        '--repetitions', type=int, default=20, metavar='N', help='turns (default: 20)'
+        '--repetitions',
+        type=positive_int,
+        default=20,
+        metavar='N',
+        help='turns (default: 20)',
     )
     parser.add_argument(
         '--cfg-options',
@@ -60,8 +68,6 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Open both, time them in turns, and print a table."""
     args = parse_args()
-    if args.repetitions < 1 or args.threads < 1:
-        raise ValueError('--repetitions and --threads: at least 1')
     torch.set_num_threads(args.threads)
     eager = RECInferencer(
         args.config, args.checkpoint, 'cpu', False, cfg_options=args.cfg_options

@@ -29,7 +29,7 @@ from m2ist_mm.efficiency import (
     step_flops,
 )
 from m2ist_mm.engine.config_options import ConfigOptions
-from m2ist_mm.engine.program import run_program
+from m2ist_mm.engine.program import positive_int, run_program
 
 # Measured on the reference implementation of TransVG R-50 (fp32, 640x640, 20 tokens):
 # bytes of saved activations of an expression, tuned in full and with frozen towers
@@ -58,14 +58,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--expressions-per-image',
         nargs='+',
-        type=int,
+        type=positive_int,
         default=[1],
         metavar='K',
         help='one number, or one for each config (default: 1)',
     )
     parser.add_argument(
         '--batch-size',
-        type=int,
+        type=positive_int,
         default=64,
         metavar='N',
         help='expressions of the batch that bytes are extrapolated to (default: 64)',
@@ -73,7 +73,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--sizes',
         nargs=3,
-        type=int,
+        type=positive_int,
         default=[2, 3, 4],
         metavar=('A', 'B', 'C'),
         help='images of the batches that are measured: A and B give the line, C checks '
@@ -82,7 +82,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--timed-images',
-        type=int,
+        type=positive_int,
         metavar='N',
         help='images of the batch that is timed; C unless given',
     )
@@ -134,9 +134,8 @@ def check_args(args: argparse.Namespace) -> None:
         args.expressions_per_image *= len(args.configs)
     if args.timed_images is None:
         args.timed_images = args.sizes[2]
-    positive = (*args.expressions_per_image, *args.sizes, args.timed_images)
-    if min(*positive, args.batch_size) < 1 or args.repetitions < 0:
-        raise ValueError('numbers of images, expressions and runs must be positive')
+    if args.repetitions < 0:
+        raise ValueError(f'--repetitions {args.repetitions}: at least 0')
     for option in ('only_inference', 'with_reference'):
         if getattr(args, option) and not args.repetitions:
             name = option.replace('_', '-')

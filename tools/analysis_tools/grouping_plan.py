@@ -15,7 +15,7 @@ from m2ist_mm.config import iter_dataset_configs, load_config
 from m2ist_mm.datasets import RECDataset
 from m2ist_mm.datasets.transforms.direction_words import has_direction_word
 from m2ist_mm.efficiency import GroupingPlan, plan_groups, vision_share
-from m2ist_mm.engine.program import add_config_arguments, run_program
+from m2ist_mm.engine.program import add_config_arguments, positive_int, run_program
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,7 +35,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--batch-size',
-        type=int,
+        type=positive_int,
         default=64,
         metavar='N',
         help='expressions of a batch (default: 64)',
@@ -43,7 +43,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--group-sizes',
         nargs='+',
-        type=int,
+        type=positive_int,
         default=[1, 2, 4, 8, 16],
         metavar='K',
         help='values of max_expressions_per_sample (default: 1 2 4 8 16)',
@@ -63,8 +63,6 @@ def parse_args() -> argparse.Namespace:
         "config's model at 1 and at more expressions per image",
     )
     args = parser.parse_args()
-    if min(args.batch_size, *args.group_sizes) < 1:
-        raise ValueError('--batch-size and --group-sizes must be at least 1')
     if args.vision_share is not None and not 0 <= args.vision_share <= 1:
         raise ValueError(f'--vision-share {args.vision_share} is not between 0 and 1')
     return args

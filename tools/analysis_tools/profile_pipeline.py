@@ -14,7 +14,7 @@ import m2ist_mm  # noqa: F401  registers everything
 from m2ist_mm.config import iter_dataset_configs, load_config
 from m2ist_mm.efficiency import PipelineProfile
 from m2ist_mm.engine.hooks.epoch_seed_hook import set_epoch
-from m2ist_mm.engine.program import add_config_arguments, run_program
+from m2ist_mm.engine.program import add_config_arguments, positive_int, run_program
 
 
 def parse_args() -> argparse.Namespace:
@@ -32,7 +32,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '-n',
         '--number',
-        type=int,
+        type=positive_int,
         default=200,
         help='number of samples, spread over the dataset (default: 200)',
     )
@@ -42,8 +42,6 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Prepare the samples, and print the time of each step."""
     args = parse_args()
-    if args.number < 1:
-        raise ValueError(f'--number {args.number}: at least 1')
     config = load_config(args)
     init_default_scope(config.get('default_scope', 'mmdet'))
     sets = [node for mode, node in iter_dataset_configs(config) if mode == args.mode]

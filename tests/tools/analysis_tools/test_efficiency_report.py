@@ -146,7 +146,7 @@ def test_ratios_are_held_against_the_targets():
     [
         (['--expressions-per-image', 1, 2], 'has 2 numbers for 1 configs'),
         (['--sizes', 2, 2, 3], 'three different numbers'),
-        (['--batch-size', 0], 'must be positive'),
+        (['--repetitions', -1], '--repetitions -1: at least 0'),
         (['--only-inference', '--repetitions', 0], 'needs --repetitions'),
         (['--with-reference', '--repetitions', 0], 'needs --repetitions'),
         (['--with-reference', '--only-inference'], 'is of training'),
@@ -165,3 +165,11 @@ def test_page_of_another_file_is_refused(run_tool, tmp_path, capsys, content):
     assert run_tool(PAGE, path, '--out', tmp_path / 'page', '--command', 'x') == 1
     assert 'other.json is no report of efficiency_report.py' in capsys.readouterr().err
     assert not (tmp_path / 'page').exists()
+
+
+@pytest.mark.parametrize(
+    'option', ['--batch-size', '--sizes', '--expressions-per-image', '--timed-images']
+)
+def test_counts_are_above_0(run_tool, capsys, option):
+    assert run_tool(TOOL, 'config.py', option, 0, 2, 3) == 2
+    assert f"{option}: '0' is no whole number above 0" in capsys.readouterr().err

@@ -71,7 +71,6 @@ def test_measured_share_is_read_from_a_report(run_tool, mini_refcoco, tmp_path, 
     ('options', 'message'),
     [
         (['--vision-share', 1.5], 'not between 0 and 1'),
-        (['--group-sizes', 0], 'must be at least 1'),
         (['--cfg-options', 'train_dataloader.dataset.type=CocoDataset'], 'RECDataset'),
     ],
 )
@@ -85,3 +84,9 @@ def test_config_without_data_is_refused(run_tool, tmp_path, capsys):
     config.write_text('')
     assert run_tool(TOOL, config, '--mode', 'val') == 1
     assert 'config.py names no val dataset' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('option', ['--batch-size', '--group-sizes'])
+def test_counts_are_above_0(run_tool, capsys, option):
+    assert run_tool(TOOL, 'config.py', option, 0) == 2
+    assert f"{option}: '0' is no whole number above 0" in capsys.readouterr().err

@@ -30,8 +30,8 @@ def test_steps_add_up(run_tool, nano_path, mini_refcoco, capsys):
 
 
 def test_numbers_and_modes_of_no_use_are_refused(run_tool, nano_path, tmp_path, capsys):
-    assert run_tool(TOOL, nano_path, '-n', 0) == 1
-    assert '--number 0' in capsys.readouterr().err
+    assert run_tool(TOOL, nano_path, '-n', 0) == 2
+    assert "--number: '0' is no whole number above 0" in capsys.readouterr().err
     bare = tmp_path / 'bare.py'
     bare.write_text('model = dict()\n')
     assert run_tool(TOOL, bare, '--mode', 'val') == 1
