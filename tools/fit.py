@@ -120,7 +120,9 @@ def parse_args() -> argparse.Namespace:
         help='train on 25 and on 50 %% of the images, too: will more labels pay?',
     )
     report.add_argument(
-        '--compare', action='store_true', help='train without side networks, too'
+        '--compare',
+        action='store_true',
+        help='train with frozen towers alone, without the neck, too',
     )
     report.add_argument(
         '--audit',

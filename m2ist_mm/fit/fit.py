@@ -309,7 +309,7 @@ class Fit:
                 test=rows(run.test),
                 # what is audited may be in val
                 validated=not run.name.startswith('audit'),
-                side_networks=run.side_networks,
+                neck=run.neck,
                 **recipe,
             )
         )

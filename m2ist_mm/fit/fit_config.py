@@ -97,7 +97,8 @@ class RunSettings:
         batch_size: Its batch size.
         steps_per_epoch: Its steps of an epoch.
         validated: Whether it is validated, and the best epoch chosen.
-        side_networks: Whether the model has them.
+        neck: Whether the model has its neck; without, the towers are frozen and nothing
+            is added to their outputs.
     """
 
     base: str
@@ -107,14 +108,14 @@ class RunSettings:
     batch_size: int = 0
     steps_per_epoch: int = 0
     validated: bool = True
-    side_networks: bool = True
+    neck: bool = True
 
 
 def render_run(settings: RunSettings) -> str:
     """Write the config of another training or test as Python source."""
     tree: dict[str, Any] = dict(_base_=settings.base)
     tree['test_dataloader'] = dict(dataset=_rows(settings.test))
-    if not settings.side_networks:
+    if not settings.neck:
         tree['model'] = dict(neck=None)
     if settings.train is not None:
         tree['train_dataloader'] = dict(

@@ -41,7 +41,7 @@ class FitOptions:
         data_format, image_root, text_field, bbox_form, box_unit, box_tolerance,
             several, skip_faulty: See :func:`prepare_data`.
         cfg_options: Values of the config by dotted keys.
-        compare: Train without side networks, too.
+        compare: Train with frozen towers alone, without the neck, too.
         learning_curve: Train on parts of the images, too.
         audit: Look for suspect labels.
     """

@@ -74,8 +74,8 @@ class Planner:
 
     Raises:
         FileNotFoundError: There is no such preset, or no such checkpoint to start from.
-        ValueError: Nothing is shipped with the preset to start from, or it has no side
-            networks to compare with.
+        ValueError: Nothing is shipped with the preset to start from, or it has no neck
+            to compare with.
     """
 
     def __init__(
@@ -94,8 +94,8 @@ class Planner:
         model = load_config_file(self.preset.config).model
         if options.compare and model.get('neck') is None:
             raise ValueError(
-                f'--compare: the model of --preset {options.preset} has no side '
-                'networks to be without'
+                f'--compare: the model of --preset {options.preset} has no neck to '
+                'be without'
             )
 
     def make(self, runs: Sequence[Run]) -> Plan:

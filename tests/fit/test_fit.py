@@ -413,10 +413,10 @@ def test_a_work_dir_with_the_data_in_it_is_refused(options, squares):
         assert sorted(work_dir.iterdir()) == before
 
 
-def test_compare_needs_side_networks(run, options, tmp_path):
+def test_compare_needs_a_neck(run, options, tmp_path):
     without = tmp_path / 'without.py'
     without.write_text(f'_base_ = {options.preset!r}\nmodel = dict(neck=None)\n')
-    with pytest.raises(ValueError, match='--compare: .* no side networks'):
+    with pytest.raises(ValueError, match='--compare: .* no neck'):
         run(preset=str(without), compare=True)
 
 

@@ -114,7 +114,7 @@ def test_a_run_differs_in_what_it_says(settings, load, tmp_path):
     assert config.val_dataloader.dataset == whole.val_dataloader.dataset
     assert config.model == whole.model
 
-    audit = replace(run, validated=False, side_networks=False)
+    audit = replace(run, validated=False, neck=False)
     (folder / 'config.py').write_text(render_run(audit))
     config = load_config_file(folder / 'config.py')
     assert config.val_dataloader is config.val_cfg is config.val_evaluator is None

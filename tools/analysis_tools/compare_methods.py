@@ -264,6 +264,7 @@ def fingerprint(config: Config) -> str:
 def make_cost(args: argparse.Namespace, method: str, device: str, _: Path) -> dict:
     """Memory and time of a step of the runs' batch, and what is trained."""
     frozen, config = (derive(args, name, None, 0) for name in ('frozen', method))
+    cache = (config.get('default_hooks') or {}).get('feature_cache')
     images = config.train_dataloader.batch_size
     per_image = config.train_dataloader.dataset.max_expressions_per_sample
 
@@ -289,6 +290,7 @@ def make_cost(args: argparse.Namespace, method: str, device: str, _: Path) -> di
         method=method,
         device=device_name(args.amp),
         threads=torch.get_num_threads(),
+        features='cached' if cache else 'computed',
         trained_parameters=parameter_counts(steps[1].model)['trained_params'],
         peak_bytes=peak,
         step_seconds=times.medians()[1],

@@ -38,8 +38,8 @@ _COMPARED = {
         'sentence of another image',
         'the same model: what it gets without reading',
     ),
-    'no_side': (
-        'without side networks',
+    'frozen': (
+        'frozen towers alone',
         'trained in the same way on the same rows',
     ),
 }

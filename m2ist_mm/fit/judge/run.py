@@ -18,13 +18,14 @@ class Run:
 
     Attributes:
         name: 'model', the fitted model, 'start', 'shuffled_in_image',
-            'shuffled_across_images', 'no_side', 'curve_25', 'curve_50', or 'audit_0'
+            'shuffled_across_images', 'frozen', 'curve_25', 'curve_50', or 'audit_0'
             and so on.
         train: Rows to train on, from the start that the fitted model had and with its
             recipe. None: the fitted model is tested; of 'start', what it started from.
         test: Rows to predict.
         predictions: Where ``tools/test.py --out`` writes their predictions.
-        side_networks: Whether the model has them.
+        neck: Whether the model has its neck; without, the towers are frozen and nothing
+            is added to their outputs.
 
     A dataset reads ``train`` and ``test`` as ``file_format='rows'`` with
     ``ann_file=str(path.parent / '{split}.jsonl')`` and ``split=path.stem``.
@@ -34,7 +35,7 @@ class Run:
     train: Path | None
     test: Path
     predictions: Path
-    side_networks: bool = True
+    neck: bool = True
 
 
 def plan_runs(
@@ -57,7 +58,7 @@ def plan_runs(
             judged. All else goes to ``judge/``.
         start: Test the model before its training, too.
         learning_curve: Train on 25 and on 50 % of the training images, too.
-        compare: Train without side networks, too.
+        compare: Train with frozen towers alone, without the neck, too.
         audit: Predict each row of all splits by a model trained on the other folds.
         folds: Number of folds, and of trainings, of the audit.
         seed: Of shuffles, subsets and folds.
@@ -91,7 +92,7 @@ def plan_runs(
             name = f'shuffled_{how}'
             add(name, None, write(name, shuffled))
     if compare:
-        add('no_side', train, test, side_networks=False)
+        add('frozen', train, test, neck=False)
     if learning_curve:
         training = load_rows(train)
         for share in CURVE:

@@ -30,7 +30,7 @@ def runs(work_dir):
     parts = dict.fromkeys(('start', 'learning_curve', 'compare', 'audit'), True)
     runs = plan_runs(work_dir, **parts)
     for run in runs:
-        left = run.name in ('start', 'curve_25', 'no_side')
+        left = run.name in ('start', 'curve_25', 'frozen')
         predict(run, (lambda row: LEFT) if left else reader)
     return runs
 
@@ -51,7 +51,7 @@ def test_figures_of_the_model_and_its_controls(work_dir, runs):
         'before this training': (50, 50),
         'sentence of another object in the image': (0, 0),
         'sentence of another image': (0, 0),
-        'without side networks': (50, 50),
+        'frozen towers alone': (50, 50),
     }
     assert report['controls'][1]['verdict'] == (
         'the model is better, by 50.0 to 50.0 points'

@@ -62,9 +62,9 @@ def test_learning_curve_trains_on_nested_images(work_dir):
     assert quarter.test == half.test == runs['model'].test
 
 
-def test_comparison_trains_on_all_rows_without_side_networks(work_dir):
-    run = by_name(plan_runs(work_dir, compare=True))['no_side']
-    assert not run.side_networks
+def test_comparison_trains_on_all_rows_with_frozen_towers(work_dir):
+    run = by_name(plan_runs(work_dir, compare=True))['frozen']
+    assert not run.neck
     assert run.train == work_dir / 'data' / 'train.jsonl'
 
 

@@ -210,9 +210,9 @@ def make_page(report: dict, counted: dict, command: str) -> str:
         '# Memory and speed on a GPU',
         '',
         f'Written by `{command}`: {machine["device"]}, torch {machine["torch"]}, a '
-        f'batch of {machine["batch_size"]} expressions at 640 x 640 pixels, median of '
-        f'{machine["repetitions"]} steps after two. Towers are random, inputs are '
-        'noise. GB are 10⁹ bytes.',
+        f'batch of {machine["batch_size"]} expressions at 640 x 640 pixels (ViT-B: 448 '
+        f'x 448), median of {machine["repetitions"]} steps after two. Towers are '
+        'random, inputs are noise. GB are 10⁹ bytes.',
         '',
         '## Peak of a step, GB (max_memory_allocated)',
         '',

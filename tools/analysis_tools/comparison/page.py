@@ -32,6 +32,7 @@ COST = dict(
     method=str,
     device=str,
     threads=int,
+    features=str,
     trained_parameters=int,
     peak_bytes=NUMBER,
     step_seconds=NUMBER,
@@ -175,8 +176,22 @@ def _table(runs: dict[str, list[dict]], costs: list[dict]) -> list[str]:
         f"trained on {_trained_on(runs)}. Peak memory of a step of the runs' batch: "
         'counted on real tensors on a CPU, max_memory_allocated on a GPU. Time of a '
         "step: over that of frozen's, in turns with it, so that frozen's own row shows "
-        f'the noise; frozen takes {seconds}.',
+        f'the noise; frozen takes {seconds}. {_cached_on(costs)}',
     ]
+
+
+def _cached_on(costs: list[dict]) -> str:
+    """Where the steps took the features of frozen towers from a cache."""
+    cached = {cost['device'] for cost in costs if cost['features'] == 'cached'}
+    where = [device for device in _devices(costs) if device in cached]
+    others = [device for device in _devices(costs) if device not in cached]
+    parts = [f'were cached on {" and ".join(where)}'] * bool(where)
+    if others:
+        parts.append(
+            f'were not cached on {" and ".join(others)}, where the towers run in each '
+            'step (`--cfg-options default_hooks.feature_cache=None`)'
+        )
+    return f'Features of frozen towers {", and ".join(parts)}.'
 
 
 def _trained_on(runs: dict[str, list[dict]]) -> str:

@@ -40,6 +40,7 @@ def folder(tmp_path):
             method=method,
             device=device,
             threads=1,
+            features='computed' if 'H100' == device or method == 'full' else 'cached',
             trained_parameters=1_500_000,
             peak_bytes=80_000_000,
             step_seconds=1.0,
@@ -74,6 +75,8 @@ def test_page_has_means_costs_differences_and_choices(folder):
         in text
     )
     assert 'seed, on CPU and H100.' in text
+    assert 'Features of frozen towers were cached on CPU, and were not cached' in text
+    assert 'cached on H100, where the towers run in each step' in text
     assert text.index('| m2ist | 2 |') < text.index('| frozen | 1 |')
     plot = (path / 'page.svg').read_text()
     assert plot.startswith('<?xml')
