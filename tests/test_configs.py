@@ -37,6 +37,14 @@ def name_of(path):
     return str(path.relative_to(ROOT / 'configs'))
 
 
+@pytest.mark.parametrize('path', GROUNDERS, ids=name_of)
+def test_learning_rate_is_for_the_batch_of_the_config(path):
+    config = load(path)  # --auto-scale-lr leaves its rate as it is
+    assert config.auto_scale_lr == dict(
+        enable=False, base_batch_size=config.train_dataloader.batch_size
+    )
+
+
 # -- models ----------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ memorised = dict(split='train', indices=32)
 train_dataloader = dict(
     batch_size=8, dataset=dict(pipeline=train_pipeline, **memorised)
 )
+auto_scale_lr = dict(base_batch_size=8)
 val_dataloader = dict(dataset=memorised)
 unseen = _base_.test_dataloader.dataset
 test_dataloader = dict(

@@ -4,3 +4,4 @@ _base_ = './m2ist_tiny_refshapes.py'
 train_dataloader = dict(
     batch_size=76, dataset=dict(max_expressions_per_sample=1, indices=46907)
 )
+auto_scale_lr = dict(base_batch_size=76)

@@ -30,7 +30,8 @@ from .judge.figures import difference, figures
 from .judge.rows_file import load_rows
 from .memory import CUDA_RUNTIME, format_bytes, release_memory
 from .plan import Plan
-from .planning import Planner
+from .planning import Planner, find_grounder
+from .presets import find_preset
 from .tool_process import run_tool
 from .training import Training
 
@@ -139,6 +140,7 @@ class Fit:
 
     def _read(self, started: bool) -> DataSummary:
         self.say('data')
+        start = find_grounder(find_preset(self.options.preset), self.options.init)
         names = (
             'data_format image_root text_field bbox_form box_unit box_tolerance '
             'several skip_faulty seed'
@@ -148,10 +150,17 @@ class Fit:
                 self.options.source,
                 self.folder,
                 **{name: getattr(self.options, name) for name in names},
+                start=start,
                 started=started,
             )
         except ValueError as error:
             raise ValueError(_as_typed(str(error))) from error
+        if self.options.audit and summary.learnt_images:
+            raise ValueError(
+                f'--audit: the model of --init has learnt the labels of '
+                f'{summary.learnt_images} of these images, and would find them right; '
+                'take --init shipped or scratch'
+            )
         for line in summary.lines():
             self.say(f'  {line}')
         images = {name: summary.statistics[name]['images'] for name in ('val', 'test')}
@@ -280,7 +289,8 @@ class Fit:
             checkpoint = start
         elif run.train is not None:
             training = self._train(config, folder, f'training {run.name}')
-            checkpoint = self._best(config, training, start)
+            # the start is no checkpoint of a model without neck
+            checkpoint = self._best(config, training, start if run.neck else None)
         self.say(f'\ntest {run.name}')
         self._test(config, checkpoint, folder, run.predictions)
 
@@ -310,6 +320,7 @@ class Fit:
                 # what is audited may be in val
                 validated=not run.name.startswith('audit'),
                 neck=run.neck,
+                options=self.options.cfg_options,
                 **recipe,
             )
         )

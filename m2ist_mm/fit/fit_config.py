@@ -99,6 +99,7 @@ class RunSettings:
         validated: Whether it is validated, and the best epoch chosen.
         neck: Whether the model has its neck; without, the towers are frozen and nothing
             is added to their outputs.
+        options: As in :class:`Settings`; those of the schedule are set here again.
     """
 
     base: str
@@ -109,6 +110,7 @@ class RunSettings:
     steps_per_epoch: int = 0
     validated: bool = True
     neck: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def render_run(settings: RunSettings) -> str:
@@ -124,6 +126,9 @@ def render_run(settings: RunSettings) -> str:
         tree['max_epochs'] = settings.epochs
         tree['train_cfg'] = dict(max_epochs=settings.epochs)
         tree['param_scheduler'] = _schedule(settings.epochs, settings.steps_per_epoch)
+        for key, value in settings.options.items():
+            if key.partition('.')[0] == 'param_scheduler':
+                _set(tree, key.split('.'), value)
         if not settings.validated:
             tree.update(val_dataloader=None, val_cfg=None, val_evaluator=None)
             tree['default_hooks'] = dict(checkpoint=dict(save_best=None))

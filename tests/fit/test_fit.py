@@ -21,6 +21,7 @@ from m2ist_mm.checkpoints.tuned_state import frozen_state_keys
 from m2ist_mm.config import load_config_file
 from m2ist_mm.fit.fit import Fit
 from m2ist_mm.fit.fit_options import FitOptions
+from m2ist_mm.fit.judge import Run
 from m2ist_mm.fit.judge.rows_file import load_rows
 from m2ist_mm.fit.plan import Need, Seconds
 
@@ -411,6 +412,36 @@ def test_a_work_dir_with_the_data_in_it_is_refused(options, squares):
         with pytest.raises(ValueError, match='is the data folder .*; name another'):
             Fit(replace(options, work_dir=str(work_dir)), ROOT / 'tools')
         assert sorted(work_dir.iterdir()) == before
+
+
+def test_only_models_of_the_same_parts_are_averaged_with_the_start(
+    options, monkeypatch, tmp_path
+):
+    starts = {}
+    fit = Fit(options, ROOT / 'tools', str)
+    monkeypatch.setattr(fit, '_render', lambda run, folder, _: '')
+    monkeypatch.setattr(fit, '_train', lambda _, folder, name: folder)
+    monkeypatch.setattr(fit, '_test', lambda *_: None)
+    monkeypatch.setattr(
+        fit, '_best', lambda _, folder, start: starts.update({folder.name: start})
+    )
+    rows = Path('rows.jsonl')
+    for name, neck in (('curve_25', True), ('frozen', False)):
+        run = Run(name, rows, rows, tmp_path / 'none.json', neck)
+        fit._predict(run, None, Path('start.pth'), Path('model.pth'))
+    assert starts == {'curve_25': Path('start.pth'), 'frozen': None}
+
+
+def test_no_audit_with_a_start_that_has_learnt_the_labels(
+    run, unmeasured, options, tmp_path
+):
+    run()
+    checkpoint = Path(options.work_dir, 'train', 'best.pth')
+    checkpoint.parent.mkdir()
+    checkpoint.touch()
+    later = dict(work_dir=str(tmp_path / 'later'), init=str(checkpoint), audit=True)
+    with pytest.raises(ValueError, match='--init has learnt the labels of 24 of these'):
+        run(**later)
 
 
 def test_compare_needs_a_neck(run, options, tmp_path):

@@ -114,6 +114,12 @@ def test_a_run_differs_in_what_it_says(settings, load, tmp_path):
     assert config.val_dataloader.dataset == whole.val_dataloader.dataset
     assert config.model == whole.model
 
+    options = {'param_scheduler.1.eta_min_ratio': 0.5, 'optim_wrapper.clip_grad': None}
+    (folder / 'config.py').write_text(render_run(replace(run, options=options)))
+    config = load_config_file(folder / 'config.py')
+    assert config.param_scheduler[1].eta_min_ratio == 0.5
+    assert config.optim_wrapper == whole.optim_wrapper  # it comes from the base
+
     audit = replace(run, validated=False, neck=False)
     (folder / 'config.py').write_text(render_run(audit))
     config = load_config_file(folder / 'config.py')

@@ -14,6 +14,7 @@ instead, on an otherwise idle machine. The page comes from the JSON files of bot
 import argparse
 import hashlib
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -180,9 +181,15 @@ def call(tool: str, *arguments) -> None:
 
 
 def train(config: Config, folder: Path) -> Training:
-    """Train in a folder, going on where it was."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / 'run.py'
+    """Train in a folder, going on where it was with this config and code."""
+    origin, path = folder / 'origin', folder / 'run.py'
+    sources = git('rev-parse', 'HEAD'), git('diff', 'HEAD'), config.pretty_text
+    made_from = hashlib.sha256('\n'.join(sources).encode()).hexdigest()
+    if folder.exists() and not (origin.exists() and origin.read_text() == made_from):
+        print(f'{folder}: is of another config or code, and begun anew', flush=True)
+        shutil.rmtree(folder)
+    make_folder('--work-dir', folder)
+    write_atomically(origin, made_from.encode())
     config.dump(path)
     resume = ['--resume'] if (folder / 'last_checkpoint').exists() else []
     call('train.py', path, '--work-dir', folder, *resume)
@@ -198,7 +205,9 @@ def make_choice(args, method: str, rate: float, folder: Path) -> dict:
     config = derive(args, method, rate, seed=0)
     shorten(config, args.short_images)
     dev = dev_precision(train(config, folder))[-1]
-    return dict(rate=rate, dev=dev, device=device_name(args.amp))
+    return dict(
+        rate=rate, dev=dev, images=args.short_images, device=device_name(args.amp)
+    )
 
 
 def chosen_rate(args: argparse.Namespace, method: str) -> float | None:
@@ -304,6 +313,33 @@ def device_name(amp: bool) -> str:
     return f'{name}, 16 bits' if amp else name
 
 
+def settings(args: argparse.Namespace) -> str:
+    """The config and what is changed in it, by which files belong together.
+
+    Caching is left out, as it changes time and not results.
+    """
+    options = [
+        f'{key}={value}'
+        for key, value in sorted((args.cfg_options or {}).items())
+        if not key.startswith('default_hooks.feature_cache')
+    ]
+    return ' '.join([Path(args.config).stem, *options])
+
+
+def check_settings(args: argparse.Namespace, path: Path) -> None:
+    """Refuse a file that was made with other settings."""
+    wanted: dict[str, str | int] = dict(settings=settings(args))
+    if path.name.startswith('choice_'):
+        wanted['images'] = args.short_images
+    content = read_object(path, {name: type(value) for name, value in wanted.items()})
+    for name, value in wanted.items():
+        if content[name] != value:
+            raise ValueError(
+                f'{path}: was made with {name} {content[name]}, not {value}; give '
+                'another --out'
+            )
+
+
 def git(*arguments: str) -> str:
     done = subprocess.run(['git', *arguments], cwd=ROOT, capture_output=True, text=True)
     return done.stdout.strip()
@@ -336,6 +372,9 @@ def main() -> None:
         return
     make_folder('--out', args.out)
     make_folder('--work-dir', args.work_dir)
+    for path, _ in jobs(args):
+        if path.exists():
+            check_settings(args, path)
     while missing := [job for job in jobs(args) if not job[0].exists()]:
         if not any([work(args, *job) for job in missing]):
             time.sleep(60)  # other processes are at all that can be made now
@@ -353,7 +392,10 @@ def work(args: argparse.Namespace, path: Path, job: tuple) -> bool:
         with FileLock(Path(args.work_dir, f'{path.stem}.lock'), timeout=0):
             if not path.exists():
                 print(f'{path.stem} ...', flush=True)
-                content = make(args, method, value, Path(args.work_dir, path.stem))
+                content = dict(
+                    settings=settings(args),
+                    **make(args, method, value, Path(args.work_dir, path.stem)),
+                )
                 write_atomically(path, (json.dumps(content, indent=1) + '\n').encode())
     except Timeout:
         return False

@@ -27,3 +27,5 @@ param_scheduler = [
         convert_to_iter_based=True,
     ),
 ]
+# samples are images, with all of their expressions
+auto_scale_lr = dict(base_batch_size=8)

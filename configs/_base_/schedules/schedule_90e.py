@@ -20,5 +20,6 @@ param_scheduler = [
     dict(type='MultiStepLR', by_epoch=True, begin=0, milestones=[60], gamma=0.1)
 ]
 
-# --auto-scale-lr: learning rates are for 64 expressions in all processes together
+# --auto-scale-lr: learning rates are for 64 samples, of one expression each, in all
+# processes together; a config with other batches says how many
 auto_scale_lr = dict(enable=False, base_batch_size=64)

@@ -36,6 +36,8 @@ class DataSummary:
         notes: What is worth knowing, one line each.
         near_duplicates: Images of different splits that look the same, some 10,000
             pairs at most: the two, their splits, and how many of 128 bits differ.
+        learnt_images: How many images an earlier fit, of which the start is the model,
+            trained on.
         fingerprint: Of all that the rows depend on: sha256 of ``files`` and (its first
             16 digits) of ``images``, and the ``splits`` of images.
     """
@@ -53,6 +55,7 @@ class DataSummary:
     other_fields: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     near_duplicates: list[dict] = field(default_factory=list)
+    learnt_images: int = 0
     fingerprint: dict = field(default_factory=dict)
 
     @staticmethod

@@ -56,6 +56,7 @@ def prepare_data(
     several: str = 'leave-out',
     skip_faulty: bool = False,
     seed: int = 0,
+    start: Path | None = None,
     started: bool = False,
 ) -> DataSummary:
     """Read annotations of any known format, check them, and write rows by split.
@@ -81,6 +82,8 @@ def prepare_data(
             box are left out.
         skip_faulty: Leave faulty entries out instead of refusing the data.
         seed: By which images are divided.
+        start: Checkpoint that the training starts from. Where it is an earlier fit's,
+            images that this fit had keep the split that they had there.
         started: Whether something was computed already from what an earlier call
             wrote: then the data must be the same.
 
@@ -138,9 +141,20 @@ def prepare_data(
             f'{source}: has {len(rows)} expressions on {len(digests)} images; at '
             f'least {FEWEST_IMAGES} images are needed to train, validate and test'
         )
+    earlier = _earlier_splits(start, digests)
     splits, splits_from, notes = _split(
-        rows, digests, folder / 'splits.csv', previous, seed, str(source)
+        rows, digests, earlier, folder / 'splits.csv', previous, seed, str(source)
     )
+    order = SPLITS.index
+    seen = sorted(
+        name for name in earlier if order(splits[name]) > order(earlier[name])
+    )
+    if seen:
+        notes.append(
+            f'{len(seen)} images of val or test were in train or val of {start}, which '
+            'the training starts from, so that figures of them are too good; the '
+            f'first: {seen[0]}'
+        )
     groups = group_look_alikes(digests)
     sizes = Counter(groups.values())
     by_split = {split: [] for split in SPLITS}
@@ -189,6 +203,7 @@ def prepare_data(
                 {name: digest['look'] for name, digest in digests.items()}, splits
             )
         ],
+        learnt_images=sum(split == 'train' for split in earlier.values()),
         fingerprint=_fingerprint(found, digests, splits, table),
     )
     if started and previous is not None:
@@ -422,15 +437,28 @@ def _refusal(faults: list[str], folder: Path, skippable: bool = True) -> Dataset
     return DatasetError(shown, remedy if skippable else '')
 
 
+def _earlier_splits(start: Path | None, digests: dict[str, dict]) -> dict[str, str]:
+    """The splits of the images in the fit that a checkpoint is of, if it is of one."""
+    if start is None or not DataSummary.exists(start.parents[1]):
+        return {}
+    fit = DataSummary.load(start.parents[1]).fingerprint
+    learnt = {digest: fit['splits'][name] for name, digest in fit['images'].items()}
+    keys = {name: digest['sha256'][:16] for name, digest in digests.items()}
+    return {name: learnt[key] for name, key in keys.items() if key in learnt}
+
+
 def _split(
     rows: list[dict],
     digests: dict[str, dict],
+    earlier: dict[str, str],
     path: Path,
     previous: DataSummary | None,
     seed: int,
     source: str,
 ) -> tuple[dict[str, str], str, list[str]]:
     """Give each image its split: from the file that was edited, the rows, or drawn.
+
+    What is drawn leaves images where they were in an earlier fit.
 
     Returns:
         The splits, where they are from ('file', 'data' or 'drawn'), and notes.
@@ -458,7 +486,13 @@ def _split(
         return splits, 'file', notes
     without = [row for row in rows if 'split' not in row]
     if len(without) == len(rows):
-        return draw_splits(groups, seed), 'drawn', []
+        new = [group for group in groups if group[0] not in earlier]
+        splits = {**earlier, **draw_splits(new, seed)}
+        notes = [
+            f'{len(earlier)} images stay in the split that they had in the training of '
+            'the model that this one starts from'
+        ] * bool(earlier)
+        return {name: splits[name] for name in sorted(splits)}, 'drawn', notes
     if without:
         raise DatasetError(
             f'{source}: {len(without)} of {len(rows)} expressions name no split, '

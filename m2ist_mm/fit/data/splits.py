@@ -92,6 +92,7 @@ def complete_splits(
     if 'train' not in there:
         raise DatasetError(f"{source}: there are no images of the split 'train'")
     splits, notes, moved = dict(named), [], []
+    groups = sorted(sorted(group) for group in groups)
     for group in groups:
         # what is tested must not be trained on
         last = max((splits[name] for name in group), key=SPLITS.index)
@@ -104,11 +105,14 @@ def complete_splits(
         )
     for name in SHARES:
         if name not in there:
-            own = sorted(image for image, split in splits.items() if split == 'train')
-            count = max(1, round(SHARES[name] * len(own)))
-            drawn = np.random.default_rng(seed).permutation(own)[:count].tolist()
+            own = [group for group in groups if splits[group[0]] == 'train']
+            count = max(1, round(SHARES[name] * sum(map(len, own))))
+            drawn = []
+            for index in np.random.default_rng(seed).permutation(len(own)):
+                if len(drawn) < count:
+                    drawn += own[index]
             splits.update(dict.fromkeys(drawn, name))
             notes.append(
-                f'{name}: {count} images taken out of train, as none was given'
+                f'{name}: {len(drawn)} images taken out of train, as none was given'
             )
     return splits, notes

@@ -21,8 +21,9 @@ class Architecture:
             §3), ``layer`` (output of a whole layer).
         sites: The kinds that ``BaseTuner`` lists.
         norms: The tower's LayerNorm behind the tap of that kind.
-        mean: Pixel mean of pre-training, RGB in 0 to 255; ImageNet's unless given.
-        std: Its standard deviation.
+        mean: Pixel mean of pre-training, RGB in 0 to 255, where the weights do not say
+            it; ``None``: the config states it.
+        std: Its standard deviation, likewise.
         left_out: Modules that belong to the head; ``DetectorTower`` replaces them by an
             identity.
     """
@@ -30,10 +31,13 @@ class Architecture:
     taps: dict[str, Pattern] = field(default_factory=dict)
     sites: dict[str, Pattern] = field(default_factory=dict)
     norms: dict[str, Pattern] = field(default_factory=dict)
-    mean: tuple[float, ...] = (123.675, 116.28, 103.53)
-    std: tuple[float, ...] = (58.395, 57.12, 57.375)
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
     left_out: tuple[str, ...] = ()
 
+
+_IMAGENET = dict(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
+_HALF = dict(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))
 
 _BERT_LAYER = 'model.encoder.layer.{i}'
 _BERT = Architecture(
@@ -102,6 +106,7 @@ _DINOV2 = Architecture(
             f'{_DINO_LAYER}.attention.attention.value',
         ],
     ),
+    **_IMAGENET,
 )
 
 
@@ -168,7 +173,6 @@ _FPN = Architecture(**_resnet([f'neck.fpn_convs.{i}' for i in range(5)]))
 _CHANNEL_MAPPER = Architecture(**_resnet([f'neck.convs.{i}' for i in range(4)]))
 
 _DETR_LAYER = 'encoder.layers.{i}'
-_HALF = dict(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))
 
 ARCHITECTURES: dict[str, Architecture] = {
     'detr_encoder': Architecture(
@@ -185,6 +189,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             query=f'{_DETR_LAYER}.self_attn.attn',
             value=f'{_DETR_LAYER}.self_attn.attn',
         ),
+        **_IMAGENET,
     ),
     'bert': _BERT,
     'roberta': _BERT,
@@ -215,13 +220,15 @@ ARCHITECTURES: dict[str, Architecture] = {
             ffn='backbone.stages.3.blocks.{i}.ffn.layers',
             layer='backbone.stages.3.blocks.{i}',
         ),
+        **_IMAGENET,
     ),
     'ResNet': Architecture(
         taps=dict.fromkeys(
             ('attention', 'ffn', 'layer'), [[f'backbone.layer{i}' for i in range(1, 5)]]
         ),
+        **_IMAGENET,
     ),
-    # detectors, by backbone and neck
+    # detectors, by backbone and neck; their configs state mean and std
     'CSPDarknet+YOLOXPAFPN': Architecture(
         **_CSP,
         # 1x1 convolutions to one width; the head's in YOLOX itself

@@ -13,6 +13,7 @@ from transformers import (
     PretrainedConfig,
     PreTrainedModel,
 )
+from transformers.utils import CONFIG_NAME, cached_file
 from transformers.utils.logging import (
     disable_progress_bar,
     enable_progress_bar,
@@ -113,10 +114,12 @@ class BaseTransformersTower(FrozenPart):
                 f'--cfg-options {option}=FOLDER, or ask for a random '
                 f'tower with {option}=None ({error})'
             ) from error
-        commit = getattr(model.config, '_commit_hash', None)
-        if commit is not None and '@' not in self.weights:
+        if not Path(name).is_dir() and '@' not in self.weights:
             # the revision that was loaded is part of the tower's identity
-            self.weights = f'{self.weights}@{commit}'
+            file = cached_file(
+                name, CONFIG_NAME, revision=revision, local_files_only=True
+            )
+            self.weights = f'{self.weights}@{Path(file).parent.name}'
         # transformers leaves both random, with no more than a warning
         if missing := sorted(report['missing_keys']):
             raise ValueError(

@@ -1,13 +1,16 @@
 """A vision transformer of transformers as a tower."""
 
 import inspect
+import logging
 
 import torch.nn.functional as F
 from mmdet.registry import MODELS
+from mmengine.logging import print_log
 from torch import Tensor
 
-from ...structures import TowerFeatures
+from ...structures import InputSpec, TowerFeatures
 from .base_transformers_tower import BaseTransformersTower
+from .pixel_statistics import read_pixel_statistics
 from .vision_tower import VisionTower
 
 
@@ -20,6 +23,9 @@ class TransformersVisionTower(BaseTransformersTower, VisionTower):
     tokens take part inside the tower, as in pre-training, and are dropped from its
     output. The position embedding is interpolated to the input size.
 
+    Mean and standard deviation are those that ``preprocessor_config.json`` of the
+    weights states, or, without such a file, the architecture's.
+
     Padding (the mean colour, unless the config says another) passes through the tower
     like any pixel: these models were trained without a mask and most of them take none.
     The output is bit-identical to the bare model's on the padded image. From the V-L
@@ -29,7 +35,8 @@ class TransformersVisionTower(BaseTransformersTower, VisionTower):
         kwargs: See :class:`BaseTransformersTower` and :class:`VisionTower`.
 
     Raises:
-        ValueError: ``size`` is no multiple of the patch size.
+        ValueError: ``size`` is no multiple of the patch size, or
+            ``preprocessor_config.json`` states no statistics.
     """
 
     def __init__(self, weights: str | None, **kwargs) -> None:
@@ -40,6 +47,22 @@ class TransformersVisionTower(BaseTransformersTower, VisionTower):
                 f'size={self.size} is not made of whole patches of {self.stride} x '
                 f'{self.stride} pixels: set the canvas to multiples of {self.stride}'
             )
+        self._trained_with = InputSpec()
+        if weights is not None:
+            # with the revision that was loaded
+            self._trained_with = read_pixel_statistics(self.weights)
+            if self._trained_with.mean is None and self.known.mean is not None:
+                print_log(
+                    f'no preprocessor_config.json of {self.weights!r} was found: mean '
+                    f'and std are those that are usual for {self.architecture!r}',
+                    logger='current',
+                    level=logging.WARNING,
+                )
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """That of :class:`VisionTower`, with the pixel statistics of the weights."""
+        return self._trained_with.join(super().input_spec)
 
     def forward(self, images: Tensor, padding_mask: Tensor) -> TowerFeatures:
         """Encode images.

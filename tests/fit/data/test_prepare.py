@@ -351,6 +351,33 @@ def test_another_seed_draws_other_splits_unless_edited(make_folder):
     assert len(drawn) > 1
 
 
+def test_images_that_the_start_has_learnt_are_not_tested(make_folder, tmp_path):
+    folder = make_folder('json')
+    first = {row['image']: s for s, rows in folder.rows().items() for row in rows}
+    start = dict(start=folder.work_dir / 'train' / 'best.pth')
+    folder.work_dir = tmp_path / 'later'
+    for number in range(10):
+        write_noise(folder.root / 'images' / f'new {number}.png', number)
+    own = labels_of(folder)
+    new = [(f'new {number}.png', 'noise', own[0][2]) for number in range(10)]
+    folder.label([*own, *new])
+    rows = folder.rows(seed=5, **start)
+    later = {row['image']: split for split in rows for row in rows[split]}
+    assert {image: later[image] for image in first} == first
+    assert {later[f'images/new {n}.png'] for n in range(10)} == {'train', 'val', 'test'}
+    summary = DataSummary.load(folder.work_dir)
+    assert summary.learnt_images == list(first.values()).count('train')
+    note = f'{len(first)} images stay in the split that they had in the training of'
+    assert any(line.startswith(note) for line in summary.notes)
+
+    table = folder.work_dir / 'data' / 'splits.csv'
+    learnt = rows['train'][0]['image']
+    table.write_text(table.read_text().replace(f'{learnt},train', f'{learnt},test'))
+    (note,) = [line for line in folder.prepare(**start).notes if 'too good' in line]
+    assert note.startswith('1 images of val or test were in train or val of')
+    assert note.endswith(learnt)
+
+
 def test_changes_are_named_once_something_started(make_folder):
     folder = make_folder('json')
     folder.prepare(started=True)  # nothing was there to compare with
@@ -383,8 +410,8 @@ def test_data_that_were_moved_are_told_and_are_else_the_same(make_folder, tmp_pa
     assert folder.prepare(started=True)
 
 
-def write_noise(path):
-    noise = np.random.default_rng(99).integers(0, 255, (160, 200, 3), np.uint8)
+def write_noise(path, seed=99):
+    noise = np.random.default_rng(seed).integers(0, 255, (160, 200, 3), np.uint8)
     cv2.imwrite(str(path), noise)
 
 

@@ -42,6 +42,15 @@ def test_same_image_in_two_named_splits_is_tested_not_trained():
     ]
 
 
+def test_a_missing_split_is_drawn_with_all_copies():
+    groups = [[f'{n}.jpg', f'copy of {n}.jpg'] for n in range(50)]
+    named = {name: 'train' for group in groups for name in group}
+    splits, notes = complete_splits({**named, 'v': 'val'}, [*groups, ['v']], 0, 'data')
+    assert all(splits[one] == splits[other] for one, other in groups)
+    assert list(splits.values()).count('test') == 10
+    assert notes == ['test: 10 images taken out of train, as none was given']
+
+
 def test_train_is_needed():
     with pytest.raises(
         DatasetError, match="data: there are no images of the split 'tr"

@@ -19,6 +19,7 @@ from .intervals import (
 from .result_files import NUMBER, read_object, read_objects
 
 RUN = dict(
+    settings=str,
     method=str,
     seed=int,
     rate=NUMBER | None,
@@ -29,6 +30,7 @@ RUN = dict(
     checkpoint_bytes=int,
 )
 COST = dict(
+    settings=str,
     method=str,
     device=str,
     threads=int,
@@ -38,7 +40,7 @@ COST = dict(
     step_seconds=NUMBER,
     step_ratio=NUMBER,
 )
-CHOICE = dict(rate=NUMBER, dev=NUMBER, device=str)
+CHOICE = dict(settings=str, rate=NUMBER, dev=NUMBER, images=int, device=str)
 BASELINES = ('frozen', 'm2ist', 'full')
 
 
@@ -67,6 +69,7 @@ def write_page(folder: Path, page: Path, config: str) -> None:
     choices = {
         path.stem: read_object(path, CHOICE) for path in folder.glob('choice_*.json')
     }
+    _check_settings(folder, runs, costs, choices)
     text = '\n'.join(
         [
             f'# Which method for which budget: {Path(config).stem}',
@@ -134,6 +137,22 @@ def _check_comparable(folder: Path, runs: dict[str, list[dict]]) -> None:
             raise ValueError(
                 f'{folder}: runs of several {name}, {sorted(values, key=str)}, are not '
                 'comparable; make them anew, by one command and version of the code'
+            )
+
+
+def _check_settings(
+    folder: Path, runs: dict[str, list[dict]], costs: list[dict], choices: dict
+) -> None:
+    """Refuse files that were made with different settings."""
+    made = [*costs, *choices.values(), *(run for own in runs.values() for run in own)]
+    for name, values in (
+        ('settings', {one['settings'] for one in made}),
+        ('lengths of short runs', {choice['images'] for choice in choices.values()}),
+    ):
+        if len(values) > 1:
+            raise ValueError(
+                f'{folder}: has files of several {name}, {sorted(values)}; each needs '
+                'a folder of its own'
             )
 
 
@@ -269,12 +288,13 @@ def _chosen(runs: dict[str, list[dict]], choices: dict[str, dict]) -> list[str]:
             tried = ', '.join(f'{one["rate"]:g}: {one["dev"]:.1f}' for one in own)
             rate = runs[method][0]['rate'] if method in runs else best_rate(own)
             rows.append(f'| {method} | {tried} | {rate:g} |')
+    images = next(iter(choices.values()))['images']
     devices = sorted({choice['device'] for choice in choices.values()})
     untrained = ' Methods that the first table lacks were not trained with it.'
     return [
         *rows,
         '',
-        "Multiples of the head's learning rate, one epoch on a third of train, one "
+        f"Multiples of the head's learning rate, one epoch of {images:,} samples, one "
         f'seed, on {" and ".join(devices)}.' + untrained * bool(made.keys() - runs),
     ]
 

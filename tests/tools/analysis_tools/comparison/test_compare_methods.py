@@ -143,7 +143,45 @@ def test_a_run_waits_for_its_choices_and_takes_the_best_rate(
     for rate, dev in ((0.02, 40.0), (0.1, 42.0), (0.3, 41.0)):
         assert not compare_methods.work(args, path, (make_run, 'dara', 0))
         choice = tmp_path / f'choice_dara_{rate:g}.json'
-        choice.write_text(json.dumps(dict(rate=rate, dev=dev, device='CPU')))
+        made = dict(settings='a', rate=rate, dev=dev, images=9, device='CPU')
+        choice.write_text(json.dumps(made))
     for _ in range(2):  # what is there is not made again
         compare_methods.work(args, path, (make_run, 'dara', 0))
     assert path.exists() and taken == [0.1]
+
+
+def test_a_training_of_another_config_or_code_is_not_gone_on_with(
+    arguments, monkeypatch, tmp_path
+):
+    calls, code = [], ['a']
+    monkeypatch.setattr(compare_methods, 'call', lambda *told: calls.append(told))
+    monkeypatch.setattr(compare_methods, 'git', lambda *_: code[0])
+    folder = tmp_path / 'run_m2ist_0'
+    config = compare_methods.derive(arguments(), 'm2ist', 1.0, 0)
+
+    def train(**changes):
+        config.merge_from_dict(changes)
+        compare_methods.train(config, folder)
+        resumed, last = '--resume' in calls[-1], folder / 'last_checkpoint'
+        assert last.exists() == resumed
+        last.touch()
+        return resumed
+
+    assert [train(), train()] == [False, True]
+    assert [train(**{'model.bbox_head.dropout': 0.3}), train()] == [False, True]
+    code[0] = 'b'
+    assert [train(), train()] == [False, True]
+
+
+def test_files_of_other_settings_are_refused(arguments, tmp_path, capsys, run_tool):
+    lr = ('--cfg-options', 'optim_wrapper.optimizer.lr=1')
+    cached = ('--cfg-options', 'default_hooks.feature_cache=None')
+    name = 'm2ist_yolox-nano_flickr30k-part'
+    assert compare_methods.settings(arguments(*cached)) == name
+    assert compare_methods.settings(arguments(*lr)) == f'{name} {lr[1]}'
+    choice = dict(settings=name, rate=0.1, dev=1.0, images=9, device='CPU')
+    (tmp_path / 'choice_m2ist_0.1.json').write_text(json.dumps(choice))
+    command = [TOOL, CONFIG, '--out', tmp_path, '--work-dir', tmp_path]
+    for options, told in ((lr, f'settings {name}, not'), ((), 'images 9, not 2200')):
+        assert run_tool(*command, *options) == 1
+        assert f'was made with {told}' in capsys.readouterr().err

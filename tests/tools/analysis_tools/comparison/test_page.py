@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 from comparison.page import write_page
@@ -10,6 +11,7 @@ def folder(tmp_path):
         hits = f'{int("1" + bits, 2):x}'
         precision = 100 * bits.count('1') / len(bits)
         run = dict(
+            settings='my_config',
             method=method,
             seed=seed,
             rate=0.3,
@@ -37,6 +39,7 @@ def folder(tmp_path):
         ('full', 'CPU', 2.0),
     ):
         cost = dict(
+            settings='my_config',
             method=method,
             device=device,
             threads=1,
@@ -53,7 +56,7 @@ def folder(tmp_path):
         ('lora', 0.1, 9.0, 'CPU'),  # without a run
         ('lora', 0.3, 8.0, 'CPU'),
     ):
-        choice = dict(rate=rate, dev=dev, device=device)
+        choice = dict(settings='my_config', rate=rate, dev=dev, images=9, device=device)
         (tmp_path / f'choice_{method}_{rate}.json').write_text(json.dumps(choice))
     return tmp_path, write
 
@@ -74,7 +77,7 @@ def test_page_has_means_costs_differences_and_choices(folder):
         '| m2ist | 0.1: 45.0, 0.3: 44.0 | 0.3 |\n| lora | 0.1: 9.0, 0.3: 8.0 | 0.1 |'
         in text
     )
-    assert 'seed, on CPU and H100.' in text
+    assert 'one epoch of 9 samples, one seed, on CPU and H100.' in text
     assert 'Features of frozen towers were cached on CPU, and were not cached' in text
     assert 'cached on H100, where the towers run in each step' in text
     assert text.index('| m2ist | 2 |') < text.index('| frozen | 1 |')
@@ -113,6 +116,22 @@ def test_runs_of_another_code_are_not_tabled_together(folder):
     path, write = folder
     write('full', 0, '1111', fingerprint='b')
     with pytest.raises(ValueError, match="fingerprints, \\['a', 'b'\\], are not comp"):
+        write_page(path, path / 'page.md', 'my_config.py')
+
+
+@pytest.mark.parametrize(
+    ('pattern', 'change', 'told'),
+    [
+        ('run_m2ist_1', dict(settings='my_config lr=1'), "settings, ['my_config', 'my"),
+        ('cost_full_CPU', dict(settings='b'), "settings, ['b', 'my_config']"),
+        ('choice_lora_0.1', dict(images=8), 'lengths of short runs, [8, 9]'),
+    ],
+)
+def test_files_of_other_settings_are_not_tabled_together(folder, pattern, change, told):
+    path, _ = folder
+    file = path / f'{pattern}.json'
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(ValueError, match=re.escape(f'has files of several {told}')):
         write_page(path, path / 'page.md', 'my_config.py')
 
 

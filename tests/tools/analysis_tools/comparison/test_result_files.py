@@ -7,6 +7,7 @@ from comparison.result_files import read_object, read_objects, read_rows
 ROW = dict(img_path='a.jpg', sent_id=1, text='dog', iou=1.0, kind='', split='val')
 VAL = dict(precision=50.0, kinds=dict(all=50.0), expressions_per_image=[2], hits='5')
 GOOD = dict(
+    settings='a',
     method='m2ist',
     seed=0,
     rate=None,
@@ -95,7 +96,7 @@ def test_a_faulty_run_is_named(tmp_path, changes, told):
 
 def test_two_files_of_the_same_are_named(tmp_path):
     for name, rate in (('b1', 0.1), ('b2', 0.3), ('a', 0.1)):
-        choice = dict(rate=rate, dev=1.0, device='CPU')
+        choice = dict(settings='a', rate=rate, dev=1.0, images=9, device='CPU')
         (tmp_path / f'{name}.json').write_text(json.dumps(choice))
     found = read_objects(tmp_path, 'b*.json', CHOICE, ('rate', 'device'))
     assert [one['rate'] for one in found] == [0.1, 0.3]
