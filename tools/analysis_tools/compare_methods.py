@@ -14,7 +14,6 @@ instead, on an otherwise idle machine. The page comes from the JSON files of bot
 import argparse
 import hashlib
 import json
-import shutil
 import statistics
 import subprocess
 import sys
@@ -181,13 +180,19 @@ def call(tool: str, *arguments) -> None:
 
 
 def train(config: Config, folder: Path) -> Training:
-    """Train in a folder, going on where it was with this config and code."""
+    """Train in a folder, or go on where it was.
+
+    Raises:
+        ValueError: The training there is of another config or code.
+    """
     origin, path = folder / 'origin', folder / 'run.py'
     sources = git('rev-parse', 'HEAD'), git('diff', 'HEAD'), config.pretty_text
     made_from = hashlib.sha256('\n'.join(sources).encode()).hexdigest()
     if folder.exists() and not (origin.exists() and origin.read_text() == made_from):
-        print(f'{folder}: is of another config or code, and begun anew', flush=True)
-        shutil.rmtree(folder)
+        raise ValueError(
+            f'{folder}: was begun with another config or code; remove it, or give '
+            'another --work-dir'
+        )
     make_folder('--work-dir', folder)
     write_atomically(origin, made_from.encode())
     config.dump(path)

@@ -439,10 +439,13 @@ def _refusal(faults: list[str], folder: Path, skippable: bool = True) -> Dataset
 
 def _earlier_splits(start: Path | None, digests: dict[str, dict]) -> dict[str, str]:
     """The splits of the images in the fit that a checkpoint is of, if it is of one."""
-    if start is None or not DataSummary.exists(start.parents[1]):
+    work_dir = start and start.resolve().parent.parent
+    if work_dir is None or not DataSummary.exists(work_dir):
         return {}
-    fit = DataSummary.load(start.parents[1]).fingerprint
-    learnt = {digest: fit['splits'][name] for name, digest in fit['images'].items()}
+    fit, learnt = DataSummary.load(work_dir).fingerprint, {}
+    for name, digest in fit['images'].items():
+        splits = fit['splits'][name], learnt.get(digest, SPLITS[-1])
+        learnt[digest] = min(splits, key=SPLITS.index)
     keys = {name: digest['sha256'][:16] for name, digest in digests.items()}
     return {name: learnt[key] for name, key in keys.items() if key in learnt}
 
