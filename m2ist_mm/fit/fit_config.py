@@ -73,7 +73,13 @@ def render_config(settings: Settings) -> str:
         ValueError: An option names an entry that a list does not have.
     """
     tree = _tree(settings)
-    for key, value in settings.options.items():
+    _apply(settings.options, tree)
+    return _render(tree)
+
+
+def _apply(options: Mapping[str, Any], tree: dict) -> None:
+    """Set the values of the options; see :func:`render_config`."""
+    for key, value in options.items():
         try:
             _set(tree, key.split('.'), value)
         except (IndexError, ValueError):
@@ -81,7 +87,6 @@ def render_config(settings: Settings) -> str:
                 f'--cfg-options {key}: a list has no such entry; entries are counted '
                 'from 0'
             ) from None
-    return _render(tree)
 
 
 @dataclass(frozen=True)
@@ -126,9 +131,12 @@ def render_run(settings: RunSettings) -> str:
         tree['max_epochs'] = settings.epochs
         tree['train_cfg'] = dict(max_epochs=settings.epochs)
         tree['param_scheduler'] = _schedule(settings.epochs, settings.steps_per_epoch)
-        for key, value in settings.options.items():
-            if key.partition('.')[0] == 'param_scheduler':
-                _set(tree, key.split('.'), value)
+        of_schedule = {
+            key: value
+            for key, value in settings.options.items()
+            if key.partition('.')[0] == 'param_scheduler'
+        }
+        _apply(of_schedule, tree)
         if not settings.validated:
             tree.update(val_dataloader=None, val_cfg=None, val_evaluator=None)
             tree['default_hooks'] = dict(checkpoint=dict(save_best=None))

@@ -446,8 +446,13 @@ def _earlier_splits(start: Path | None, digests: dict[str, dict]) -> dict[str, s
     for name, digest in fit['images'].items():
         splits = fit['splits'][name], learnt.get(digest, SPLITS[-1])
         learnt[digest] = min(splits, key=SPLITS.index)
-    keys = {name: digest['sha256'][:16] for name, digest in digests.items()}
+    keys = _image_keys(digests)
     return {name: learnt[key] for name, key in keys.items() if key in learnt}
+
+
+def _image_keys(digests: dict[str, dict]) -> dict[str, str]:
+    """What a fingerprint knows images by."""
+    return {name: digest['sha256'][:16] for name, digest in digests.items()}
 
 
 def _split(
@@ -562,7 +567,7 @@ def _fingerprint(
             path.relative_to(source.folder).as_posix(): _sha256(path.read_bytes())
             for path in files
         },
-        images={name: digest['sha256'][:16] for name, digest in digests.items()},
+        images=_image_keys(digests),
         splits=splits,
         splits_file=_sha256(table),
     )

@@ -56,13 +56,21 @@ def draw_splits(groups: Iterable[Sequence[str]], seed: int) -> dict[str, str]:
     groups = sorted(sorted(group) for group in groups)
     total = sum(map(len, groups))
     room = {name: round(share * total) for name, share in SHARES.items()}
-    splits = {}
-    for index in np.random.default_rng(seed).permutation(len(groups)):
-        split = next((name for name in SHARES if room[name] > 0), 'train')
-        if split != 'train':
-            room[split] -= len(groups[index])
-        splits.update(dict.fromkeys(groups[index], split))
+    splits = _fill(room, groups, seed)
     return {name: splits[name] for name in sorted(splits)}
+
+
+def _fill(
+    room: Mapping[str, int], groups: Sequence[Sequence[str]], seed: int
+) -> dict[str, str]:
+    """Draw whole groups into splits until these are full; train has the rest."""
+    left, splits = dict(room), {}
+    for index in np.random.default_rng(seed).permutation(len(groups)):
+        split = next((name for name in left if left[name] > 0), 'train')
+        if split != 'train':
+            left[split] -= len(groups[index])
+        splits.update(dict.fromkeys(groups[index], split))
+    return splits
 
 
 def complete_splits(
@@ -107,12 +115,10 @@ def complete_splits(
         if name not in there:
             own = [group for group in groups if splits[group[0]] == 'train']
             count = max(1, round(SHARES[name] * sum(map(len, own))))
-            drawn = []
-            for index in np.random.default_rng(seed).permutation(len(own)):
-                if len(drawn) < count:
-                    drawn += own[index]
-            splits.update(dict.fromkeys(drawn, name))
+            drawn = _fill({name: count}, own, seed)
+            splits.update(drawn)
+            taken = list(drawn.values()).count(name)
             notes.append(
-                f'{name}: {len(drawn)} images taken out of train, as none was given'
+                f'{name}: {taken} images taken out of train, as none was given'
             )
     return splits, notes

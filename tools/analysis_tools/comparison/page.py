@@ -10,12 +10,7 @@ import numpy as np
 from m2ist_mm.atomic_file import write_atomically
 from m2ist_mm.evaluation.bootstrap import DRAWS
 
-from .intervals import (
-    VERDICTS,
-    check_same_expressions,
-    paired_interval,
-    verdict,
-)
+from .intervals import VERDICTS, check_same_expressions, paired_interval, verdict
 from .result_files import NUMBER, read_object, read_objects
 
 RUN = dict(
@@ -201,9 +196,8 @@ def _table(runs: dict[str, list[dict]], costs: list[dict]) -> list[str]:
 
 def _cached_on(costs: list[dict]) -> str:
     """Where the steps took the features of frozen towers from a cache."""
-    cached = {cost['device'] for cost in costs if cost['features'] == 'cached'}
-    where = [device for device in _devices(costs) if device in cached]
-    others = [device for device in _devices(costs) if device not in cached]
+    where = _devices([cost for cost in costs if cost['features'] == 'cached'])
+    others = [device for device in _devices(costs) if device not in where]
     parts = [f'were cached on {" and ".join(where)}'] * bool(where)
     if others:
         parts.append(
